@@ -1,0 +1,56 @@
+"""Output families: parameters to log densities, uniforms to samples."""
+
+from __future__ import annotations
+
+import keras
+
+from made_tf.conditionals.base import Conditionals
+from made_tf.conditionals.bernoulli import Bernoulli
+from made_tf.conditionals.categorical import Categorical
+from made_tf.conditionals.normal import Normal
+
+__all__ = ["FAMILIES", "Bernoulli", "Categorical", "Conditionals", "Normal", "get"]
+
+#: All families by name.
+FAMILIES: dict[str, type[Conditionals]] = {
+    family.name: family for family in (Bernoulli, Categorical, Normal)
+}
+
+
+def get(identifier: str | dict | Conditionals, event_size: int) -> Conditionals:
+    """Returns the family that a name, a serialized config or a family stands for.
+
+    Args:
+        identifier: a name of `FAMILIES` (for a family without required
+            arguments), what `keras.saving.serialize_keras_object` made of a
+            family, or a family.
+        event_size: D, the number of variables that it is for.
+
+    Raises:
+        ValueError: if there is no such family, if it needs arguments, or if
+            it was made for another number of variables.
+    """
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier in FAMILIES:
+        try:
+            identifier = FAMILIES[identifier]()
+        except TypeError as error:
+            raise ValueError(
+                f"`conditionals` {identifier!r} needs arguments: construct "
+                f"made_tf.{FAMILIES[identifier].__name__}(...) yourself, or let its "
+                f"`from_data(x)` find them ({error})"
+            ) from error
+    if not isinstance(identifier, Conditionals):
+        raise ValueError(
+            f"`conditionals` must be one of {sorted(FAMILIES)} or a Conditionals. "
+            f"Received: conditionals={identifier!r}"
+        )
+    try:
+        identifier.parameter_sizes(event_size)
+    except ValueError as error:
+        raise ValueError(
+            f"`conditionals` must describe event_size={event_size} variables. "
+            f"Received: {identifier.name} with {identifier.get_config()}"
+        ) from error
+    return identifier

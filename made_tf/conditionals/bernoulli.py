@@ -1,0 +1,60 @@
+"""Binary variables."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from made_tf.conditionals.base import Conditionals, as_float32, register
+
+__all__ = ["Bernoulli"]
+
+
+@register
+class Bernoulli(Conditionals):
+    """Variables that are 0 or 1; one logit each.
+
+    The negative log-likelihood is the cross entropy of Germain et al. 2015,
+    equation 2.
+    """
+
+    name = "bernoulli"
+    support = "0 or 1"
+    is_discrete = True
+
+    def input_sizes(self, event_size):
+        return np.ones(event_size, np.int64)
+
+    def parameter_sizes(self, event_size):
+        return np.ones(event_size, np.int64)
+
+    def encode(self, x):
+        return x
+
+    def unpack(self, params):
+        return {"logits": params}
+
+    def log_prob(self, params, x):
+        logits, x = as_float32(params, x)
+        # log(1 + exp(l)) = relu(l) + log(1 + exp(-|l|)), finite for every l. -|l| is written
+        # as l - 2 relu(l) because its gradient is then right at l = 0 too.
+        positive = ops.relu(logits)
+        softplus = positive + ops.log(1.0 + ops.exp(logits - 2.0 * positive))
+        return x * logits - softplus
+
+    def sample(self, params, uniforms):
+        # u < sigmoid(l), without the sigmoid's saturation.
+        (logits,) = as_float32(params)
+        return ops.cast(logits > ops.log(uniforms) - ops.log(1.0 - uniforms), "float32")
+
+    def in_support(self, x):
+        return ops.logical_or(ops.equal(x, 0), ops.equal(x, 1))
+
+    def distribution(self, params):
+        from tensorflow_probability import distributions as tfd
+
+        (logits,) = as_float32(params)
+        return tfd.Independent(tfd.Bernoulli(logits=logits, dtype="float32"), 1)
+
+    def states(self, event_size):
+        return [np.array([0.0, 1.0], np.float32)] * event_size

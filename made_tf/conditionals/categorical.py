@@ -1,0 +1,135 @@
+"""Variables with a finite number of classes."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+from keras import ops
+
+from made_tf.conditionals.base import Conditionals, as_float32, register
+
+__all__ = ["Categorical"]
+
+_MINUS_INFINITY = -1e9  # of a logit that pads a shorter variable: exp gives exactly 0
+
+
+@register
+class Categorical(Conditionals):
+    """Variables with classes 0..K-1, each variable with its own K; K logits each.
+
+    The network's inputs are the one-hot codes of the classes.
+
+    Args:
+        num_classes: K for all variables, or a sequence with the K of each; at
+            least 2.
+
+    Raises:
+        ValueError: if a number of classes is not an integer of at least 2.
+    """
+
+    name = "categorical"
+    support = "an integer from 0 to num_classes - 1 of its variable"
+    is_discrete = True
+
+    def __init__(self, num_classes):
+        several = isinstance(num_classes, list | tuple | np.ndarray)
+        for classes in num_classes if several else [num_classes]:
+            if (
+                isinstance(classes, bool)
+                or not isinstance(classes, numbers.Integral)
+                or classes < 2
+            ):
+                raise ValueError(
+                    "`num_classes` must be an integer of at least 2, or a sequence of such. "
+                    f"Received: num_classes={num_classes!r}"
+                )
+        self.num_classes = [int(k) for k in num_classes] if several else int(num_classes)
+
+    def input_sizes(self, event_size):
+        return self._classes(event_size)
+
+    def parameter_sizes(self, event_size):
+        return self._classes(event_size)
+
+    def encode(self, x):
+        # [N, D] -> [N, F]: feature f is 1 where its variable has its class.
+        sizes = self._classes(x.shape[-1])
+        variable = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
+        klass = np.concatenate([np.arange(size) for size in sizes]).astype(np.float32)
+        return ops.cast(ops.equal(ops.take(x, variable, axis=-1), klass), "float32")
+
+    def unpack(self, params):
+        sizes = self._classes_of_parameters(params.shape[-1])
+        return {"logits": self._padded(params, sizes)}
+
+    def log_prob(self, params, x):
+        params, x = as_float32(params, x)
+        sizes = self._classes(x.shape[-1])
+        logits = self._padded(params, sizes)  # [N, D, K]
+        logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+        classes = np.arange(sizes.max(), dtype=np.float32)
+        chosen = ops.cast(ops.equal(ops.expand_dims(x, -1), classes), "float32")
+        log_total = ops.log(ops.sum(ops.exp(logits), axis=-1))
+        return ops.sum(chosen * logits, axis=-1) - log_total
+
+    def sample(self, params, uniforms):
+        (params,) = as_float32(params)
+        sizes = self._classes(uniforms.shape[-1])
+        probs = ops.softmax(self._padded(params, sizes), axis=-1)
+        cdf = ops.cumsum(probs, axis=-1)[..., :-1]  # [N, D, K - 1]
+        # The class is the number of steps of the CDF below u; a step behind the variable's
+        # last class does not count, whatever rounding made of it.
+        step_exists = np.arange(1, sizes.max())[None, :] < sizes[:, None]  # [D, K - 1]
+        steps = ops.cast(ops.expand_dims(uniforms, -1) >= cdf, "float32")
+        return ops.sum(steps * step_exists.astype(np.float32), axis=-1)
+
+    def in_support(self, x):
+        sizes = self._classes(x.shape[-1]).astype(np.float32)
+        whole = ops.equal(x, ops.floor(x))
+        return ops.logical_and(whole, ops.logical_and(x >= 0, x < sizes))
+
+    def distribution(self, params):
+        from tensorflow_probability import distributions as tfd
+
+        (params,) = as_float32(params)
+        logits = self._padded(params, self._classes_of_parameters(params.shape[-1]))
+        return tfd.Independent(tfd.Categorical(logits=logits, dtype="float32"), 1)
+
+    def states(self, event_size):
+        return [np.arange(size, dtype=np.float32) for size in self._classes(event_size)]
+
+    def select(self, variables):
+        if isinstance(self.num_classes, int):
+            return self
+        return Categorical([self.num_classes[variable] for variable in variables])
+
+    @classmethod
+    def from_data(cls, x):
+        """Takes each variable's number of classes from its largest value."""
+        return cls([max(2, int(largest) + 1) for largest in np.max(np.asarray(x), axis=0)])
+
+    def get_config(self):
+        return {"num_classes": self.num_classes}
+
+    def _classes(self, event_size):
+        sizes = np.broadcast_to(np.asarray(self.num_classes, np.int64), (event_size,))
+        return sizes
+
+    def _classes_of_parameters(self, num_parameters):
+        if isinstance(self.num_classes, int):
+            return self._classes(num_parameters // self.num_classes)
+        return self._classes(len(self.num_classes))
+
+    def _padded(self, params, sizes):
+        """Flat parameters `[N, P]` -> `[N, D, K]`, K the largest number of classes."""
+        largest = int(sizes.max())
+        if not np.all(sizes == largest):
+            exists = np.arange(largest)[None, :] < sizes[:, None]  # [D, K]
+            first = np.cumsum(sizes) - sizes
+            index = np.where(exists, first[:, None] + np.arange(largest), 0)
+            params = ops.take(params, index.reshape(-1).astype(np.int32), axis=-1)
+            padding = np.where(exists, 0.0, _MINUS_INFINITY).reshape(-1).astype(np.float32)
+            keep = exists.reshape(-1).astype(np.float32)
+            params = params * keep + padding
+        return ops.reshape(params, (-1, len(sizes), largest))

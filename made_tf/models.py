@@ -1,0 +1,335 @@
+"""`MADE`: the masked autoencoder as a Keras model whose loss is its own likelihood."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+from keras import ops
+
+from made_tf import conditionals as families
+from made_tf import masks
+from made_tf.layers import MaskedDense
+from made_tf.validation import check_data, check_rows
+
+__all__ = ["MADE"]
+
+
+@keras.saving.register_keras_serializable(package="made_tf")
+class MADE(keras.Model):
+    """A masked autoencoder for distribution estimation.
+
+    The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
+    p(x_k | x_<k). Compile it with an optimizer alone: its loss is the negative
+    log-likelihood in nats, summed over variables and averaged over rows.
+
+    Args:
+        event_size: D, the number of variables.
+        hidden_units: the width of each hidden layer; `()` for none.
+        conditionals: the output family: `"bernoulli"`, `"normal"`, or a
+            `Conditionals` such as `made_tf.Categorical(num_classes=[2, 5, 3])`.
+        input_order: `"natural"`, `"random"` or a permutation of 1..D, entry i
+            being the place at which variable i is generated.
+        hidden_degrees: `"equal"`, `"random"` or one sequence for each layer.
+        direct_connections: whether inputs also connect to outputs directly.
+        activation: the activation of the hidden layers.
+        dropout: the fraction of hidden units that training drops.
+        kernel_initializer: initializer of all kernels.
+        kernel_regularizer: optional regularizer of all kernels.
+        seed: seed of a random order and of random degrees. (Weights and
+            dropout follow `keras.utils.set_random_seed`.)
+        **kwargs: `name`, `dtype`.
+
+    Raises:
+        ValueError: if an argument is out of range or contradicts another.
+
+    Warns:
+        UserWarning: if the hidden layers are too narrow for some output to
+            depend on some input before it.
+
+    Example:
+        >>> model = MADE(event_size=3, hidden_units=(16,), seed=0)
+        >>> model.compile("adam")
+        >>> x = np.array([[0, 1, 1], [1, 0, 0]], "float32")
+        >>> history = model.fit(x, epochs=1, verbose=0)
+        >>> model.log_prob(x).shape
+        TensorShape([2])
+
+    References:
+        Germain, Gregor, Murray, Larochelle 2015, MADE, arXiv:1502.03509.
+    """
+
+    def __init__(
+        self,
+        event_size,
+        hidden_units=(500,),
+        conditionals="bernoulli",
+        input_order="natural",
+        hidden_degrees="equal",
+        direct_connections=True,
+        activation="relu",
+        dropout=0.0,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.degrees = masks.make_degrees(
+            event_size, hidden_units, input_order, hidden_degrees, seed
+        )
+        self.event_size = self.degrees.event_size
+        self.conditionals = families.get(conditionals, self.event_size)
+        self.direct_connections = _boolean("direct_connections", direct_connections)
+        self.dropout = _fraction("dropout", dropout)
+        self.seed = seed
+        try:
+            self.activation = keras.activations.get(activation)
+        except ValueError as error:
+            raise ValueError(
+                f"`activation` must be a Keras activation. Received: activation={activation!r}"
+            ) from error
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        if not self.degrees.hidden and not self.direct_connections:
+            raise ValueError(
+                "`hidden_units` must not be empty where `direct_connections` is False: "
+                "nothing would connect inputs to outputs."
+            )
+        missing = masks.unreachable(self.degrees, self.direct_connections)
+        if missing:
+            warnings.warn(
+                f"{len(missing)} dependencies that the order allows are out of the network's "
+                f"reach, the first being that of variable {missing[0][0]} on variable "
+                f"{missing[0][1]}: use more `hidden_units`, `hidden_degrees='equal'` or "
+                "`direct_connections=True` (see made_tf.masks.unreachable).",
+                stacklevel=2,
+            )
+        self._make_layers()
+        self.nll_tracker = keras.metrics.Mean(name="nll")
+        self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
+        self.build((None, self.event_size))
+
+    def _make_layers(self) -> None:
+        common = {
+            "kernel_initializer": self.kernel_initializer,
+            "kernel_regularizer": self.kernel_regularizer,
+        }
+        # Parameters of a density need float32 even where hidden layers compute in half.
+        policy = self.dtype_policy
+        mixed = policy.compute_dtype != policy.variable_dtype
+        output = {**common, "strict": True, "dtype": policy.variable_dtype if mixed else policy}
+        inputs = np.repeat(self.degrees.inputs, self.conditionals.input_sizes(self.event_size))
+        outputs = np.repeat(
+            self.degrees.inputs, self.conditionals.parameter_sizes(self.event_size)
+        )
+        self.hidden_layers = []
+        last = inputs
+        for index, degrees in enumerate(self.degrees.hidden):
+            self.hidden_layers.append(
+                MaskedDense(
+                    last,
+                    degrees,
+                    activation=self.activation,
+                    dtype=policy,
+                    name=f"hidden_{index + 1}",
+                    **common,
+                )
+            )
+            last = degrees
+        self.output_layer = self.direct_layer = None
+        if self.degrees.hidden:
+            self.output_layer = MaskedDense(last, outputs, name="output", **output)
+        if self.direct_connections:
+            self.direct_layer = MaskedDense(
+                inputs, outputs, use_bias=self.output_layer is None, name="direct", **output
+            )
+        self.dropout_layers = [
+            keras.layers.Dropout(self.dropout, dtype=policy, name=f"dropout_{index + 1}")
+            for index in range(len(self.hidden_layers) if self.dropout else 0)
+        ]
+
+    def masked_layers(self) -> Iterator[MaskedDense]:
+        """Yields the masked layers: hidden, output, direct."""
+        yield from self.hidden_layers
+        for layer in (self.output_layer, self.direct_layer):
+            if layer is not None:
+                yield layer
+
+    def build(self, input_shape):
+        if len(input_shape) != 2 or input_shape[-1] != self.event_size:
+            raise ValueError(
+                f"MADE expected inputs of shape (None, {self.event_size}). "
+                f"Received: {tuple(input_shape)}"
+            )
+        for layer in self.masked_layers():
+            if not layer.built:
+                layer.build((None, layer.mask.shape[0]))
+        self.built = True
+
+    def call(self, x, training=None):
+        """Returns the conditionals' parameters: `[N, D]` -> `[N, P]`."""
+        x = ops.convert_to_tensor(x)
+        if len(x.shape) != 2 or x.shape[-1] != self.event_size:
+            raise ValueError(
+                f"`x` must have the shape [rows, {self.event_size}]. "
+                f"Received: x.shape={tuple(x.shape)}"
+            )
+        features = self.conditionals.encode(ops.cast(x, "float32"))  # [N, D] -> [N, F]
+        units = features
+        for index, layer in enumerate(self.hidden_layers):
+            units = layer(units)
+            if self.dropout_layers:
+                units = self.dropout_layers[index](units, training=training)
+        params = [] if self.output_layer is None else [self.output_layer(units)]
+        if self.direct_layer is not None:
+            params.append(self.direct_layer(features))
+        return params[0] if len(params) == 1 else ops.add(*params)  # [N, P]
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], int(self.conditionals.parameter_sizes(self.event_size).sum()))
+
+    def log_prob(self, x):
+        """Returns the log-probability (or log-density) of each row, in nats.
+
+        Args:
+            x: values `[N, D]`: an array, or a tensor inside a traced function.
+
+        Returns:
+            A float32 tensor `[N]`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape, NaN, or values outside the
+                support (shape alone where `x` is symbolic).
+        """
+        check_rows("x", x, self.event_size, self.conditionals)
+        return self.row_log_prob(x, self(x, training=False))
+
+    def row_log_prob(self, x, params):
+        """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats."""
+        return ops.sum(self.conditionals.log_prob(params, x), axis=-1)
+
+    def compile(self, optimizer="adam", loss=None, **kwargs):
+        """Configures training. The loss is the model's own: leave `loss` out."""
+        if loss is not None:
+            raise ValueError(
+                "MADE's loss is its negative log-likelihood: compile without `loss`. "
+                f"Received: loss={loss!r}"
+            )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras restores a compiled model only where `compile` is its own or this is defined.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        del training
+        if y is not None:
+            raise ValueError(
+                "MADE models `x` itself and has no targets: pass `x` alone, or "
+                "`(x, None, sample_weight)`. Received a `y`."
+            )
+        nll = -self.row_log_prob(x, y_pred)  # [N]
+        self.nll_tracker.update_state(nll, sample_weight)
+        self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
+        if sample_weight is not None:
+            nll = nll * ops.cast(sample_weight, nll.dtype)
+        loss = ops.mean(nll)
+        for penalty in self.losses:  # regularizers
+            loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
+        return loss
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the model on rows: `keras.Model.fit` with the data checked first."""
+        self._check_data("x", x, y)
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, tuple | list) and not isinstance(validation, np.ndarray):
+            self._check_data("validation_data", *validation[:2])
+        elif validation is not None:
+            self._check_data("validation_data", validation)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
+        self._check_data("x", x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Returns the conditionals' parameters `[N, P]`, the data checked first."""
+        self._check_data("x", x)
+        return super().predict(x, *args, **kwargs)
+
+    def _check_data(self, name, x, y=None):
+        if y is not None:
+            raise ValueError(f"MADE has no targets: pass `{name}` alone. Received a `y`.")
+        check_data(name, x, self.event_size, self.conditionals)
+
+    def summary(self, *args, **kwargs):
+        """Prints Keras' summary, then the density's: D, order, degrees."""
+        super().summary(*args, **kwargs)
+        (kwargs.get("print_fn") or print)(self.describe())
+
+    def describe(self) -> str:
+        """Returns D, the family, the order and the degrees in a few lines of text."""
+        lines = [
+            f"MADE over D = {self.event_size} variables, conditionals: {self.conditionals.name}",
+            f"input_order (degree of each input): {_abbreviated(self.degrees.inputs)}",
+        ]
+        for index, degrees in enumerate(self.degrees.hidden):
+            lines.append(
+                f"hidden layer {index + 1}: {len(degrees)} units, degrees "
+                f"{degrees.min()}..{degrees.max()}: {_abbreviated(degrees)}"
+            )
+        missing = len(masks.unreachable(self.degrees, self.direct_connections))
+        lines.append(
+            f"direct connections: {'yes' if self.direct_connections else 'no'}; "
+            f"dependencies out of reach: {missing}"
+        )
+        return "\n".join(lines)
+
+    def get_config(self):
+        # Degrees, never masks; explicit, so that nothing random is drawn again on loading.
+        return {
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "trainable": self.trainable,
+            "event_size": self.event_size,
+            "hidden_units": [len(degrees) for degrees in self.degrees.hidden],
+            "conditionals": keras.saving.serialize_keras_object(self.conditionals),
+            "input_order": self.degrees.inputs.tolist(),
+            "hidden_degrees": [degrees.tolist() for degrees in self.degrees.hidden],
+            "direct_connections": self.direct_connections,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        with warnings.catch_warnings():
+            # Whoever constructed the model has seen the warning of narrow layers.
+            warnings.simplefilter("ignore", UserWarning)
+            return cls(**config)
+
+
+def _abbreviated(values: np.ndarray, shown: int = 8) -> str:
+    head = ", ".join(str(value) for value in values[:shown])
+    return f"({head}{', ...' if len(values) > shown else ''})"
+
+
+def _boolean(name: str, value) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+
+
+def _fraction(name: str, value) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
+        return float(value)
+    raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={value!r}")

@@ -1,0 +1,96 @@
+"""Checks of the rows that a user passes, with errors that say what is wrong where."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+
+from made_tf.conditionals import Conditionals
+
+__all__ = ["check_data", "check_rows"]
+
+_CHUNK = 8192  # rows checked at once, so that memory stays bounded
+
+
+def check_rows(name: str, x, event_size: int, conditionals: Conditionals) -> None:
+    """Raises unless `x` is `[rows, event_size]` with values in the support.
+
+    Args:
+        name: the argument's name, for the message.
+        x: an array, a nested list or a tensor. Of a symbolic tensor only the
+            shape is checked.
+        event_size: D.
+        conditionals: the family whose support counts.
+
+    Raises:
+        ValueError: if the rank, the width, the number of rows, the dtype or a
+            value is wrong.
+    """
+    symbolic = keras.ops.is_tensor(x) and not _is_concrete(x)
+    if not symbolic:
+        x = _to_numpy(name, x)
+    if len(x.shape) != 2 or x.shape[-1] != event_size:
+        raise ValueError(
+            f"`{name}` must have the shape [rows, {event_size}]. "
+            f"Received: {name}.shape={tuple(x.shape)}"
+        )
+    if symbolic:
+        return
+    if len(x) == 0:
+        raise ValueError(f"`{name}` must have at least one row. Received: {name}.shape={x.shape}")
+    for start in range(0, len(x), _CHUNK):
+        chunk = x[start : start + _CHUNK].astype(np.float32)
+        wrong = ~keras.ops.convert_to_numpy(conditionals.in_support(chunk))
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"`{name}` must contain, for {conditionals.name} conditionals, "
+                f"{conditionals.support} only. Received: {name}[{start + row}, {column}]="
+                f"{x[start + row, column]}"
+            )
+
+
+def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> None:
+    """Checks what `fit`, `evaluate` and `predict` accept.
+
+    Arrays are checked whole. Of a `tf.data.Dataset`, a `PyDataset` or a
+    `DataLoader` the first batch is, since reading all of it may be costly; a
+    generator cannot be looked into without losing what it yields.
+
+    Raises:
+        ValueError: as `check_rows`, or if `x` is `None`.
+    """
+    if x is None:
+        raise ValueError(f"`{name}` must be rows of shape [rows, {event_size}]. Received: None")
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches == 0:
+            raise ValueError(f"`{name}` must have at least one batch. Received: an empty PyDataset")
+        first = x[0]
+    elif hasattr(x, "element_spec") or type(x).__name__ == "DataLoader":
+        batches = list(itertools.islice(iter(x), 1))
+        if not batches:
+            raise ValueError(f"`{name}` must have at least one batch. Received: an empty dataset")
+        first = batches[0]
+    elif hasattr(x, "__next__"):
+        return
+    else:
+        return check_rows(name, x, event_size, conditionals)
+    rows = first[0] if isinstance(first, tuple | list) else first
+    return check_rows(f"{name} (first batch)", rows, event_size, conditionals)
+
+
+def _is_concrete(x) -> bool:
+    try:
+        np.asarray(x)
+    except Exception:  # noqa: BLE001 - each backend has its own error for a symbolic tensor
+        return False
+    return True
+
+
+def _to_numpy(name: str, x) -> np.ndarray:
+    array = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ValueError(f"`{name}` must be numeric. Received: {name}.dtype={array.dtype}")
+    return array
