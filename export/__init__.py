@@ -1,0 +1,32 @@
+"""From a fitted model to one `.tflite` file, and back to samples on the device.
+
+`to_tflite` needs TensorFlow; `runtime.LiteSampler` needs NumPy and
+`ai-edge-litert` alone. Importing this package imports neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "ExportError": "verify",
+    "ExportReport": "verify",
+    "LiteSampler": "runtime",
+    "inspect_tflite": "inspection",
+    "to_tflite": "convert",
+}
+
+__all__ = ["ExportError", "ExportReport", "LiteSampler", "inspect_tflite", "to_tflite"]
+
+if TYPE_CHECKING:
+    from made_tf.export.convert import to_tflite
+    from made_tf.export.inspection import inspect_tflite
+    from made_tf.export.runtime import LiteSampler
+    from made_tf.export.verify import ExportError, ExportReport
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"made_tf.export.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'made_tf.export' has no attribute {name!r}")

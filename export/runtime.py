@@ -1,0 +1,144 @@
+"""The device side: draws samples from a `.tflite` file with NumPy and LiteRT alone."""
+
+from __future__ import annotations
+
+import numbers
+import os
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter
+
+__all__ = ["LiteSampler", "open_interpreter"]
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def open_interpreter(path: str | os.PathLike[str], num_threads: int | None = None) -> Interpreter:
+    """Opens a `.tflite` file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is truncated, damaged or no LiteRT model at all.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"No such file: {path}")
+    try:
+        return Interpreter(model_path=path, num_threads=num_threads)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"`path` must be a complete LiteRT model (.tflite). Received: path={path!r} ({error})"
+        ) from error
+
+
+class LiteSampler:
+    """A MADE on the device: samples, scores and conditionals from one file.
+
+    Args:
+        path: a file that `made_tf.export.to_tflite` wrote.
+        num_threads: threads of the interpreter; `None` lets LiteRT choose.
+
+    Attributes:
+        event_size: D, the number of variables.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is truncated, damaged, or has other signatures.
+
+    Example:
+        >>> device = LiteSampler("made.tflite")  # doctest: +SKIP
+        >>> device.sample(16, seed=7).shape  # doctest: +SKIP
+        (16, 64)
+    """
+
+    def __init__(self, path: str | os.PathLike[str], num_threads: int | None = None):
+        interpreter = open_interpreter(path, num_threads)
+        signatures = interpreter.get_signature_list()
+        missing = {"sample", "log_prob", "conditionals"} - set(signatures)
+        if missing:
+            raise ValueError(
+                "`path` must be a model that made_tf exported, with the signatures sample, "
+                f"log_prob and conditionals. Received: path={os.fspath(path)!r} without "
+                f"{sorted(missing)}"
+            )
+        self._sample = interpreter.get_signature_runner("sample")
+        self._log_prob = interpreter.get_signature_runner("log_prob")
+        self._conditionals = interpreter.get_signature_runner("conditionals")
+        self.event_size = int(self._log_prob.get_input_details()["x"]["shape"][-1])
+
+    def sample(self, num_samples: int, seed: int = 0, batch_size: int = 1024) -> FloatArray:
+        """Draws rows: row i from the generator keyed by (seed, i).
+
+        Args:
+            num_samples: n, at least 1.
+            seed: a 32-bit integer.
+            batch_size: how many rows the interpreter draws at once.
+
+        Returns:
+            Values `[n, D]`. The first rows do not depend on n.
+
+        Raises:
+            ValueError: if an argument is out of range.
+        """
+        n = _integer("num_samples", num_samples, 1, 2**31)
+        seed = _integer("seed", seed, -(2**31), 2**31)
+        size = _integer("batch_size", batch_size, 1, 2**31)
+        seeds = np.stack([np.full(n, seed), np.arange(n)], axis=1).astype(np.int32)
+        return np.concatenate(
+            [self.sample_from(seeds[start : start + size]) for start in range(0, n, size)]
+        )
+
+    def sample_from(self, seeds: npt.NDArray[np.int32]) -> FloatArray:
+        """Draws one row `[D]` from each seed: int32 `[n, 2]` -> `[n, D]`.
+
+        Raises:
+            ValueError: if the seeds have another shape or dtype.
+        """
+        seeds = np.asarray(seeds)
+        if seeds.dtype != np.int32 or seeds.ndim != 2 or seeds.shape[1] != 2 or len(seeds) == 0:
+            raise ValueError(
+                "`seeds` must be int32 of shape [n, 2], n at least 1. "
+                f"Received: seeds.dtype={seeds.dtype}, seeds.shape={seeds.shape}"
+            )
+        return self._sample(seeds=np.ascontiguousarray(seeds))["x"]
+
+    def log_prob(self, x: npt.ArrayLike, batch_size: int = 1024) -> FloatArray:
+        """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape or contains NaN.
+        """
+        rows = self._rows(x)
+        size = _integer("batch_size", batch_size, 1, 2**31)
+        parts = [
+            self._log_prob(x=rows[start : start + size])["log_prob"]
+            for start in range(0, len(rows), size)
+        ]
+        return np.concatenate(parts)
+
+    def conditionals(self, x: npt.ArrayLike) -> dict[str, FloatArray]:
+        """Returns the parameters of p(x_k | x_<k) by name: `[n, D]` -> `[n, D, ...]`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape or contains NaN.
+        """
+        return self._conditionals(x=self._rows(x))
+
+    def _rows(self, x: npt.ArrayLike) -> FloatArray:
+        rows = np.ascontiguousarray(x, dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self.event_size or len(rows) == 0:
+            raise ValueError(
+                f"`x` must have the shape [n, {self.event_size}], n at least 1. "
+                f"Received: x.shape={rows.shape}"
+            )
+        if np.isnan(rows).any():
+            row, column = np.argwhere(np.isnan(rows))[0]
+            raise ValueError(f"`x` must not contain NaN. Received: x[{row}, {column}]=nan")
+        return rows
+
+
+def _integer(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= value < high:
+        return int(value)
+    raise ValueError(f"`{name}` must be an integer in [{low}, {high}). Received: {name}={value!r}")
