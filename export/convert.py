@@ -76,9 +76,7 @@ def _convert(model: MADE, block_length: int | None) -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         # A module without variables: those of a tracked model would stay in the graph as
         # resources, which LiteRT reads as zeros.
-        tf.saved_model.save(
-            tf.Module(), directory, signatures=make_signatures(model, block_length)
-        )
+        tf.saved_model.save(tf.Module(), directory, signatures=make_signatures(model, block_length))
         converter = tf.lite.TFLiteConverter.from_saved_model(
             directory, signature_keys=list(SIGNATURES)
         )

@@ -14,7 +14,9 @@ __all__ = ["SIGNATURES", "make_signatures"]
 SIGNATURES = ("sample", "log_prob", "conditionals")
 
 
-def make_signatures(model: MADE, block_length: int | None = None) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+def make_signatures(
+    model: MADE, block_length: int | None = None
+) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """Returns the signatures of a model, its weights frozen into them.
 
     Args:
@@ -31,6 +33,7 @@ def make_signatures(model: MADE, block_length: int | None = None) -> dict[str, t
     network = BlockedNetwork(model, block_length, frozen=True)
     event_size, family = model.event_size, model.conditionals
     rows = tf.TensorSpec([None, event_size], tf.float32, name="x")
+    seeds_spec = tf.TensorSpec([None, 2], tf.int32, name="seeds")
 
     def sample(seeds):
         return {"x": network.sample(random.uniforms(seeds, event_size))}
@@ -42,7 +45,7 @@ def make_signatures(model: MADE, block_length: int | None = None) -> dict[str, t
         return family.unpack(network.parameters(x))
 
     return {
-        "sample": tf.function(sample, [tf.TensorSpec([None, 2], tf.int32, name="seeds")]),
-        "log_prob": tf.function(log_prob, [rows]),
-        "conditionals": tf.function(conditionals, [rows]),
+        "sample": tf.function(sample, [seeds_spec], autograph=False),
+        "log_prob": tf.function(log_prob, [rows], autograph=False),
+        "conditionals": tf.function(conditionals, [rows], autograph=False),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import reparameterization, samplers
@@ -73,8 +72,10 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         self._variables = [variable.value for variable in model.trainable_variables]
         # Called eagerly, the sampler's loops run as one graph; traced once for any n.
         signature = [tf.TensorSpec([None, model.event_size], tf.float32)]
-        self._sample_graph = tf.function(self._network.sample, signature)
-        self._sample_and_log_prob_graph = tf.function(self._network.sample_and_log_prob, signature)
+        self._sample_graph = tf.function(self._network.sample, signature, autograph=False)
+        self._sample_and_log_prob_graph = tf.function(
+            self._network.sample_and_log_prob, signature, autograph=False
+        )
         super().__init__(
             dtype=tf.float32,
             reparameterization_type=reparameterization.NOT_REPARAMETERIZED,

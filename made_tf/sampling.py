@@ -55,7 +55,7 @@ class _Layer:
         """Adds what the block's own units give."""
         for level, kernel in self.sources:
             start = _plus_product(start, units[level], kernel.inner)
-        if start.shape.rank == 1:  # nothing but a bias: [units] -> [n, units]
+        if len(start.shape) == 1:  # nothing but a bias: [units] -> [n, units]
             start = start + tf.zeros_like(units[0][:, :1])
         return start
 

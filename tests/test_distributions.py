@@ -1,0 +1,288 @@
+import numpy as np
+import pytest
+import reference
+import scipy.special
+import scipy.stats
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import made_tf
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+SCORE_FUNCTION = tfp.vi.GradientEstimators.SCORE_FUNCTION
+
+
+@pytest.fixture(params=["bernoulli", "ragged", "normal"])
+def any_dist(request):
+    return made_tf.MADEDistribution(reference.small_model(request.param))
+
+
+@pytest.fixture
+def dist():
+    return made_tf.MADEDistribution(reference.small_model())
+
+
+@pytest.fixture
+def x():
+    return reference.rows(made_tf.Bernoulli(), 6, 5)
+
+
+def log_prob(dist, x):
+    """Log-probabilities by the slow reference, for any leading shape."""
+    rows = np.reshape(x, (-1, dist.model.event_size))
+    return reference.log_prob(dist.model, rows).reshape(np.shape(x)[:-1])
+
+
+def test_shapes_and_dtype_are_static(any_dist):
+    assert any_dist.event_shape == (5,) and any_dist.batch_shape == ()
+    assert any_dist.dtype == tf.float32
+    assert any_dist.event_shape_tensor().numpy().tolist() == [5]
+    assert any_dist.batch_shape_tensor().numpy().tolist() == []
+
+    @tf.function
+    def shapes():
+        sample = any_dist.sample([2, 3], seed=1)
+        return sample.shape.as_list(), any_dist.log_prob(sample).shape.as_list()
+
+    assert [list(map(int, shape)) for shape in shapes()] == [[2, 3, 5], [2, 3]]
+
+
+def test_log_prob_and_prob_equal_the_reference(any_dist):
+    x = any_dist.sample([4, 3], seed=2)
+    np.testing.assert_allclose(any_dist.log_prob(x), log_prob(any_dist, x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(any_dist.prob(x), np.exp(log_prob(any_dist, x)), rtol=1e-4)
+    np.testing.assert_allclose(
+        any_dist.log_prob(x[0, 0]), log_prob(any_dist, x[0, 0]), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_seed_gives_the_same_samples_in_every_mode(any_dist, jit_compile):
+    eager = any_dist.sample(100, seed=7).numpy()
+
+    @tf.function(jit_compile=jit_compile)
+    def draw():
+        return any_dist.sample(100, seed=7)
+
+    if any_dist.model.conditionals.is_discrete:
+        np.testing.assert_array_equal(draw(), eager)
+    else:  # XLA rounds otherwise
+        np.testing.assert_allclose(draw(), eager, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(any_dist.sample(100, seed=7), eager)
+
+
+def test_an_integer_seed_is_the_first_half_of_a_stateless_one(dist):
+    sample = dist.sample(40, seed=7).numpy()
+    np.testing.assert_array_equal(dist.sample(40, seed=(7, 0)), sample)
+    np.testing.assert_array_equal(dist.sample(40, seed=tf.constant([7, 0])), sample)
+    np.testing.assert_array_equal(dist.sample(16, seed=7), sample[:16])
+    np.testing.assert_array_equal(dist.sample([4, 10], seed=7), sample.reshape(4, 10, 5))
+    np.testing.assert_array_equal(dist.sample(39, seed=(7, 1)), sample[1:])
+    assert (dist.sample(40, seed=8).numpy() != sample).any()
+
+
+def test_without_a_seed_samples_differ_from_call_to_call(dist):
+    assert (dist.sample(40).numpy() != dist.sample(40).numpy()).any()
+    assert dist.sample().shape == (5,)
+
+
+@pytest.mark.parametrize("seed", [True, 2**31, -(2**31) - 1])
+def test_a_seed_out_of_range_is_refused(dist, seed):
+    with pytest.raises(ValueError, match="`seed` must"):
+        dist.sample(3, seed=seed)
+
+
+def test_sample_and_log_prob_agree(any_dist):
+    sample, found = any_dist.experimental_sample_and_log_prob([3, 2], seed=5)
+    assert sample.shape == (3, 2, 5) and found.shape == (3, 2)
+    np.testing.assert_array_equal(sample, any_dist.sample([3, 2], seed=5))
+    np.testing.assert_allclose(found, log_prob(any_dist, sample), rtol=1e-5, atol=1e-5)
+
+
+def test_mode_is_refused_with_its_reason(dist):
+    with pytest.raises(NotImplementedError, match="no closed form"):
+        dist.mode()
+
+
+def test_gradients_reach_all_trainable_variables(any_dist):
+    assert len(any_dist.trainable_variables) == len(any_dist.model.trainable_variables) == 7
+    x = any_dist.sample(32, seed=0)
+    with tf.GradientTape() as tape:
+        nll = -tf.reduce_mean(any_dist.log_prob(x))
+    gradients = tape.gradient(nll, any_dist.trainable_variables)
+    assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in gradients)
+
+
+def test_training_the_raw_variables_stays_normalised():
+    model = reference.small_model()
+    dist = made_tf.MADEDistribution(model)
+    x = reference.rows(model.conditionals, 64, 5)
+    losses = tfp.math.minimize(
+        lambda: -tf.reduce_mean(dist.log_prob(x)),
+        num_steps=20,
+        optimizer=_GradientDescent(),
+        trainable_variables=dist.trainable_variables,
+    )
+    assert losses[-1] < losses[0]
+    assert made_tf.verification.total_probability(model) == pytest.approx(1, abs=1e-5)
+    reference.assert_autoregressive(model)
+
+
+class _GradientDescent:
+    """What `tfp.math.minimize` asks of an optimizer, without any constraint."""
+
+    def apply_gradients(self, pairs):
+        return tf.group([variable.assign_sub(0.1 * gradient) for gradient, variable in pairs])
+
+
+def test_the_distribution_follows_further_training(dist, x):
+    before = dist.log_prob(x).numpy()
+    dist.model.compile("sgd")
+    dist.model.fit(x, epochs=3, verbose=0)
+    assert dist.log_prob(x).numpy().mean() > before.mean()
+    np.testing.assert_allclose(dist.log_prob(x), log_prob(dist, x), rtol=1e-5, atol=1e-5)
+
+
+def test_it_passes_through_a_tf_function(any_dist):
+    @tf.function
+    def through(dist):
+        return dist
+
+    other = through(any_dist)
+    sample = any_dist.sample(5, seed=1)
+    np.testing.assert_array_equal(other.sample(5, seed=1), sample)
+    np.testing.assert_array_equal(other.log_prob(sample), any_dist.log_prob(sample))
+    assert type(other) is type(any_dist)
+
+
+@pytest.mark.parametrize(
+    ("family", "wrong"),
+    [("bernoulli", 0.5), ("bernoulli", np.nan), ("ragged", 2.5), ("ragged", 7), ("normal", np.nan)],
+)
+def test_values_outside_the_support_are_rejected(family, wrong):
+    model = reference.small_model(family)
+    dist = made_tf.MADEDistribution(model, validate_args=True)
+    x = reference.rows(model.conditionals, 3, 5)
+    np.testing.assert_allclose(dist.log_prob(x), log_prob(dist, x), rtol=1e-4)
+    x[1, 2] = wrong
+    with pytest.raises(tf.errors.InvalidArgumentError, match="outside the support"):
+        dist.log_prob(x)
+
+
+def test_only_a_made_is_accepted():
+    with pytest.raises(ValueError, match="`model` must be a made_tf.MADE. Received: model=3"):
+        made_tf.MADEDistribution(3)
+
+
+# Composition: each value is computed by hand from the reference.
+
+
+def test_sample_of_independent_rows(dist, x):
+    iid = tfd.Sample(dist, sample_shape=[3])
+    np.testing.assert_allclose(
+        iid.log_prob(x.reshape(2, 3, 5)), log_prob(dist, x).reshape(2, 3).sum(1), rtol=1e-5
+    )
+    assert iid.sample(4, seed=1).shape == (4, 3, 5)
+
+
+def test_batch_reshape_and_independent(dist, x):
+    batched = tfd.BatchReshape(dist, [1])
+    assert batched.batch_shape == (1,)
+    np.testing.assert_allclose(batched.log_prob(x[:, None]), log_prob(dist, x)[:, None], rtol=1e-5)
+    joined = tfd.Independent(batched, reinterpreted_batch_ndims=1)
+    assert joined.event_shape == (1, 5)
+    np.testing.assert_allclose(joined.log_prob(x[:, None]), log_prob(dist, x), rtol=1e-5)
+
+
+def test_mixture(dist, x):
+    other = made_tf.MADEDistribution(reference.small_model(seed=9))
+    mixture = tfd.Mixture(cat=tfd.Categorical(probs=[0.3, 0.7]), components=[dist, other])
+    parts = np.log([[0.3], [0.7]]) + np.stack([log_prob(dist, x), log_prob(other, x)])
+    np.testing.assert_allclose(
+        mixture.log_prob(x), scipy.special.logsumexp(parts, axis=0), rtol=1e-5
+    )
+    assert mixture.sample(3, seed=1).shape == (3, 5)
+
+
+def test_mixture_same_family(dist, x):
+    mixture = tfd.MixtureSameFamily(
+        tfd.Categorical(probs=[1.0]), components_distribution=tfd.BatchReshape(dist, [1])
+    )
+    np.testing.assert_allclose(mixture.log_prob(x), log_prob(dist, x), rtol=1e-5)
+    assert mixture.sample(3, seed=1).shape == (3, 5)
+
+
+def test_transformed_discrete_keeps_probabilities(dist, x):
+    moved = tfd.TransformedDistribution(dist, tfb.Shift(2.0)(tfb.Scale(3.0)))
+    np.testing.assert_allclose(moved.log_prob(3 * x + 2), log_prob(dist, x), rtol=1e-5)
+
+
+def test_transformed_density_takes_the_jacobian():
+    dist = made_tf.MADEDistribution(reference.small_model("normal"))
+    x = reference.rows(dist.model.conditionals, 4, 5)
+    positive = tfd.TransformedDistribution(dist, tfb.Exp())
+    np.testing.assert_allclose(
+        positive.log_prob(np.exp(x)), log_prob(dist, x) - x.sum(axis=1), rtol=1e-4
+    )
+    assert (positive.sample(8, seed=0).numpy() > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["named", "coroutine"])
+def test_joint_distributions(dist, x, kind):
+    def length(rows):
+        return tfd.Normal(tf.reduce_sum(rows, -1), 0.5)
+
+    if kind == "named":
+        joint = tfd.JointDistributionNamed({"rows": dist, "length": lambda rows: length(rows)})
+        value = {"rows": x, "length": np.float32(1.5)}
+        drawn = joint.sample(4, seed=3)["rows"]
+    else:
+
+        @tfd.JointDistributionCoroutine
+        def joint():
+            rows = yield tfd.JointDistributionCoroutine.Root(dist)
+            yield length(rows)
+
+        value = (x, np.float32(1.5))
+        drawn = joint.sample(4, seed=3)[0]
+    expected = log_prob(dist, x) + scipy.stats.norm(x.sum(axis=1), 0.5).logpdf(1.5)
+    np.testing.assert_allclose(joint.log_prob(value), expected, rtol=1e-5)
+    assert drawn.shape == (4, 5) and np.isin(drawn, [0, 1]).all()
+
+
+def test_an_mcmc_chain_finds_the_density_it_is_given():
+    model = reference.small_model("normal", event_size=2, hidden_units=())
+    model.direct_layer.bias.assign([0.5, 0.0, -0.25, 0.0])
+    dist = made_tf.MADEDistribution(model)
+    exact = made_tf.MADEDistribution(model).sample(20_000, seed=0).numpy()
+
+    @tf.function
+    def chain():
+        kernel = tfp.mcmc.HamiltonianMonteCarlo(dist.log_prob, step_size=0.4, num_leapfrog_steps=4)
+        return tfp.mcmc.sample_chain(
+            num_results=400,
+            num_burnin_steps=100,
+            current_state=tf.zeros([50, 2]),
+            kernel=kernel,
+            trace_fn=lambda _, results: results.is_accepted,
+            seed=(1, 2),
+        )
+
+    states, accepted = chain()
+    states = states.numpy().reshape(-1, 2)
+    assert 0.6 < accepted.numpy().mean() <= 1
+    np.testing.assert_allclose(states.mean(axis=0), exact.mean(axis=0), atol=0.1)
+    np.testing.assert_allclose(np.cov(states.T), np.cov(exact.T), atol=0.15)
+
+
+def test_divergence_by_monte_carlo_meets_the_enumerated_one(dist):
+    other = made_tf.MADEDistribution(reference.small_model(seed=9))
+    states = reference.states(dist.model)
+    p, q = log_prob(dist, states), log_prob(other, states)
+    exact = (np.exp(p) * (p - q)).sum()
+    spread = np.sqrt((np.exp(p) * (p - q - exact) ** 2).sum())
+    n = 20_000
+    found = tfp.vi.monte_carlo_variational_loss(
+        other.log_prob, dist, sample_size=n, seed=4, gradient_estimator=SCORE_FUNCTION
+    )
+    assert abs(found - exact) < 4 * spread / np.sqrt(n)

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from made_tf import masks, plan
+
+
+def made(event_size, hidden, block_length, input_sizes=1, parameter_sizes=1, **kwargs):
+    degrees = masks.make_degrees(event_size, hidden, seed=2, **kwargs)
+    ones = np.ones(event_size, np.int64)
+    return degrees, plan.make_plan(
+        degrees, ones * input_sizes, ones * parameter_sizes, block_length
+    )
+
+
+@pytest.mark.parametrize("block_length", [1, 3, 7, 20, None])
+def test_every_variable_is_in_one_block_in_the_order_of_generation(block_length):
+    degrees, cut = made(20, (9, 5), block_length, input_order="random", hidden_degrees="random")
+    blocks = [cut.block_variables(b).tolist() for b in range(cut.num_blocks)]
+    assert sum(blocks, []) == degrees.generation_order.tolist()
+    assert max(map(len, blocks)) <= (block_length or 20)
+
+
+@pytest.mark.parametrize("hidden", [(), (3,), (40,), (13, 2, 17)])
+def test_a_block_depends_on_itself_and_on_blocks_before_it_alone(hidden):
+    degrees, cut = made(11, hidden, 4, 2, 3, input_order="random", hidden_degrees="random")
+    repeat = [np.repeat(degrees.inputs, n) for n in (2, 3)]
+    unit_degrees = [repeat[0], *degrees.hidden, repeat[1]]
+    levels = [cut.features, *cut.hidden, cut.parameters]
+    for lower, upper, below, above in zip(
+        unit_degrees, unit_degrees[1:], levels, levels[1:], strict=False
+    ):
+        mask = masks.degrees_to_mask(lower, upper, strict=above is cut.parameters)
+        staircase = mask[below.units][:, above.units]
+        for b in range(cut.num_blocks):
+            assert not staircase[below.offsets[b + 1] :, above.block(b)].any()
+
+
+def test_levels_hold_every_unit_once():
+    _, cut = made(11, (6, 30), 4, 2, 3)
+    for level, size in zip(
+        [cut.features, *cut.hidden, cut.parameters], (22, 6, 30, 33), strict=True
+    ):
+        assert sorted(level.units) == list(range(size))
+        assert level.offsets[0] == 0 and level.offsets[-1] == size
+
+
+@pytest.mark.parametrize("block_length", [0, -1, 2.0, True, "4"])
+def test_a_wrong_block_length_is_refused(block_length):
+    with pytest.raises(ValueError, match="`block_length` must be a positive integer"):
+        made(4, (5,), block_length)
+
+
+def test_the_default_keeps_the_number_of_blocks_bounded():
+    for event_size in (1, 16, 17, 784, 4096):
+        _, cut = made(event_size, (8,), None)
+        assert cut.num_blocks <= 14

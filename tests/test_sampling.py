@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+import reference
+import scipy.stats
+import tensorflow as tf
+
+import made_tf
+from made_tf import random
+from made_tf.sampling import BlockedNetwork
+
+CONFIGS = {
+    "one hidden layer": {},
+    "two narrow layers": {"hidden_units": (7, 4), "direct_connections": True},
+    "no hidden layer": {"hidden_units": ()},
+    "no direct connections": {"hidden_units": (30, 30), "direct_connections": False},
+    "random": {"input_order": "random", "hidden_degrees": "random", "seed": 4},
+}
+
+
+def uniforms(num_rows, event_size, seed=5):
+    return random.uniforms(random.row_seeds(tf.constant([seed, 0]), num_rows), event_size)
+
+
+def loud(family="bernoulli", event_size=9, scale=2.0, **kwargs):
+    """A model whose conditionals depend strongly on what came before."""
+    model = reference.small_model(family, event_size, **{"input_order": "random", **kwargs})
+    for layer in model.masked_layers():
+        layer.kernel.assign(layer.kernel * scale)
+    return model
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 5, None])
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("family", reference.DISCRETE)
+def test_blocks_draw_what_the_textbook_loop_draws(family, config, block_length):
+    model = loud(family, **CONFIGS[config])
+    u = uniforms(64, model.event_size)
+    found = tf.function(BlockedNetwork(model, block_length).sample)(u).numpy()
+    np.testing.assert_array_equal(found, reference.sample(model, u.numpy()))
+
+
+@pytest.mark.parametrize("block_length", [1, 4, None])
+@pytest.mark.parametrize("family", ["normal", "scaled_normal"])
+def test_blocks_draw_real_values_within_rounding_of_the_textbook_loop(family, block_length):
+    model = loud(family, scale=0.5)
+    u = uniforms(64, model.event_size)
+    found = tf.function(BlockedNetwork(model, block_length).sample)(u).numpy()
+    np.testing.assert_allclose(found, reference.sample(model, u.numpy()), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("event_size", [1, 2, 17, 40])
+def test_any_number_of_variables(event_size):
+    model = loud(event_size=event_size)
+    u = uniforms(16, event_size)
+    found = BlockedNetwork(model).sample(u)
+    np.testing.assert_array_equal(found, reference.sample(model, u.numpy()))
+
+
+@pytest.mark.parametrize("family", reference.FAMILIES)
+def test_scoring_in_blocks_equals_the_model(family):
+    model = loud(family, scale=0.7, hidden_units=(11, 6))
+    x = reference.rows(model.conditionals, 50, model.event_size)
+    network = BlockedNetwork(model, block_length=4)
+    np.testing.assert_allclose(network.log_prob(x), model.log_prob(x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(network.parameters(x), model(x), rtol=1e-4, atol=1e-5)
+    drawn, log_prob = network.sample_and_log_prob(uniforms(50, model.event_size))
+    np.testing.assert_allclose(log_prob, model.log_prob(drawn), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "ragged"])
+def test_frozen_weights_stay_and_live_ones_follow(family):
+    model = loud(family)
+    u = uniforms(32, model.event_size)
+    live, frozen = BlockedNetwork(model), BlockedNetwork(model, frozen=True)
+    before = live.sample(u).numpy()
+    np.testing.assert_array_equal(frozen.sample(u), before)
+    for layer in model.masked_layers():
+        layer.kernel.assign(-layer.kernel)
+    assert (live.sample(u).numpy() != before).any()
+    np.testing.assert_array_equal(frozen.sample(u), before)
+
+
+def chain(event_size, weight):
+    """Each variable is decided by the one before: weight > 0 copies it, < 0 flips it."""
+    model = made_tf.MADE(event_size, hidden_units=())
+    kernel = np.zeros((event_size, event_size), np.float32)
+    kernel[np.arange(event_size - 1), np.arange(1, event_size)] = weight
+    model.direct_layer.kernel.assign(kernel)
+    model.direct_layer.bias.assign([0.0] + [-weight / 2] * (event_size - 1))
+    return model
+
+
+@pytest.mark.parametrize("weight", [1e4, -1e4, 3e38])
+def test_the_longest_chain_of_decisions_is_solved_exactly(weight):
+    model = chain(40, weight)
+    u = uniforms(64, 40)
+    found = BlockedNetwork(model, block_length=40).sample(u).numpy()
+    np.testing.assert_array_equal(found, reference.sample(model, u.numpy()))
+    steps = found[:, 1:] == found[:, :-1] if weight > 0 else found[:, 1:] != found[:, :-1]
+    assert steps.all()
+    assert 0 < found[:, 0].mean() < 1
+
+
+def test_weights_that_are_not_finite_do_not_hang_the_sampler():
+    model = loud("normal")
+    model.direct_layer.kernel.assign(np.full_like(model.direct_layer.kernel, np.nan))
+    found = BlockedNetwork(model).sample(uniforms(4, model.event_size)).numpy()
+    assert np.isnan(found).any()
+
+
+@pytest.mark.parametrize("family", reference.DISCRETE)
+def test_samples_follow_the_exact_probabilities(family):
+    model = loud(family, event_size=5, scale=1.5)
+    states = reference.states(model)
+    probs = np.exp(reference.log_prob(model, states))
+    n = 20_000
+    drawn = BlockedNetwork(model).sample(uniforms(n, 5, seed=12)).numpy()
+    index = {tuple(state): k for k, state in enumerate(states)}
+    counts = np.bincount([index[tuple(row)] for row in drawn], minlength=len(states))
+    rare = n * probs < 5  # pooled, as the chi-squared test asks
+    observed = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(n * probs[~rare], n * probs[rare].sum())
+    keep = expected > 0
+    test = scipy.stats.chisquare(observed[keep], expected[keep], sum_check=False)
+    assert test.pvalue > 0.01
+
+
+def test_ten_binary_variables_follow_the_exact_probabilities():
+    model = loud(event_size=10, scale=2.0)
+    probs = np.exp(model.log_prob(reference.states(model)).numpy().astype(np.float64))
+    n = 200_000
+    drawn = tf.function(BlockedNetwork(model).sample)(uniforms(n, 10, seed=3)).numpy()
+    counts = np.bincount((drawn @ 2.0 ** np.arange(9, -1, -1)).astype(int), minlength=1024)
+    rare = n * probs < 5
+    observed = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(n * probs[~rare], n * probs[rare].sum())
+    assert scipy.stats.chisquare(observed, expected, sum_check=False).pvalue > 0.01
+
+
+def linear_normal():
+    """x = mean + L z: a MADE that is a multivariate normal, and that normal."""
+    model = made_tf.MADE(3, hidden_units=(), conditionals="normal", input_order=[2, 3, 1])
+    log_scales = np.array([0.2, -0.5, 0.4])
+    kernel = np.zeros((3, 3, 2), np.float32)
+    kernel[2, 0, 0], kernel[2, 1, 0], kernel[0, 1, 0] = 0.8, -0.5, 1.2
+    bias = np.stack([[0.3, -1.0, 0.5], 7 * np.arctanh(log_scales / 7)], axis=1)
+    model.direct_layer.kernel.assign(kernel.reshape(3, 6))
+    model.direct_layer.bias.assign(bias.ravel())
+    # x = bias + W x + e, e independent with those scales.
+    solve = np.linalg.inv(np.eye(3) - kernel[:, :, 0].T.astype(np.float64))
+    cov = solve @ np.diag(np.exp(2 * log_scales)) @ solve.T
+    return model, scipy.stats.multivariate_normal(solve @ bias[:, 0], cov)
+
+
+def test_a_linear_model_is_the_multivariate_normal_it_must_be():
+    model, normal = linear_normal()
+    x = BlockedNetwork(model, block_length=2).sample(uniforms(50_000, 3, seed=8)).numpy()
+    np.testing.assert_allclose(model.log_prob(x), normal.logpdf(x), atol=2e-5)
+    errors = 5 / np.sqrt(len(x))
+    np.testing.assert_allclose(x.mean(axis=0), normal.mean, atol=errors * 3)
+    np.testing.assert_allclose(np.cov(x.T), normal.cov, atol=errors * 2 * normal.cov.max())
+    whitened = np.linalg.solve(np.linalg.cholesky(normal.cov), (x - normal.mean).T)
+    for column in whitened:
+        assert scipy.stats.kstest(column, "norm").pvalue > 0.01

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import reference
+
+from made_tf import verification
+
+
+@pytest.mark.parametrize("family", reference.FAMILIES)
+def test_a_model_is_autoregressive_and_its_dependencies_are_the_allowed_ones(family):
+    report = verification.check_autoregressive(reference.small_model(family))
+    assert report and report.holds and report.violations == []
+    np.testing.assert_array_equal(report.depends, reference.allowed(reference.small_model(family)))
+    np.testing.assert_array_equal(report.allowed, report.reachable)
+    assert "10 dependencies" in str(report)
+
+
+def unmask(model, layer):
+    """Takes the mask out of one layer's forward pass, and fills what it forbade."""
+    layer.mask.apply = lambda kernel: kernel
+    layer.kernel.assign(np.random.default_rng(0).normal(size=layer.kernel.shape))
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "ragged", "normal"])
+def test_a_leak_is_found_and_named(family):
+    model = reference.small_model(family)
+    unmask(model, model.direct_layer)
+    report = verification.check_autoregressive(model)
+    assert not report
+    expected = {(i, j) for i in range(5) for j in range(5)} - {
+        (i, j) for i, j in np.argwhere(reference.allowed(model))
+    }
+    assert set(report.violations) == expected
+    assert "NOT autoregressive, 15 violations: output 0 sees input 0" in str(report)
+
+
+@pytest.mark.parametrize("family", reference.DISCRETE)
+def test_all_states_together_have_probability_one(family):
+    model = reference.small_model(family)
+    assert verification.total_probability(model) == pytest.approx(1, abs=1e-6)
+    exact = np.exp(reference.log_prob(model, reference.states(model))).sum()
+    assert exact == pytest.approx(1, abs=1e-12)
+
+
+def test_a_leaking_model_is_not_normalised():
+    model = reference.small_model("bernoulli")
+    unmask(model, model.direct_layer)
+    assert abs(verification.total_probability(model) - 1) > 0.01
+
+
+def test_more_states_than_one_chunk():
+    model = reference.small_model("bernoulli", event_size=14)
+    assert verification.total_probability(model) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_cannot_be_enumerated_is_refused():
+    with pytest.raises(ValueError, match="at most 20 variables.*event_size=21"):
+        verification.total_probability(reference.small_model(event_size=21))
+    with pytest.raises(ValueError, match="at most 1048576 states"):
+        verification.total_probability(reference.small_model("categorical", event_size=13))
+    with pytest.raises(ValueError, match="must be discrete"):
+        verification.total_probability(reference.small_model("normal"))
+
+
+def test_stored_weights_off_the_mask_are_counted():
+    model = reference.small_model()
+    names = ["hidden_1", "hidden_2", "output", "direct"]
+    assert verification.mask_violations(model) == dict.fromkeys(names, 0)
+    kernel = np.array(model.direct_layer.kernel)
+    kernel[0, 0] = kernel[4, 4] = np.nan
+    model.direct_layer.kernel.assign(kernel)
+    assert verification.mask_violations(model) == {**dict.fromkeys(names, 0), "direct": 2}
+    assert verification.check_autoregressive(model)  # the forward pass masks them
+    model.direct_layer.project()
+    assert verification.mask_violations(model)["direct"] == 0
