@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -73,7 +75,7 @@ def to_tflite(
 
 
 def _convert(model: MADE, block_length: int | None) -> bytes:
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, _only_warnings():
         # A module without variables: those of a tracked model would stay in the graph as
         # resources, which LiteRT reads as zeros.
         tf.saved_model.save(tf.Module(), directory, signatures=make_signatures(model, block_length))
@@ -82,6 +84,18 @@ def _convert(model: MADE, block_length: int | None) -> bytes:
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         return converter.convert()
+
+
+@contextlib.contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Keeps TensorFlow from telling where it wrote the temporary model."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _in_float32(model: MADE) -> MADE:

@@ -53,6 +53,7 @@ class KernelMask:
         # a stored mask: [in, 1] against [1, out] -> [in, out].
         compare = ops.less if self.strict else ops.less_equal
         mask = compare(self.in_degrees[:, None], self.out_degrees[None, :])
+        kernel = ops.convert_to_tensor(kernel)
         return ops.where(mask, kernel, ops.zeros_like(kernel))
 
     def get_config(self) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -73,6 +74,11 @@ class MaskedDense(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        if self.dtype_policy.quantization_mode is not None:
+            raise ValueError(
+                "`dtype` must be a floating-point policy: quantized products are not supported by "
+                f"MaskedDense. Received: dtype={self.dtype_policy.name!r}"
+            )
         self.mask = KernelMask(in_degrees, out_degrees, strict)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
@@ -82,8 +88,8 @@ class MaskedDense(keras.layers.Layer):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.kernel = None
-        self.bias = None
+        self.kernel: Any = None
+        self.bias: Any = None
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: self.mask.shape[0]})
         self.supports_masking = True
 
@@ -114,7 +120,7 @@ class MaskedDense(keras.layers.Layer):
 
     def masked_kernel(self):
         """Returns the kernel `[in, out]` as the forward pass uses it."""
-        return self.mask.apply(ops.convert_to_tensor(self.kernel))
+        return self.mask.apply(self.kernel)
 
     def call(self, inputs):
         outputs = ops.matmul(inputs, self.masked_kernel())  # [..., in] -> [..., out]
@@ -127,7 +133,7 @@ class MaskedDense(keras.layers.Layer):
 
     def project(self):
         """Sets the stored weights to zero that the mask forbids."""
-        self.kernel.assign(self.mask.apply(ops.convert_to_tensor(self.kernel)))
+        self.kernel.assign(self.mask.apply(self.kernel))
 
     def enable_lora(self, *args, **kwargs):
         """Refuses: the product of two low-rank matrices ignores the mask."""
@@ -151,17 +157,14 @@ class MaskedDense(keras.layers.Layer):
         store["degrees"] = self._fingerprint()
 
     def load_own_variables(self, store):
-        if "degrees" not in store.keys() or "kernel" not in store.keys():
+        # Keras tries other paths after a failure and reports the last: one message for all.
+        saved = store["degrees"] if "degrees" in store.keys() else ()  # noqa: SIM118
+        if not np.array_equal(np.asarray(saved), self._fingerprint()):
             raise ValueError(
-                f"Layer '{self.name}' expected weights saved by MaskedDense (kernel, degrees). "
-                f"Received: {sorted(store.keys())}"
-            )
-        if not np.array_equal(np.asarray(store["degrees"]), self._fingerprint()):
-            raise ValueError(
-                f"Layer '{self.name}': the weights were saved with other degrees (another input "
-                "order, hidden degrees or widths) than this layer has, and would be another "
-                "density under its mask. Load the whole model instead, or construct it with the "
-                "same degrees."
+                f"Layer '{self.name}' expected weights that MaskedDense saved with the same "
+                "degrees. Weights of other degrees (another input order, hidden degrees or "
+                "widths) would be another density under its mask. Load the whole model instead, "
+                "or construct it with the same degrees."
             )
         self.kernel.assign(store["kernel"])
         if self.bias is not None:

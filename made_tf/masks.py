@@ -12,8 +12,8 @@ Masks are boolean and in kernel orientation, `[in, out]`.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import numbers
-import operator
 from collections.abc import Sequence
 from typing import Literal
 
@@ -81,7 +81,7 @@ class Degrees:
     def masks(self) -> list[BoolArray]:
         """Returns the masks of all hidden layers, then that of the outputs."""
         layers = [self.inputs, *self.hidden]
-        masks = [degrees_to_mask(a, b) for a, b in zip(layers, layers[1:], strict=False)]
+        masks = [degrees_to_mask(a, b) for a, b in itertools.pairwise(layers)]
         return [*masks, degrees_to_mask(layers[-1], self.inputs, strict=True)]
 
     def direct_mask(self) -> BoolArray:
@@ -119,10 +119,8 @@ def make_degrees(
     event_size = _positive_int("event_size", event_size)
     widths = [_positive_int("hidden_units", units) for units in _as_sequence(hidden_units)]
     if seed is not None:
-        try:
-            seed = operator.index(seed)
-        except TypeError:
-            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}") from None
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
+            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")
         if seed < 0:
             raise ValueError(f"`seed` must not be negative. Received: seed={seed}")
     rng = np.random.default_rng(seed)

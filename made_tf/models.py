@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from keras import ops
 from made_tf import conditionals as families
 from made_tf import masks
 from made_tf.layers import MaskedDense
-from made_tf.validation import check_data, check_rows
+from made_tf.validation import check_data, check_rows, is_target
 
 __all__ = ["MADE"]
 
@@ -77,7 +78,8 @@ class MADE(keras.Model):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Rows must not be cast: half precision would merge classes and round real values.
+        super().__init__(autocast=False, **kwargs)
         self.degrees = masks.make_degrees(
             event_size, hidden_units, input_order, hidden_degrees, seed
         )
@@ -85,7 +87,7 @@ class MADE(keras.Model):
         self.conditionals = families.get(conditionals, self.event_size)
         self.direct_connections = _boolean("direct_connections", direct_connections)
         self.dropout = _fraction("dropout", dropout)
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
         try:
             self.activation = keras.activations.get(activation)
         except ValueError as error:
@@ -114,18 +116,13 @@ class MADE(keras.Model):
         self.build((None, self.event_size))
 
     def _make_layers(self) -> None:
-        common = {
-            "kernel_initializer": self.kernel_initializer,
-            "kernel_regularizer": self.kernel_regularizer,
-        }
+        common = {"kernel_regularizer": self.kernel_regularizer}
         # Parameters of a density need float32 even where hidden layers compute in half.
         policy = self.dtype_policy
         mixed = policy.compute_dtype != policy.variable_dtype
         output = {**common, "strict": True, "dtype": policy.variable_dtype if mixed else policy}
         inputs = np.repeat(self.degrees.inputs, self.conditionals.input_sizes(self.event_size))
-        outputs = np.repeat(
-            self.degrees.inputs, self.conditionals.parameter_sizes(self.event_size)
-        )
+        outputs = np.repeat(self.degrees.inputs, self.conditionals.parameter_sizes(self.event_size))
         self.hidden_layers = []
         last = inputs
         for index, degrees in enumerate(self.degrees.hidden):
@@ -136,16 +133,28 @@ class MADE(keras.Model):
                     activation=self.activation,
                     dtype=policy,
                     name=f"hidden_{index + 1}",
+                    kernel_initializer=_fresh(self.kernel_initializer),
                     **common,
                 )
             )
             last = degrees
         self.output_layer = self.direct_layer = None
         if self.degrees.hidden:
-            self.output_layer = MaskedDense(last, outputs, name="output", **output)
+            self.output_layer = MaskedDense(
+                last,
+                outputs,
+                name="output",
+                kernel_initializer=_fresh(self.kernel_initializer),
+                **output,
+            )
         if self.direct_connections:
             self.direct_layer = MaskedDense(
-                inputs, outputs, use_bias=self.output_layer is None, name="direct", **output
+                inputs,
+                outputs,
+                use_bias=self.output_layer is None,
+                name="direct",
+                kernel_initializer=_fresh(self.kernel_initializer),
+                **output,
             )
         self.dropout_layers = [
             keras.layers.Dropout(self.dropout, dtype=policy, name=f"dropout_{index + 1}")
@@ -205,6 +214,7 @@ class MADE(keras.Model):
             ValueError: if `x` has the wrong shape, NaN, or values outside the
                 support (shape alone where `x` is symbolic).
         """
+        x = x if ops.is_tensor(x) else np.asarray(x)
         check_rows("x", x, self.event_size, self.conditionals)
         return self.row_log_prob(x, self(x, training=False))
 
@@ -219,6 +229,11 @@ class MADE(keras.Model):
                 "MADE's loss is its negative log-likelihood: compile without `loss`. "
                 f"Received: loss={loss!r}"
             )
+        if kwargs.get("metrics") or kwargs.get("weighted_metrics"):
+            raise ValueError(
+                "MADE has no targets to compute `metrics` from, and reports `nll` and "
+                "`bits_per_dim` itself: compile without `metrics`."
+            )
         super().compile(optimizer=optimizer, **kwargs)
 
     def compile_from_config(self, config):
@@ -228,16 +243,25 @@ class MADE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         del training
-        if y is not None:
+        if is_target(y):
             raise ValueError(
                 "MADE models `x` itself and has no targets: pass `x` alone, or "
                 "`(x, None, sample_weight)`. Received a `y`."
             )
         nll = -self.row_log_prob(x, y_pred)  # [N]
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, nll.dtype)
+            if len(sample_weight.shape) == 2 and sample_weight.shape[-1] == 1:
+                sample_weight = ops.squeeze(sample_weight, -1)
+            if len(sample_weight.shape) != 1:
+                raise ValueError(
+                    "`sample_weight` must have one weight for each row. Received: "
+                    f"sample_weight.shape={tuple(sample_weight.shape)}"
+                )
         self.nll_tracker.update_state(nll, sample_weight)
         self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
         if sample_weight is not None:
-            nll = nll * ops.cast(sample_weight, nll.dtype)
+            nll = nll * sample_weight
         loss = ops.mean(nll)
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
@@ -245,26 +269,36 @@ class MADE(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
+        x = _listed(x)
         self._check_data("x", x, y)
+        if kwargs.get("sample_weight") is not None:
+            y = _no_targets(x)
         validation = kwargs.get("validation_data")
-        if isinstance(validation, tuple | list) and not isinstance(validation, np.ndarray):
+        if isinstance(validation, tuple | list):
             self._check_data("validation_data", *validation[:2])
+            if len(validation) == 3:
+                rows, _, weights = validation
+                kwargs["validation_data"] = (_listed(rows), _no_targets(rows), weights)
         elif validation is not None:
             self._check_data("validation_data", validation)
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
+        x = _listed(x)
         self._check_data("x", x, y)
+        if y is None and kwargs.get("sample_weight") is not None:
+            y = _no_targets(x)
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Returns the conditionals' parameters `[N, P]`, the data checked first."""
+        x = _listed(x)
         self._check_data("x", x)
         return super().predict(x, *args, **kwargs)
 
     def _check_data(self, name, x, y=None):
-        if y is not None:
+        if is_target(y):
             raise ValueError(f"MADE has no targets: pass `{name}` alone. Received a `y`.")
         check_data(name, x, self.event_size, self.conditionals)
 
@@ -318,6 +352,21 @@ class MADE(keras.Model):
             return cls(**config)
 
 
+def _fresh(initializer):
+    # One initializer object gives equal shapes equal values: each layer needs its own.
+    return initializer.clone() if hasattr(initializer, "clone") else initializer
+
+
+def _listed(x):
+    # Keras takes a list for several inputs.
+    return np.asarray(x) if isinstance(x, list) else x
+
+
+def _no_targets(x) -> np.ndarray:
+    # Keras drops the weights of arrays that come without targets: these are none.
+    return np.zeros((len(x), 0), np.float32)
+
+
 def _abbreviated(values: np.ndarray, shown: int = 8) -> str:
     head = ", ".join(str(value) for value in values[:shown])
     return f"({head}{', ...' if len(values) > shown else ''})"
@@ -330,6 +379,6 @@ def _boolean(name: str, value) -> bool:
 
 
 def _fraction(name: str, value) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= float(value) < 1:
         return float(value)
     raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={value!r}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from made_tf.conditionals import Conditionals
 
-__all__ = ["check_data", "check_rows"]
+__all__ = ["check_data", "check_rows", "is_target"]
 
 _CHUNK = 8192  # rows checked at once, so that memory stays bounded
 
@@ -41,7 +41,8 @@ def check_rows(name: str, x, event_size: int, conditionals: Conditionals) -> Non
     if len(x) == 0:
         raise ValueError(f"`{name}` must have at least one row. Received: {name}.shape={x.shape}")
     for start in range(0, len(x), _CHUNK):
-        chunk = x[start : start + _CHUNK].astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            chunk = x[start : start + _CHUNK].astype(np.float32)
         wrong = ~keras.ops.convert_to_numpy(conditionals.in_support(chunk))
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
@@ -60,7 +61,8 @@ def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> Non
     generator cannot be looked into without losing what it yields.
 
     Raises:
-        ValueError: as `check_rows`, or if `x` is `None`.
+        ValueError: as `check_rows`, if `x` is `None`, or if its batches hold
+            targets.
     """
     if x is None:
         raise ValueError(f"`{name}` must be rows of shape [rows, {event_size}]. Received: None")
@@ -76,9 +78,19 @@ def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> Non
     elif hasattr(x, "__next__"):
         return
     else:
-        return check_rows(name, x, event_size, conditionals)
-    rows = first[0] if isinstance(first, tuple | list) else first
-    return check_rows(f"{name} (first batch)", rows, event_size, conditionals)
+        check_rows(name, x, event_size, conditionals)
+        return
+    rows = first
+    if isinstance(first, tuple | list):
+        rows = first[0]
+        if len(first) > 1 and is_target(first[1]):
+            raise ValueError(f"MADE has no targets: `{name}` must give rows alone, not pairs.")
+    check_rows(f"{name} (first batch)", rows, event_size, conditionals)
+
+
+def is_target(y) -> bool:
+    """Returns whether `y` holds targets: `None` does not, nor an array `[rows, 0]`."""
+    return y is not None and tuple(np.shape(y) if isinstance(y, list) else y.shape)[1:] != (0,)
 
 
 def _is_concrete(x) -> bool:

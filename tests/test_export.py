@@ -100,7 +100,7 @@ def test_the_file_is_normalised_and_autoregressive(exported, family):
 
 
 def test_the_report_tells_what_was_found(exported):
-    model, report, _ = exported()
+    _, report, _ = exported()
     assert isinstance(report, export.ExportReport)
     assert report.rows_compared == 256 and report.rows_different == 0
     assert report.max_log_prob_difference < 1e-4

@@ -76,13 +76,13 @@ class Categorical(Conditionals):
     def sample(self, params, uniforms):
         (params,) = as_float32(params)
         sizes = self._classes(uniforms.shape[-1])
-        probs = ops.softmax(self._padded(params, sizes), axis=-1)
-        cdf = ops.cumsum(probs, axis=-1)[..., :-1]  # [N, D, K - 1]
-        # The class is the number of steps of the CDF below u; a step behind the variable's
-        # last class does not count, whatever rounding made of it.
-        step_exists = np.arange(1, sizes.max())[None, :] < sizes[:, None]  # [D, K - 1]
-        steps = ops.cast(ops.expand_dims(uniforms, -1) >= cdf, "float32")
-        return ops.sum(steps * step_exists.astype(np.float32), axis=-1)
+        logits = self._padded(params, sizes)
+        weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+        sums = ops.cumsum(weights, axis=-1)  # [N, D, K]
+        # The class is the number of steps of the CDF below u. Division by the last sum itself
+        # ends the CDF at exactly 1 > u with the last class that can occur.
+        cdf = sums[..., :-1] / sums[..., -1:]
+        return ops.sum(ops.cast(ops.expand_dims(uniforms, -1) >= cdf, "float32"), axis=-1)
 
     def in_support(self, x):
         sizes = self._classes(x.shape[-1]).astype(np.float32)
@@ -113,8 +113,12 @@ class Categorical(Conditionals):
         return {"num_classes": self.num_classes}
 
     def _classes(self, event_size):
-        sizes = np.broadcast_to(np.asarray(self.num_classes, np.int64), (event_size,))
-        return sizes
+        if isinstance(self.num_classes, list) and len(self.num_classes) != event_size:
+            raise ValueError(
+                f"`num_classes` must have one entry for each of {event_size} variables. "
+                f"Received: num_classes={self.num_classes}"
+            )
+        return np.broadcast_to(np.asarray(self.num_classes, np.int64), (event_size,))
 
     def _classes_of_parameters(self, num_parameters):
         if isinstance(self.num_classes, int):

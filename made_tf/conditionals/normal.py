@@ -13,6 +13,7 @@ from made_tf.conditionals.base import Conditionals, as_float32, register
 __all__ = ["Normal"]
 
 _LOG_SCALE_BOUND = 7.0  # scales between e^-7 and e^7 of the data's own scale
+_INPUT_BOUND = 1e3  # of the standardised values that the network sees
 
 
 @register
@@ -20,8 +21,9 @@ class Normal(Conditionals):
     """Real variables; a location and a log scale each.
 
     The network sees and predicts standardised values, (x - data_loc) /
-    data_scale; densities are those of x itself. The log scale is bounded
-    smoothly to [-7, 7], so that no conditional can collapse to a point.
+    data_scale, as inputs bounded to +-1000; densities are those of x itself.
+    The log scale is bounded smoothly to [-7, 7], so that no conditional can
+    collapse to a point.
 
     Args:
         data_loc: where the data lie, a number or one for each variable.
@@ -50,20 +52,21 @@ class Normal(Conditionals):
         return np.full(event_size, 2, np.int64)
 
     def encode(self, x):
-        loc, scale = self._moments(x.shape[-1])
-        return (x - loc) / scale
+        # Bounded, so that no product with a masked weight is 0 times infinity: in float16
+        # too, which ends at 65504.
+        return ops.clip(self._standardise(x), -_INPUT_BOUND, _INPUT_BOUND)
 
     def unpack(self, params):
         (params,) = as_float32(params)
-        loc, log_scale = self._standardised(params)
+        loc, log_scale = self._loc_and_log_scale(params)
         data_loc, data_scale = self._moments(params.shape[-1] // 2)
         return {"loc": data_loc + data_scale * loc, "scale": data_scale * ops.exp(log_scale)}
 
     def log_prob(self, params, x):
         params, x = as_float32(params, x)
-        loc, log_scale = self._standardised(params)
+        loc, log_scale = self._loc_and_log_scale(params)
         _, data_scale = self._moments(x.shape[-1])
-        z = (self.encode(x) - loc) * ops.exp(-log_scale)
+        z = (self._standardise(x) - loc) * ops.exp(-log_scale)
         constant = (0.5 * math.log(2 * math.pi) + np.log(data_scale)).astype(np.float32)
         return -0.5 * z * z - log_scale - constant
 
@@ -96,12 +99,22 @@ class Normal(Conditionals):
         return {"data_loc": self.data_loc, "data_scale": self.data_scale}
 
     def _moments(self, event_size):
+        for name, values in self.get_config().items():
+            if _several(values) and len(values) != event_size:
+                raise ValueError(
+                    f"`{name}` must have one entry for each of {event_size} variables. "
+                    f"Received: {name}={values}"
+                )
         return (
             np.broadcast_to(np.asarray(self.data_loc, np.float32), (event_size,)),
             np.broadcast_to(np.asarray(self.data_scale, np.float32), (event_size,)),
         )
 
-    def _standardised(self, params):
+    def _standardise(self, x):
+        loc, scale = self._moments(x.shape[-1])
+        return (x - loc) / scale
+
+    def _loc_and_log_scale(self, params):
         params = ops.reshape(params, (-1, params.shape[-1] // 2, 2))  # [N, 2 D] -> [N, D, 2]
         bound = _LOG_SCALE_BOUND
         return params[..., 0], bound * ops.tanh(params[..., 1] / bound)

@@ -1,0 +1,34 @@
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import reference`
+
+import pytest
+
+pytest.register_assert_rewrite("reference")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--data-dir",
+        default=os.environ.get("MADE_TF_DATA"),
+        help="folder of benchmark data sets (default: the environment variable MADE_TF_DATA)",
+    )
+
+
+@pytest.fixture(scope="session")
+def data_dir(request):
+    folder = request.config.getoption("--data-dir")
+    if not folder or not pathlib.Path(folder).is_dir():
+        pytest.skip("needs benchmark data: --data-dir or MADE_TF_DATA")
+    return pathlib.Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return 0
