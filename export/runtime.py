@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
+
+from made_tf.arguments import integer
 
 __all__ = ["LiteSampler", "open_interpreter"]
 
@@ -81,9 +82,9 @@ class LiteSampler:
         Raises:
             ValueError: if an argument is out of range.
         """
-        n = _integer("num_samples", num_samples, 1, 2**31)
-        seed = _integer("seed", seed, -(2**31), 2**31)
-        size = _integer("batch_size", batch_size, 1, 2**31)
+        n = integer("num_samples", num_samples, 1, 2**31)
+        seed = integer("seed", seed, -(2**31), 2**31)
+        size = integer("batch_size", batch_size, 1, 2**31)
         seeds = np.stack([np.full(n, seed), np.arange(n)], axis=1).astype(np.int32)
         return np.concatenate(
             [self.sample_from(seeds[start : start + size]) for start in range(0, n, size)]
@@ -110,7 +111,7 @@ class LiteSampler:
             ValueError: if `x` has the wrong shape or contains NaN.
         """
         rows = self._rows(x)
-        size = _integer("batch_size", batch_size, 1, 2**31)
+        size = integer("batch_size", batch_size, 1, 2**31)
         parts = [
             self._log_prob(x=rows[start : start + size])["log_prob"]
             for start in range(0, len(rows), size)
@@ -136,9 +137,3 @@ class LiteSampler:
             row, column = np.argwhere(np.isnan(rows))[0]
             raise ValueError(f"`x` must not contain NaN. Received: x[{row}, {column}]=nan")
         return rows
-
-
-def _integer(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= value < high:
-        return int(value)
-    raise ValueError(f"`{name}` must be an integer in [{low}, {high}). Received: {name}={value!r}")

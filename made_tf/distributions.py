@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import reparameterization, samplers
 
 from made_tf import random
+from made_tf.arguments import integer
 from made_tf.models import MADE
 from made_tf.sampling import BlockedNetwork
 
@@ -120,9 +121,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
 
     def _uniforms(self, n, seed):
         if isinstance(seed, numbers.Integral):
-            if isinstance(seed, bool) or not -(2**31) <= seed < 2**31:
-                raise ValueError(f"`seed` must fit into 32 bits. Received: seed={seed!r}")
-            seed = tf.constant([seed, 0], tf.int32)
+            seed = tf.constant([integer("seed", seed, -(2**31), 2**31), 0], tf.int32)
         else:
             seed = samplers.sanitize_seed(seed)
         return random.uniforms(random.row_seeds(seed, n), self._model.event_size)

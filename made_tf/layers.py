@@ -40,6 +40,8 @@ class MaskedDense(keras.layers.Layer):
         activity_regularizer: optional regularizer of the outputs.
         kernel_constraint: optional further constraint of the live weights.
         bias_constraint: optional constraint of the bias.
+        quantized: whether the kernel is stored in int8 from the start, for
+            loading what `quantize` made.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape: `[..., in]`. Output shape: `[..., out]`.
@@ -71,6 +73,7 @@ class MaskedDense(keras.layers.Layer):
         activity_regularizer=None,
         kernel_constraint=None,
         bias_constraint=None,
+        quantized=False,
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
@@ -88,7 +91,9 @@ class MaskedDense(keras.layers.Layer):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.quantized = self._is_quantized = quantized
         self.kernel: Any = None
+        self.kernel_scale: Any = None
         self.bias: Any = None
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: self.mask.shape[0]})
         self.supports_masking = True
@@ -100,14 +105,17 @@ class MaskedDense(keras.layers.Layer):
 
     def build(self, input_shape):
         del input_shape  # the degrees know it
-        degrees = self.mask.get_config()
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=self.mask.shape,
-            initializer=MaskedInitializer(self.kernel_initializer, **degrees),
-            regularizer=self.kernel_regularizer,
-            constraint=MaskConstraint(**degrees, constraint=self.kernel_constraint),
-        )
+        if self.quantized:
+            self._add_quantized_kernel()
+        else:
+            degrees = self.mask.get_config()
+            self.kernel = self.add_weight(
+                name="kernel",
+                shape=self.mask.shape,
+                initializer=MaskedInitializer(self.kernel_initializer, **degrees),
+                regularizer=self.kernel_regularizer,
+                constraint=MaskConstraint(**degrees, constraint=self.kernel_constraint),
+            )
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
@@ -120,7 +128,10 @@ class MaskedDense(keras.layers.Layer):
 
     def masked_kernel(self):
         """Returns the kernel `[in, out]` as the forward pass uses it."""
-        return self.mask.apply(self.kernel)
+        kernel = self.mask.apply(self.kernel)
+        if self.kernel_scale is None:
+            return kernel
+        return ops.cast(kernel, self.compute_dtype) * self.kernel_scale
 
     def call(self, inputs):
         outputs = ops.matmul(inputs, self.masked_kernel())  # [..., in] -> [..., out]
@@ -143,30 +154,62 @@ class MaskedDense(keras.layers.Layer):
         )
 
     def quantize(self, mode=None, type_check=True, config=None):
-        """Refuses: Keras' quantized products scale by the whole row of inputs."""
-        raise ValueError(
-            f"`quantize` is not supported by MaskedDense (layer '{self.name}'): Keras quantizes "
-            "activations with one scale for a whole row, so that later inputs would change "
-            f"earlier outputs. Received: mode={mode!r}"
+        """Stores the kernel in int8, with one scale for each output.
+
+        Weights alone are quantized. Keras' other modes scale activations by a
+        whole row of inputs, so that later inputs would change earlier outputs.
+
+        Raises:
+            ValueError: if `mode` is not `"int8"`.
+        """
+        del type_check, config
+        if mode != "int8":
+            raise ValueError(
+                "`mode` must be 'int8' (weights alone): other ways to quantize scale activations "
+                "by a whole row, so that later inputs would change earlier outputs. Received: "
+                f"mode={mode!r}"
+            )
+        self.project()
+        kernel = ops.convert_to_numpy(ops.cast(self.kernel, "float32"))
+        scale = np.abs(kernel).max(axis=0) / 127.0
+        scale[scale == 0] = 1.0
+        self._untrack_variable(self.kernel)
+        self._add_quantized_kernel()
+        self.kernel.assign(np.rint(kernel / scale).astype(np.int8))
+        self.kernel_scale.assign(scale)
+        self.quantized = self._is_quantized = True
+
+    def _add_quantized_kernel(self):
+        self.kernel = self.add_weight(
+            name="kernel", shape=self.mask.shape, initializer="zeros", dtype="int8", trainable=False
+        )
+        self.kernel_scale = self.add_weight(
+            name="kernel_scale", shape=(self.units,), initializer="ones", trainable=False
         )
 
     def save_own_variables(self, store):
         store["kernel"] = self.kernel
+        if self.kernel_scale is not None:
+            store["kernel_scale"] = self.kernel_scale
         if self.bias is not None:
             store["bias"] = self.bias
         store["degrees"] = self._fingerprint()
 
     def load_own_variables(self, store):
-        # Keras tries other paths after a failure and reports the last: one message for all.
-        saved = store["degrees"] if "degrees" in store.keys() else ()  # noqa: SIM118
-        if not np.array_equal(np.asarray(saved), self._fingerprint()):
+        names = set(store.keys())
+        saved = store["degrees"] if "degrees" in names else ()
+        same = np.array_equal(np.asarray(saved), self._fingerprint())
+        if not same or ("kernel_scale" in names) != self.quantized:
+            # Keras tries other paths after a failure and reports the last: one message for all.
             raise ValueError(
-                f"Layer '{self.name}' expected weights that MaskedDense saved with the same "
-                "degrees. Weights of other degrees (another input order, hidden degrees or "
-                "widths) would be another density under its mask. Load the whole model instead, "
-                "or construct it with the same degrees."
+                f"Layer '{self.name}' expected {'' if self.quantized else 'un'}quantized weights "
+                "that MaskedDense saved with the same degrees. Weights of other degrees (another "
+                "input order, hidden degrees or widths) would be another density under its mask. "
+                "Load the whole model instead, or construct it with the same degrees."
             )
         self.kernel.assign(store["kernel"])
+        if self.quantized:
+            self.kernel_scale.assign(store["kernel_scale"])
         if self.bias is not None:
             self.bias.assign(store["bias"])
         self.project()
@@ -184,6 +227,7 @@ class MaskedDense(keras.layers.Layer):
             "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+            "quantized": self.quantized,
         }
 
     def _fingerprint(self) -> np.ndarray:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import numbers
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from made_tf.arguments import integer
 
 __all__ = ["Degrees", "connectivity", "degrees_to_mask", "make_degrees", "unreachable"]
 
@@ -116,13 +117,10 @@ def make_degrees(
     Raises:
         ValueError: if an argument is out of range or contradicts another.
     """
-    event_size = _positive_int("event_size", event_size)
-    widths = [_positive_int("hidden_units", units) for units in _as_sequence(hidden_units)]
+    event_size = integer("event_size", event_size)
+    widths = [integer("hidden_units", units) for units in _as_sequence(hidden_units)]
     if seed is not None:
-        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
-            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")
-        if seed < 0:
-            raise ValueError(f"`seed` must not be negative. Received: seed={seed}")
+        seed = integer("seed", seed, low=0)
     rng = np.random.default_rng(seed)
     inputs = _make_input_order(event_size, input_order, rng)
     hidden = _make_hidden_degrees(event_size, widths, hidden_degrees, rng)
@@ -239,9 +237,3 @@ def _int_array(name: str, values: object) -> IntArray:
     if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"`{name}` must be a sequence of integers. Received: {name}={values!r}")
     return array.astype(np.int64)
-
-
-def _positive_int(name: str, value: object) -> int:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value > 0:
-        return int(value)
-    raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import numbers
 import warnings
@@ -17,6 +19,8 @@ from made_tf.layers import MaskedDense
 from made_tf.validation import check_data, check_rows, is_target
 
 __all__ = ["MADE"]
+
+_ADAFACTOR_EPSILON = 1e-18
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
@@ -223,7 +227,12 @@ class MADE(keras.Model):
         return ops.sum(self.conditionals.log_prob(params, x), axis=-1)
 
     def compile(self, optimizer="adam", loss=None, **kwargs):
-        """Configures training. The loss is the model's own: leave `loss` out."""
+        """Configures training. The loss is the model's own: leave `loss` out.
+
+        Raises:
+            ValueError: for a `loss`, for `metrics`, and for an Adafactor whose
+                `epsilon_1` ends in NaN under masks.
+        """
         if loss is not None:
             raise ValueError(
                 "MADE's loss is its negative log-likelihood: compile without `loss`. "
@@ -235,6 +244,16 @@ class MADE(keras.Model):
                 "`bits_per_dim` itself: compile without `metrics`."
             )
         super().compile(optimizer=optimizer, **kwargs)
+        if isinstance(self.optimizer, keras.optimizers.Adafactor) and (
+            self.optimizer.epsilon_1 < _ADAFACTOR_EPSILON
+        ):
+            # Its factored moments of a weight whose row and column are all masked are products
+            # of two `epsilon_1`, which underflow: 0 / 0 spreads NaN over the whole kernel.
+            raise ValueError(
+                "`optimizer` Adafactor must have `epsilon_1` of at least 1e-18 under masks. "
+                f"Received: epsilon_1={self.optimizer.epsilon_1}. Use "
+                "keras.optimizers.Adafactor(epsilon_1=1e-16)."
+            )
 
     def compile_from_config(self, config):
         # Keras restores a compiled model only where `compile` is its own or this is defined.
@@ -297,6 +316,31 @@ class MADE(keras.Model):
         self._check_data("x", x)
         return super().predict(x, *args, **kwargs)
 
+    def load_weights(self, filepath, **kwargs):
+        """Loads weights; if they do not fit, the model stays as it was."""
+        before = self.get_weights()
+        try:
+            super().load_weights(filepath, **kwargs)
+        except Exception:
+            self.set_weights(before)  # those of the layers that were loaded before the failure
+            raise
+
+    def save_own_variables(self, store):
+        store["conditionals"] = self._fingerprint()
+
+    def load_own_variables(self, store):
+        if not np.array_equal(np.asarray(store["conditionals"]), self._fingerprint()):
+            raise ValueError(
+                "The weights were saved with other conditionals than this model's, and would be "
+                f"another density. Expected: {self.conditionals.name} with "
+                f"{self.conditionals.get_config()}"
+            )
+
+    def _fingerprint(self) -> np.ndarray:
+        """A digest of the output family: 16 bytes, the same on every platform."""
+        content = json.dumps([self.conditionals.name, self.conditionals.get_config()])
+        return np.frombuffer(hashlib.sha256(content.encode()).digest()[:16], dtype=np.uint8)
+
     def _check_data(self, name, x, y=None):
         if is_target(y):
             raise ValueError(f"MADE has no targets: pass `{name}` alone. Received a `y`.")
@@ -342,14 +386,21 @@ class MADE(keras.Model):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "seed": self.seed,
+            "quantized": [layer.name for layer in self.masked_layers() if layer.quantized],
         }
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
+        quantized = config.pop("quantized", ())
         with warnings.catch_warnings():
             # Whoever constructed the model has seen the warning of narrow layers.
             warnings.simplefilter("ignore", UserWarning)
-            return cls(**config)
+            model = cls(**config)
+        for layer in model.masked_layers():
+            if layer.name in quantized:
+                layer.quantize("int8")
+        return model
 
 
 def _fresh(initializer):

@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from made_tf.arguments import integer
 from made_tf.masks import Degrees, IntArray
 
 __all__ = ["Level", "SamplingPlan", "default_block_length", "make_plan"]
@@ -94,10 +95,7 @@ def make_plan(
     """
     if block_length is None:
         block_length = default_block_length(degrees.event_size)
-    if isinstance(block_length, bool) or not isinstance(block_length, int) or block_length < 1:
-        raise ValueError(
-            f"`block_length` must be a positive integer. Received: block_length={block_length!r}"
-        )
+    block_length = integer("block_length", block_length)
     # Block b holds the degrees lasts[b - 1] + 1 .. lasts[b].
     lasts = np.append(np.arange(block_length, degrees.event_size, block_length), degrees.event_size)
 

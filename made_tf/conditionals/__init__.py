@@ -33,13 +33,14 @@ def get(identifier: str | dict | Conditionals, event_size: int) -> Conditionals:
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, str) and identifier in FAMILIES:
+        family = FAMILIES[identifier]
         try:
-            identifier = FAMILIES[identifier]()
+            identifier = family()
         except TypeError as error:
             raise ValueError(
-                f"`conditionals` {identifier!r} needs arguments: construct "
-                f"made_tf.{FAMILIES[identifier].__name__}(...) yourself, or let its "
-                f"`from_data(x)` find them ({error})"
+                f"`conditionals` {family.name!r} needs arguments: construct "
+                f"made_tf.{family.__name__}(...) yourself, or let its `from_data(x)` find them "
+                f"({error})"
             ) from error
     if not isinstance(identifier, Conditionals):
         raise ValueError(

@@ -57,9 +57,11 @@ class Conditionals(abc.ABC):
 
     @abc.abstractmethod
     def sample(self, params, uniforms):
-        """Inverts the cumulative distribution: `[N, P]`, `[N, D]` -> values `[N, D]`.
+        """Turns uniforms into values of the conditionals: `[N, P]`, `[N, D]` -> `[N, D]`.
 
-        The uniforms lie strictly between 0 and 1, see `made_tf.random.uniforms`.
+        Each value is a monotone function of its own uniform alone, by the
+        inverse of the cumulative distribution from one end or the other. The
+        uniforms lie strictly between 0 and 1, see `made_tf.random.uniforms`.
         """
 
     @abc.abstractmethod

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
 from keras import ops
 
+from made_tf.arguments import integer
 from made_tf.conditionals.base import Conditionals, as_float32, register
 
 __all__ = ["Categorical"]
@@ -34,17 +33,11 @@ class Categorical(Conditionals):
 
     def __init__(self, num_classes):
         several = isinstance(num_classes, list | tuple | np.ndarray)
-        for classes in num_classes if several else [num_classes]:
-            if (
-                isinstance(classes, bool)
-                or not isinstance(classes, numbers.Integral)
-                or classes < 2
-            ):
-                raise ValueError(
-                    "`num_classes` must be an integer of at least 2, or a sequence of such. "
-                    f"Received: num_classes={num_classes!r}"
-                )
-        self.num_classes = [int(k) for k in num_classes] if several else int(num_classes)
+        sizes = [
+            integer("num_classes", size, low=2)
+            for size in (num_classes if several else [num_classes])
+        ]
+        self.num_classes = sizes if several else sizes[0]
 
     def input_sizes(self, event_size):
         return self._classes(event_size)

@@ -1,0 +1,85 @@
+"""What masks cost in training: MADE against the same network of plain `Dense` layers.
+
+    python benchmarks/training_step.py --data-dir DIR
+
+Trains both in turn, epoch by epoch, on binarized_mnist (or, without data, on
+random bits of the same shape) and prints the time per step of each, the ratio
+of the two in each epoch, and the peak memory of the process.
+"""
+
+import argparse
+import pathlib
+import resource
+import statistics
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+import made_tf
+
+
+class Plain(keras.Model):
+    """The network of a MADE without its masks; its loss is no likelihood."""
+
+    def __init__(self, event_size, hidden_units):
+        super().__init__()
+        self.family = made_tf.Bernoulli()
+        self.hidden = [keras.layers.Dense(units, activation="relu") for units in hidden_units]
+        self.outputs_layer = keras.layers.Dense(event_size)
+        self.direct = keras.layers.Dense(event_size, use_bias=False)
+
+    def call(self, x):
+        x = units = ops.cast(x, "float32")
+        for layer in self.hidden:
+            units = layer(units)
+        return self.outputs_layer(units) + self.direct(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return -ops.mean(ops.sum(self.family.log_prob(y_pred, x), axis=-1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=pathlib.Path, help="folder with binary/*.npz")
+    parser.add_argument("--hidden-units", type=int, nargs="+", default=[500])
+    parser.add_argument("--batch-size", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=7, help="counted epochs of each")
+    parser.add_argument("--smoke", action="store_true", help="one small epoch, to see that it runs")
+    args = parser.parse_args()
+    if args.data_dir:
+        with np.load(args.data_dir / "binary" / "binarized_mnist.npz") as data:
+            rows = data["train"].astype("float32")
+    else:
+        rows = np.random.default_rng(0).integers(0, 2, (50_000, 784)).astype("float32")
+    if args.smoke:
+        rows, args.epochs = rows[:1000], 1
+    steps = -(-len(rows) // args.batch_size)
+
+    keras.utils.set_random_seed(0)
+    models = {
+        "masked": made_tf.MADE(784, args.hidden_units, seed=0),
+        "plain": Plain(784, args.hidden_units),
+    }
+    for model in models.values():
+        model.compile("adam")
+        model.fit(rows[: 10 * args.batch_size], batch_size=args.batch_size, verbose=0)  # traces
+    seconds = {name: [] for name in models}
+    for epoch in range(args.epochs):
+        for name in list(models)[:: 1 if epoch % 2 else -1]:
+            started = time.perf_counter()
+            models[name].fit(rows, batch_size=args.batch_size, verbose=0)
+            seconds[name].append(time.perf_counter() - started)
+    ratios = [a / b for a, b in zip(seconds["masked"], seconds["plain"], strict=True)]
+    for name, times in seconds.items():
+        print(f"{name:7s} {1e3 * statistics.median(times) / steps:8.2f} ms a step (median)")
+    print(
+        f"masked / plain, epoch by epoch: median {statistics.median(ratios):.3f}, "
+        f"from {min(ratios):.3f} to {max(ratios):.3f} over {len(ratios)} epochs of {steps} steps"
+    )
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()

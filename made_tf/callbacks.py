@@ -1,0 +1,382 @@
+"""Training that survives: best model, early stopping, resuming, a progress bar."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from made_tf.files import PathLike, replacing
+from made_tf.models import MADE
+from made_tf.validation import check_rows
+
+__all__ = [
+    "ProgressBar",
+    "ResumableTraining",
+    "ShuffledRows",
+    "TrainingState",
+    "fit_resumably",
+    "load_run",
+    "read_state",
+    "run_directory",
+]
+
+_STATE = "state.json"
+
+
+@dataclasses.dataclass
+class TrainingState:
+    """What a resumed run must know beside its last model.
+
+    Attributes:
+        settings: what the run was started with, as JSON values.
+        epoch: the number of finished epochs.
+        model: the name of the last epoch's file, in the run's directory.
+        best: the best value of the monitored metric.
+        best_epoch: the epoch that reached it, counted from 1.
+        wait: the number of epochs since then.
+        history: one row of metrics for each finished epoch.
+    """
+
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epoch: int = 0
+    model: str = ""
+    best: float = math.inf
+    best_epoch: int = 0
+    wait: int = 0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+
+class ResumableTraining(keras.callbacks.Callback):
+    """Keeps the best model, stops early, and loses nothing when the process is killed.
+
+    After every epoch the whole model (with the optimizer's state) is written
+    to `<directory>/epoch-NNNN.keras`, then `<directory>/state.json`, which
+    names it, is replaced; so the directory holds a consistent pair at any
+    moment. When the monitored value improves, the same file also becomes
+    `output`. Resume with `load_run`, or let `fit_resumably` do all of it.
+
+    Args:
+        output: where the best model is kept, a path that ends in `.keras`.
+        directory: the run's own directory, on the same file system.
+        state: the state to go on from.
+        monitor: the metric that is minimised.
+        patience: training stops after this many epochs without improvement.
+
+    Raises:
+        FloatingPointError: (in training) if the monitored value is not finite.
+        OSError: (in training) if a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        output: PathLike,
+        directory: PathLike,
+        state: TrainingState | None = None,
+        monitor: str = "val_nll",
+        patience: int = 10,
+    ):
+        super().__init__()
+        self.output = Path(output)
+        self.directory = Path(directory)
+        self.state = state or TrainingState()
+        self.monitor = monitor
+        self.patience = patience
+
+    def on_train_begin(self, logs=None):
+        self.directory.mkdir(exist_ok=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        if self.monitor not in logs:
+            raise ValueError(
+                f"`monitor` must be one of {sorted(logs)}. Received: monitor={self.monitor!r}"
+            )
+        value = logs[self.monitor]
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"{self.monitor} is {value} after epoch {epoch + 1}: training diverged. "
+                "A lower learning rate may help."
+            )
+        state = self.state
+        state.epoch = epoch + 1
+        state.model = f"epoch-{state.epoch:04d}.keras"
+        state.history = [*state.history, {"epoch": state.epoch, **logs}]
+        improved = value < state.best
+        if improved:
+            state.best, state.best_epoch = value, state.epoch
+        state.wait = state.epoch - state.best_epoch
+        self._save(improved)
+        if state.wait >= self.patience:
+            self.model.stop_training = True
+
+    def _save(self, improved: bool) -> None:
+        # Temporary files lie in the run's directory, where the next epoch sweeps them away.
+        temporary = self.directory / "temporary.keras"
+        last = self.directory / self.state.model
+        with replacing(last, temporary):
+            self.model.save(temporary)
+        if improved:
+            with replacing(self.output, temporary):
+                shutil.copyfile(last, temporary)
+        with replacing(self.directory / _STATE) as text:
+            text.write_text(json.dumps(dataclasses.asdict(self.state), indent=1))
+        for path in self.directory.iterdir():
+            if path.name not in (_STATE, self.state.model):
+                path.unlink()
+
+
+class ShuffledRows(keras.utils.PyDataset):
+    """Batches of rows whose order is a function of (seed, epoch) alone.
+
+    A resumed run thus sees the batches that an uninterrupted one sees.
+
+    Args:
+        x: rows `[N, D]`.
+        batch_size: rows in a batch (the last one may be smaller).
+        seed: seed of all shuffles.
+    """
+
+    def __init__(self, x: npt.NDArray, batch_size: int, seed: int = 0):
+        super().__init__()
+        self.x, self.batch_size, self.seed = x, batch_size, seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffles for this epoch, counted from 0."""
+        self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+
+    @property
+    def num_batches(self) -> int:
+        return -(-len(self.x) // self.batch_size)
+
+    def __getitem__(self, index: int) -> npt.NDArray:
+        return self.x[self._order[index * self.batch_size : (index + 1) * self.batch_size]]
+
+
+class _SeededEpochs(keras.callbacks.Callback):
+    """Makes the shuffle and the dropout of an epoch a function of (seed, epoch) alone.
+
+    Keras does not save the state of a dropout layer's generator.
+    """
+
+    def __init__(self, rows: ShuffledRows):
+        super().__init__()
+        self.rows = rows
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.rows.set_epoch(epoch)
+        for index, layer in enumerate(self.model.dropout_layers):
+            key = np.random.default_rng([self.rows.seed, epoch, index]).integers(2**31)
+            layer.seed_generator.state.assign([key, 0])
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar over all epochs, on stderr: nll, val_nll and the best val_nll so far.
+
+    Args:
+        state: the run's `TrainingState`, for the best value.
+        epochs: the largest number of epochs.
+    """
+
+    def __init__(self, state: TrainingState, epochs: int):
+        super().__init__()
+        self.state = state
+        self.epochs = epochs
+
+    def on_train_begin(self, logs=None):
+        import tqdm
+
+        self.bar = tqdm.tqdm(
+            desc="training",
+            total=self.epochs,
+            initial=self.state.epoch,
+            unit="epoch",
+            dynamic_ncols=True,
+            mininterval=0.5 if sys.stderr.isatty() else 10,  # seconds; a log file stays short
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {name: f"{logs[name]:.3f}" for name in ("nll", "val_nll") if name in (logs or {})}
+        self.bar.set_postfix(shown | {"best": f"{self.state.best:.3f}"}, refresh=False)
+        self.bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar as it is and frees the line; safe to call twice."""
+        if hasattr(self, "bar"):
+            self.bar.close()
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+
+def run_directory(output: PathLike) -> Path:
+    """Returns where an unfinished run that writes `output` keeps its state."""
+    return Path(f"{os.fspath(output)}.run")
+
+
+def read_state(directory: PathLike) -> TrainingState | None:
+    """Returns an unfinished run's state, or `None` if no epoch of it was finished.
+
+    Raises:
+        ValueError: if the state is not readable.
+    """
+    path = Path(directory) / _STATE
+    if not path.exists():
+        return None
+    try:
+        return TrainingState(**json.loads(path.read_bytes()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not the state of a training run. Start afresh with --restart."
+        ) from error
+
+
+def load_run(
+    directory: PathLike, settings: dict[str, Any] | None = None
+) -> tuple[TrainingState, MADE] | None:
+    """Returns the state and the last model of an unfinished run, or `None`.
+
+    Args:
+        directory: the run's directory.
+        settings: if given, must equal the settings that the run began with.
+
+    Raises:
+        ValueError: if the settings differ, or the files are not readable.
+    """
+    state = read_state(directory)
+    if state is None:
+        return None
+    if settings is not None:
+        _check_settings(directory, state.settings, json.loads(json.dumps(settings)))
+    path = Path(directory) / state.model
+    try:
+        return state, keras.saving.load_model(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}, the last model of an unfinished run, is not readable. "
+            "Start afresh with --restart."
+        ) from error
+
+
+def fit_resumably(
+    make_model: Callable[[], MADE],
+    x: npt.NDArray,
+    validation: npt.NDArray,
+    output: PathLike,
+    *,
+    epochs: int = 500,
+    batch_size: int = 50,
+    patience: int = 10,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    restart: bool = False,
+    on_end: Callable[[TrainingState], None] | None = None,
+    progress: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[keras.Model, TrainingState]:
+    """Trains a model, going on where an earlier call with the same `output` was cut off.
+
+    The resumed run gives what an uninterrupted one would have given. Its state
+    lies in `run_directory(output)`, which is removed when training is over.
+
+    Args:
+        make_model: returns the compiled model; called where there is nothing
+            to resume.
+        x: training rows `[N, D]`.
+        validation: validation rows `[M, D]`; the best `val_nll` counts.
+        output: where the best model is kept, a path that ends in `.keras`.
+        epochs: the largest number of epochs.
+        batch_size: rows in a batch.
+        patience: training stops after this many epochs without improvement.
+        seed: seed of the shuffles.
+        settings: further values (JSON) that must not change between runs.
+        restart: whether to forget an unfinished run.
+        on_end: called with the final state before the run's directory goes, so
+            that what it writes (a history) is not lost either.
+        progress: whether to show a progress bar on stderr.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        The best model, as it lies at `output`, and the final state.
+
+    Raises:
+        FloatingPointError: if training diverges.
+        OSError: if a file cannot be written.
+        ValueError: if the data are wrong, or a setting differs from those of
+            the unfinished run.
+    """
+    directory = run_directory(output)
+    if restart:
+        _remove(directory)
+    settings = {
+        **(settings or {}),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "patience": patience,
+        "seed": seed,
+        "data": _digest(x, validation),
+    }
+    loaded = load_run(directory, settings)
+    state, model = loaded or (TrainingState(settings), make_model())
+    check_rows("x", x, model.event_size, model.conditionals)  # a PyDataset's first batch alone is
+    keeper = ResumableTraining(output, directory, state, patience=patience)
+    if state.epoch < epochs and state.wait < patience:
+        rows = ShuffledRows(x, batch_size, seed)
+        bar = ProgressBar(state, epochs)
+        try:
+            model.fit(
+                rows,
+                shuffle=False,  # or Keras shuffles the batches too, with a global generator
+                validation_data=validation,
+                validation_batch_size=1000,
+                initial_epoch=state.epoch,
+                epochs=epochs,
+                verbose=0,
+                callbacks=[_SeededEpochs(rows), keeper, *([bar] if progress else []), *callbacks],
+            )
+        finally:
+            bar.close()
+    if on_end is not None:
+        on_end(state)
+    _remove(directory)
+    return keras.saving.load_model(output), state
+
+
+def _check_settings(directory: PathLike, before: dict[str, Any], now: dict[str, Any]) -> None:
+    changed = [
+        f"{name} (was {before.get(name)!r}, is {now.get(name)!r})"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"The unfinished run in {os.fspath(directory)} has other settings: "
+            f"{', '.join(changed)}. Use the same settings to resume it, or start afresh "
+            "with --restart."
+        )
+
+
+def _digest(*arrays: npt.NDArray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _remove(directory: Path) -> None:
+    if directory.exists():
+        (directory / _STATE).unlink(missing_ok=True)  # first: it names the others
+        shutil.rmtree(directory)

@@ -1,0 +1,7 @@
+"""The `made-tf` command."""
+
+from __future__ import annotations
+
+from made_tf.cli.commands import main
+
+__all__ = ["main"]

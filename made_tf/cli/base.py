@@ -1,0 +1,112 @@
+"""What all commands share: failures in one line, kinds of arguments, silence."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["Commands", "Integers", "OutputFile", "quiet"]
+
+_BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+class _Failure(click.ClickException):
+    """A one-line message and the exit code that goes with it."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+class Commands(click.Group):
+    """Turns every failure into one line: exit code 2 for bad input, 1 for others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Lists the commands as they are written, not sorted."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; see the class."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "made-tf"
+            raise _Failure(f"{error.format_message()} See '{command} --help'.", 2) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            message = str(error) or type(error).__name__
+            raise _Failure(message, 2 if isinstance(error, _BAD_INPUT) else 1) from error
+
+
+class OutputFile(click.Path):
+    """A file to write: with one of these endings, in a folder that exists."""
+
+    def __init__(self, *endings: str):
+        super().__init__(dir_okay=False)
+        self.endings = endings
+
+    def convert(self, value, param, ctx):
+        """Checks the path before any work is done."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix not in self.endings:
+            self.fail(f"{str(path)!r} must end in {' or '.join(self.endings)}.", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"folder {str(path.parent)!r} does not exist.", param, ctx)
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"folder {str(path.parent)!r} is not writable.", param, ctx)
+        return path
+
+
+class Integers(click.ParamType):
+    """Positive integers with a separator between them."""
+
+    def __init__(self, name: str, separator: str, count: int | None = None):
+        self.name = name
+        self.separator = separator
+        self.count = count
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(self.separator))
+        except ValueError:
+            numbers = ()
+        if not numbers or min(numbers) < 1 or self.count not in (None, len(numbers)):
+            self.fail(f"{value!r} must be positive integers such as {self.name}.", param, ctx)
+        return numbers
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps off the screen what C++ libraries write to stderr (not with `--debug`).
+
+    TensorFlow logs a few lines before it reads its log level; the converter
+    and LiteRT have none that would be read.
+    """
+    if click.get_current_context().find_root().params["debug"]:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,319 @@
+"""The commands. Heavy libraries are imported inside them, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import made_tf
+from made_tf.cli.base import Commands, Integers, OutputFile, quiet
+from made_tf.cli.models import load_keras, log_prob, make_model, open_model, summarise
+from made_tf.cli.texts import interruption_text, keras_facts, keras_text, tflite_text
+
+__all__ = ["main"]
+
+_INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MODEL = click.argument("model", type=_INPUT_FILE)
+_SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    metavar="INTEGER",
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
+
+
+_HELP = """MADE: learn the distribution of a table, score rows, draw new ones.
+
+Start with 'made-tf demo'. With your own data:
+
+\b
+  made-tf train rows.csv --output model.keras
+  made-tf evaluate model.keras other.csv
+  made-tf sample model.keras --num 100 --output new.csv
+  made-tf export model.keras --output made.tflite
+
+'made-tf COMMAND --help' tells more.
+"""
+
+
+@click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(made_tf.__version__)
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+def main(debug: bool) -> None:
+    """Runs one of the commands below."""
+    # TensorFlow reads this once, when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("made-demo"),
+    show_default=True,
+    help="Folder for the results.",
+)
+@_SEED
+@click.option(
+    "--epochs", type=click.IntRange(1), default=200, show_default=True, help="At most this many."
+)
+def demo(output: Path, seed: int, epochs: int) -> None:
+    """Fit MADE to 8x8 digits, draw new ones, export and compare. No download.
+
+    Leaves a folder with model.keras, made.tflite, samples.png, history.csv
+    and report.json.
+    """
+    with quiet():
+        from made_tf.demo import run_demo
+    run_demo(output, seed=seed, epochs=epochs, quiet=quiet)
+
+
+@main.command()
+@click.argument("data", type=_INPUT_FILE)
+@click.option(
+    "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
+)
+@_ARRAY
+@click.option(
+    "--conditionals",
+    metavar="FAMILY",
+    type=click.Choice(["bernoulli", "categorical", "normal"]),
+    default="bernoulli",
+    show_default=True,
+    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
+    "normal (real numbers).",
+)
+@click.option(
+    "--hidden-units",
+    type=Integers("500 or 500,500", ","),
+    default="500",
+    show_default=True,
+    help="Width of each hidden layer, separated by commas.",
+)
+@click.option(
+    "--input-order",
+    type=click.Choice(["natural", "random"]),
+    default="natural",
+    show_default=True,
+    help="The order in which the columns are modelled.",
+)
+@click.option(
+    "--hidden-degrees",
+    type=click.Choice(["equal", "random"]),
+    default="equal",
+    show_default=True,
+    help="How many inputs each hidden unit sees: evenly spread or drawn.",
+)
+@click.option(
+    "--direct/--no-direct",
+    default=True,
+    show_default=True,
+    help="Connect inputs to outputs directly as well.",
+)
+@click.option("--activation", default="relu", show_default=True, help="Of the hidden units.")
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="The fraction of hidden units dropped in training.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=500, show_default=True, help="At most this many."
+)
+@click.option("--batch-size", type=click.IntRange(1), default=50, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Of the Adam optimizer.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Stop after this many epochs without improvement on the validation rows.",
+)
+@_SEED
+@click.option(
+    "--validation-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="The part of the rows set aside where the file has no validation rows.",
+)
+@click.option("--history", type=OutputFile(".csv"), help="Also write the metrics of every epoch.")
+@click.option("--restart", is_flag=True, help="Forget an unfinished run instead of resuming it.")
+def train(
+    data: Path, output: Path, array: str | None, history: Path | None, restart: bool, **settings
+) -> None:
+    """Fit MADE to the rows of DATA and keep the best model.
+
+    DATA is a .csv or .parquet table of numbers, or an .npz with one array or
+    with the arrays train, valid and test.
+
+    A run that was killed or stopped with Ctrl-C resumes after its last epoch
+    when the same command is given again.
+    """
+    with quiet():
+        from made_tf import callbacks
+    from made_tf.data import load_splits, save_history
+
+    splits = load_splits(data, settings["validation_fraction"], settings["seed"], array)
+    own = {name: settings.pop(name) for name in ("epochs", "batch_size", "patience", "seed")}
+    try:
+        model, state = callbacks.fit_resumably(
+            lambda: make_model(splits, own["seed"], settings),
+            splits.train,
+            splits.valid,
+            output,
+            **own,
+            settings=settings,
+            restart=restart,
+            on_end=lambda state: save_history(history, state.history) if history else None,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        left = callbacks.read_state(callbacks.run_directory(output))
+        click.echo(interruption_text(left, output), err=True)
+        sys.exit(130)
+    best = state.history[state.best_epoch - 1]
+    click.echo(f"epochs          {state.epoch}, the best being {state.best_epoch}")
+    click.echo(f"validation NLL  {best['val_nll']:.4f} nats per row")
+    if len(splits.test):
+        scores = summarise(-log_prob(model, splits.test), model.event_size)
+        click.echo(
+            f"test NLL        {scores['nll']:.4f} nats per row, standard error "
+            f"{scores['nll_standard_error']:.4f}"
+        )
+    click.echo(f"model           {output}")
+
+
+@main.command()
+@_MODEL
+@click.argument("data", type=_INPUT_FILE)
+@click.option("--split", help="Array of an .npz with several.  [default: test, or the only array]")
+@_JSON
+@click.option(
+    "--per-row",
+    type=OutputFile(".csv", ".npz"),
+    help="Also write the NLL of each row: high values are anomalies.",
+)
+def evaluate(
+    model: Path, data: Path, split: str | None, as_json: bool, per_row: Path | None
+) -> None:
+    """Score the rows of DATA under MODEL, a .keras or .tflite file.
+
+    Prints the mean negative log-likelihood (NLL) in nats with its standard
+    error, and the same in bits per dimension. Lower is better.
+    """
+    from made_tf.data import load_rows, save_rows
+
+    x = load_rows(data, split)
+    scorer = open_model(model)
+    if x.shape[1] != scorer.event_size:
+        raise ValueError(
+            f"{data} must have the {scorer.event_size} columns of {model}. "
+            f"Received: {x.shape[1]} columns"
+        )
+    with quiet():
+        nll = -scorer.log_prob(x)
+    if per_row:
+        save_rows(per_row, nll[:, None], ["nll"], array="nll")
+    scores = summarise(nll, scorer.event_size)
+    if as_json:
+        click.echo(json.dumps(scores))
+        return
+    click.echo(f"rows               {scores['rows']}")
+    click.echo(
+        f"NLL                {scores['nll']:.4f} nats per row, standard error "
+        f"{scores['nll_standard_error']:.4f}"
+    )
+    click.echo(f"bits per dimension {scores['bits_per_dim']:.4f}")
+
+
+@main.command()
+@_MODEL
+@click.option(
+    "-n", "--num", type=click.IntRange(1), default=16, show_default=True, help="How many rows."
+)
+@_SEED
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(".npz", ".csv", ".png"),
+    required=True,
+    help="The rows as .npz (array x) or .csv, or as pictures in a .png.",
+)
+@click.option(
+    "--image-shape",
+    type=Integers("8x8", "x", 2),
+    help="Height and width of a row's picture, for .png.",
+)
+def sample(
+    model: Path, num: int, seed: int, output: Path, image_shape: tuple[int, int] | None
+) -> None:
+    """Draw new rows from MODEL, a .keras or .tflite file.
+
+    The same seed gives the same rows, from either file.
+    """
+    from made_tf.data import save_rows
+
+    if (image_shape is None) == (output.suffix == ".png"):
+        raise click.UsageError("--image-shape and an --output that ends in .png go together.")
+    with quiet():
+        rows = open_model(model).sample(num, seed)
+    save_rows(output, rows, image_shape=image_shape)
+    click.echo(f"{num} rows in {output}")
+
+
+@main.command()
+@_MODEL
+@click.option(
+    "-o", "--output", type=OutputFile(".tflite"), required=True, help="The file to write."
+)
+def export(model: Path, output: Path) -> None:
+    """Write MODEL (.keras) as one .tflite file for devices, and verify it.
+
+    The file is compared with the model before it is handed over; what was
+    compared is printed.
+    """
+    loaded = load_keras(model)
+    with quiet():
+        from made_tf.export import to_tflite
+
+        report = to_tflite(loaded, output)
+    click.echo(str(report))
+
+
+@main.command()
+@click.argument("file", type=_INPUT_FILE)
+@_JSON
+def inspect(file: Path, as_json: bool) -> None:
+    """Tell what a .keras or .tflite FILE holds.
+
+    Of a .keras: variables, order, degrees, layers and sizes. Of a .tflite:
+    signatures, operators and size.
+    """
+    if file.suffix == ".tflite":
+        with quiet():
+            from made_tf.export import inspect_tflite
+
+            facts = inspect_tflite(file)
+        text = tflite_text(facts)
+    else:
+        model = load_keras(file)
+        facts = keras_facts(model, file)
+        text = f"{model.describe()}\n{keras_text(facts)}"
+    click.echo(json.dumps(facts) if as_json else text)

@@ -1,0 +1,81 @@
+"""What the commands tell about runs and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from made_tf.callbacks import TrainingState
+    from made_tf.models import MADE
+
+__all__ = ["interruption_text", "keras_facts", "keras_text", "tflite_text"]
+
+
+def interruption_text(state: TrainingState | None, output: Path) -> str:
+    """Says what an interrupted training leaves."""
+    if state is None:
+        return "Interrupted before the first epoch ended: nothing to keep."
+    return (
+        f"Interrupted after epoch {state.epoch}. The best model so far is in {output} (epoch "
+        f"{state.best_epoch}, val_nll {state.best:.4f}). The same command resumes."
+    )
+
+
+def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
+    """Returns what a `.keras` file holds, as JSON values."""
+    layers = [
+        {
+            "name": layer.name,
+            "shape": list(layer.mask.shape),
+            "live_weights": int(layer.mask.numpy().sum()),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.masked_layers()
+    ]
+    return {
+        "event_size": model.event_size,
+        "conditionals": model.conditionals.name,
+        "input_order": model.degrees.inputs.tolist(),
+        "hidden_degrees": [degrees.tolist() for degrees in model.degrees.hidden],
+        "direct_connections": model.direct_connections,
+        "activation": getattr(model.activation, "__name__", str(model.activation)),
+        "dropout": model.dropout,
+        "layers": layers,
+        "parameters": model.count_params(),
+        "size_bytes": path.stat().st_size,
+    }
+
+
+def keras_text(facts: dict[str, Any]) -> str:
+    """Returns the layers and sizes of `keras_facts` in lines."""
+    lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}"]
+    for layer in facts["layers"]:
+        inputs, outputs = layer["shape"]
+        lines.append(
+            f"layer {layer['name']}: {inputs} -> {outputs}, {layer['live_weights']:,} of "
+            f"{inputs * outputs:,} weights live"
+        )
+    lines.append(f"parameters: {facts['parameters']:,}; file: {facts['size_bytes']:,} bytes")
+    return "\n".join(lines)
+
+
+def tflite_text(facts: dict[str, Any]) -> str:
+    """Returns what `made_tf.export.inspect_tflite` found in lines."""
+    lines = [f"{facts['size_bytes']:,} bytes, D = {facts['event_size'] or 'unknown'}"]
+    for name, signature in facts["signatures"].items():
+        inputs, outputs = (_tensors_text(signature[side]) for side in ("inputs", "outputs"))
+        lines.append(f"signature {name}: {inputs} -> {outputs}")
+    ops = ", ".join(f"{name} {count}" for name, count in facts["ops"].items())
+    lines.append(f"operators: {ops}")
+    return "\n".join(lines)
+
+
+def _tensors_text(tensors: dict[str, dict[str, Any]]) -> str:
+    def shape(sizes: Sequence[int]) -> str:
+        return ", ".join("n" if size == -1 else str(size) for size in sizes)
+
+    return ", ".join(
+        f"{name} {tensor['dtype']} [{shape(tensor['shape'])}]" for name, tensor in tensors.items()
+    )

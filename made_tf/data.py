@@ -1,0 +1,346 @@
+"""Tables in and out: npz, csv, parquet, and the digits that scikit-learn ships.
+
+Rows are float32 arrays `[rows, D]`. Every file is read without running
+anything that it contains (no pickle) and written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from made_tf.files import PathLike, replacing
+
+__all__ = [
+    "Splits",
+    "load_digits",
+    "load_rows",
+    "load_splits",
+    "load_table",
+    "save_history",
+    "save_rows",
+]
+
+FloatArray = npt.NDArray[np.float32]
+
+#: A pixel of the digits (0..16) is 1 where it is at least this bright.
+DIGITS_THRESHOLD = 8
+
+# What NumPy, pandas and their parsers raise for a truncated or foreign file.
+_DAMAGED = (EOFError, NotImplementedError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
+class Splits(NamedTuple):
+    """Rows for training, validation and testing.
+
+    Attributes:
+        train: float32 `[rows, D]`.
+        valid: float32 `[rows, D]`.
+        test: float32 `[rows, D]`, of no rows where the file has none.
+        columns: D names.
+    """
+
+    train: FloatArray
+    valid: FloatArray
+    test: FloatArray
+    columns: list[str]
+
+
+def load_digits(seed: int = 0) -> Splits:
+    """Returns the 1797 handwritten digits of scikit-learn, 8x8 pixels, binarized.
+
+    A pixel is 1 where its brightness (0..16) is at least `DIGITS_THRESHOLD`.
+
+    Args:
+        seed: seed of the shuffle before the split.
+
+    Returns:
+        `Splits` of 1257, 180 and 360 rows, D = 64.
+
+    Raises:
+        ModuleNotFoundError: if scikit-learn is not installed.
+    """
+    images = _needs("sklearn.datasets", "scikit-learn", "demo").load_digits().data
+    x = (images >= DIGITS_THRESHOLD).astype(np.float32)
+    x = x[np.random.default_rng(seed).permutation(len(x))]
+    train, valid, test = np.split(x, [1257, 1437])
+    columns = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
+    return Splits(train, valid, test, columns)
+
+
+def load_table(path: PathLike, array: str | None = None) -> tuple[FloatArray, list[str]]:
+    """Reads one table of numbers.
+
+    - `.npz`: the array of the given name, or the only one.
+    - `.csv`: comma-separated; the first line holds the column names unless all
+      of it is numeric.
+    - `.parquet`.
+
+    Args:
+        path: the file.
+        array: the array's name in an `.npz` that holds several.
+
+    Returns:
+        Float32 values `[rows, D]` and D column names.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModuleNotFoundError: if the reader of this format is not installed.
+        ValueError: if the file cannot be read, has no rows, or holds anything
+            but finite numbers.
+    """
+    path = _existing(path)
+    if path.suffix == ".npz":
+        x = _npz_array(path, _read_npz(path), array)
+        return x, _names(x.shape[1])
+    if array is not None:
+        raise ValueError(f"`array` is for .npz files only. Received: array={array!r} for {path}")
+    return _read_frame(path)
+
+
+def load_rows(path: PathLike, array: str | None = None) -> FloatArray:
+    """Reads rows to score: as `load_table`, but of several arrays `test` is the default.
+
+    Returns:
+        Float32 values `[rows, D]`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as `load_table`.
+    """
+    path = _existing(path)
+    if path.suffix == ".npz" and array is None:
+        arrays = _read_npz(path)
+        return _npz_array(path, arrays, "test" if "test" in arrays else None)
+    return load_table(path, array)[0]
+
+
+def load_splits(
+    path: PathLike,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+    array: str | None = None,
+) -> Splits:
+    """Reads rows for training and validation, and test rows where there are some.
+
+    An `.npz` with the arrays `train`, `valid` and `test` gives these; where
+    `valid` is missing, it is split off `train`. Any other table is split into
+    training and validation rows.
+
+    Args:
+        path: an `.npz`, `.csv` or `.parquet` file, see `load_table`.
+        validation_fraction: the part of the rows that is set aside, in (0, 1).
+        seed: seed of the shuffle before the split.
+        array: the one array of an `.npz` to split, in place of its own splits.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as `load_table`; if the arrays differ in width; or if too
+            few rows are left on one side.
+    """
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            "`validation_fraction` must lie between 0 and 1. "
+            f"Received: validation_fraction={validation_fraction}"
+        )
+    path = _existing(path)
+    parts = _npz_splits(path) if path.suffix == ".npz" and array is None else {}
+    if parts:
+        x, columns = parts["train"], _names(parts["train"].shape[1])
+    else:
+        x, columns = load_table(path, array)
+    test = parts.get("test", x[:0])
+    if "valid" in parts:
+        return Splits(x, parts["valid"], test, columns)
+    held_out = round(len(x) * validation_fraction)
+    if not 0 < held_out < len(x):
+        raise ValueError(
+            f"{path}: `validation_fraction`={validation_fraction} of {len(x)} row(s) leaves no "
+            "rows for training or none for validation."
+        )
+    x = x[np.random.default_rng(seed).permutation(len(x))]
+    return Splits(x[held_out:], x[:held_out], test, columns)
+
+
+def save_rows(
+    path: PathLike,
+    x: npt.ArrayLike,
+    columns: Sequence[str] | None = None,
+    image_shape: tuple[int, int] | None = None,
+    array: str = "x",
+) -> None:
+    """Writes rows to `.npz`, `.csv` or, as pictures, to `.png`.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        x: values `[rows, D]`.
+        columns: D names for the `.csv`; `x0`, `x1`, ... by default.
+        image_shape: height and width of a row's picture, for `.png`.
+        array: the array's name in the `.npz`.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if the format is unknown, or `image_shape` is missing.
+    """
+    path = Path(path)
+    x = np.asarray(x, np.float32)
+    if path.suffix == ".npz":
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, **{array: x})  # type: ignore[arg-type]
+    elif path.suffix == ".csv":
+        with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(columns or _names(x.shape[1]))
+            np.savetxt(file, x, fmt="%.9g", delimiter=",")
+    elif path.suffix == ".png":
+        from made_tf import plotting
+
+        if image_shape is None:
+            raise ValueError("`image_shape` must be given, such as 8x8, to draw rows as pictures.")
+        plotting.save(plotting.plot_images({"samples": x}, image_shape), path)
+    else:
+        raise ValueError(f"`path` must end in .npz, .csv or .png. Received: path={str(path)!r}")
+
+
+def save_history(path: PathLike, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes one row of metrics for each epoch to a `.csv`.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        history: rows with the same names.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]) if history else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _existing(path: PathLike) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No such file: {path}")
+    if path.suffix not in (".npz", ".csv", ".parquet"):
+        raise ValueError(f"`path` must end in .npz, .csv or .parquet. Received: path={str(path)!r}")
+    return path
+
+
+def _needs(module: str, package: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{package} is not installed: pip install 'made-tf[{extra}]'"
+        ) from error
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no zip archive")
+        with np.load(path, allow_pickle=False) as file:
+            # A member that is no array comes as bytes.
+            return {name: value for name, value in file.items() if isinstance(value, np.ndarray)}
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+
+
+def _npz_splits(path: Path) -> dict[str, FloatArray]:
+    arrays = _read_npz(path)
+    if "train" not in arrays:
+        return {}
+    names = [name for name in ("train", "valid", "test") if name in arrays]
+    parts: dict[str, FloatArray] = {name: _npz_array(path, arrays, name) for name in names}
+    shapes = {name: part.shape for name, part in parts.items()}
+    if len({width for _, width in shapes.values()}) > 1:
+        raise ValueError(f"{path}: the splits must have equal widths. Received: {shapes}")
+    return parts
+
+
+def _npz_array(path: Path, arrays: dict[str, np.ndarray], name: str | None) -> FloatArray:
+    if name is None and len(arrays) == 1:
+        (name,) = arrays
+    if name is None:
+        raise ValueError(
+            f"{path} must hold one array or the arrays train, valid and test, or one must be "
+            "named (`array`; on the command line --array, of evaluate --split). It holds: "
+            f"{sorted(arrays)}"
+        )
+    if name not in arrays:
+        raise ValueError(f"{path} has no array {name!r}. It holds: {sorted(arrays)}")
+    values = arrays[name]
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{path}: array {name!r} must be numeric, of shape [rows, columns]. "
+            f"Received: shape {values.shape}, dtype {values.dtype}"
+        )
+    return _checked(path, values, _names(values.shape[1]))
+
+
+def _read_frame(path: Path) -> tuple[FloatArray, list[str]]:
+    pandas = _needs("pandas", "pandas", "tables")
+    try:
+        if path.suffix == ".parquet":
+            _needs("pyarrow", "pyarrow", "tables")
+            frame = pandas.read_parquet(path)
+        else:
+            header = None if _is_numeric_line(path) else 0
+            frame = pandas.read_csv(path, header=header, skipinitialspace=True)
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+    columns = [str(name) for name in frame.columns]
+    if path.suffix == ".csv" and header is None:
+        columns = _names(len(columns))
+    for index, name in enumerate(columns if len(frame) else ()):
+        dtype = frame.dtypes.iloc[index]
+        if not (pandas.api.types.is_numeric_dtype(dtype) or pandas.api.types.is_bool_dtype(dtype)):
+            raise ValueError(
+                f"{path}: column {name!r} is not numeric ({dtype}): only numeric columns are "
+                "supported. Drop it, or encode it as numbers."
+            )
+    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _checked(path, values, columns), columns
+
+
+def _is_numeric_line(path: Path) -> bool:
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        fields = next(csv.reader([file.readline()]), [])
+    with contextlib.suppress(ValueError):
+        return bool([float(field) for field in fields])
+    return False
+
+
+def _checked(path: Path, values: np.ndarray, columns: list[str]) -> FloatArray:
+    if values.size == 0:
+        raise ValueError(f"{path} must have rows and columns. Received: shape {values.shape}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: told below
+        x = values.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(x))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"{path}: all values must be finite numbers. Received: {x[row, column]} in row "
+            f"{row + 1} (the first is 1), column {columns[column]!r}; {len(wrong)} such value(s)."
+        )
+    return x
+
+
+def _names(width: int) -> list[str]:
+    return [f"x{index}" for index in range(width)]
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(
+        f"{path} is not a readable {path.suffix} file (truncated or foreign?): {reason}"
+    )

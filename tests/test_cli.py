@@ -1,0 +1,415 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from made_tf import callbacks
+from made_tf.cli import main
+
+COMMANDS = ["demo", "train", "evaluate", "sample", "export", "inspect"]
+
+
+def run(*arguments, exit_code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == exit_code, (result.output, result.exception)
+    return result
+
+
+def fails(*arguments, exit_code=2):
+    """Returns the one line that a failing command writes to stderr."""
+    result = run(*arguments, exit_code=exit_code)
+    lines = [line for line in result.stderr.split("\n") if line]
+    assert lines[-1].startswith("Error: ")
+    assert all(line.startswith(("Warning: ", "\rtraining:")) for line in lines[:-1])
+    assert result.stdout == ""
+    return lines[-1]
+
+
+def make_rows(rows, seed):
+    """Chains of six bits, each of which mostly repeats the one before."""
+    rng = np.random.default_rng(seed)
+    flips = (rng.random([rows, 6]) < 0.1).astype(np.uint8)
+    flips[:, 0] = rng.integers(0, 2, rows)
+    return (flips.cumsum(axis=1) % 2).astype(np.uint8)
+
+
+TINY = ("--hidden-units", "16", "--epochs", "3", "--learning-rate", "0.01")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    path = folder / "rows.npz"
+    np.savez(path, train=make_rows(500, 0), valid=make_rows(100, 1), test=make_rows(200, 2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(folder, rows):
+    path = folder / "model.keras"
+    history = folder / "history.csv"
+    return run("train", rows, "-o", path, "--history", history, *TINY), path, history
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return trained[1]
+
+
+@pytest.fixture(scope="module")
+def exported(folder, model):
+    path = folder / "made.tflite"
+    return run("export", model, "-o", path), path
+
+
+@pytest.fixture(scope="module")
+def tflite(exported):
+    return exported[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command):
+    assert command in run("--help").stdout
+    text = run(command, "--help").stdout
+    assert text.startswith(f"Usage: main {command} [OPTIONS]")
+    assert "--output" in text or command in ("evaluate", "inspect")
+
+
+def test_help_is_instant():
+    code = """
+import sys
+from made_tf.cli import main
+try:
+    main(["train", "--help"])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"keras", "numpy", "tensorflow", "pandas", "matplotlib", "ai_edge_litert", "tqdm"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_version():
+    import made_tf
+
+    assert made_tf.__version__ in run("--version").stdout
+
+
+def test_train(trained, folder):
+    result, path, history = trained
+    assert "validation NLL" in result.stdout
+    assert "test NLL" in result.stdout
+    assert str(path) in result.stdout
+    assert "3/3" in result.stderr
+    lines = history.read_text().splitlines()
+    assert lines[0].startswith("epoch,")
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3"]
+    assert not [name for name in os.listdir(folder) if "tmp" in name or name.endswith(".run")]
+
+
+def test_evaluate(model, rows, folder):
+    scores = json.loads(run("evaluate", model, rows, "--json").stdout)
+    loaded = keras.saving.load_model(model)
+    nll = -np.asarray(loaded.log_prob(np.load(rows)["test"]))
+    assert scores["rows"] == 200
+    assert scores["nll"] == pytest.approx(nll.mean(), rel=1e-5)
+    assert scores["nll_standard_error"] == pytest.approx(nll.std(ddof=1) / 200**0.5, rel=1e-4)
+    assert scores["bits_per_dim"] == pytest.approx(nll.mean() / 6 / np.log(2), rel=1e-5)
+    text = run("evaluate", model, rows, "--per-row", folder / "nll.csv").stdout
+    assert f"{scores['nll']:.4f} nats" in text
+    per_row = np.loadtxt(folder / "nll.csv", skiprows=1)
+    np.testing.assert_allclose(per_row, nll, rtol=1e-5)
+    run("evaluate", model, rows, "--split", "valid", "--per-row", folder / "nll.npz")
+    assert np.load(folder / "nll.npz")["nll"].shape == (100, 1)
+
+
+def test_host_and_device_agree(model, tflite, rows, folder):
+    host, device = (json.loads(run("evaluate", m, rows, "--json").stdout) for m in (model, tflite))
+    assert host == pytest.approx(device, rel=1e-5)
+    samples = []
+    for source in (model, tflite):
+        run("sample", source, "--num", 50, "--seed", 3, "-o", folder / "samples.npz")
+        samples.append(np.load(folder / "samples.npz")["x"])
+    np.testing.assert_array_equal(*samples)
+    assert samples[0].shape == (50, 6)
+
+
+def test_sample_formats(model, folder):
+    result = run("sample", model, "-n", 4, "-o", folder / "s.csv")
+    assert result.stdout == f"4 rows in {folder / 's.csv'}\n"
+    lines = (folder / "s.csv").read_text().splitlines()
+    assert lines[0] == "x0,x1,x2,x3,x4,x5"
+    assert len(lines) == 5
+    run("sample", model, "-n", 4, "-o", folder / "s.png", "--image-shape", "2x3")
+    assert (folder / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_export_prints_its_report(exported):
+    result, path = exported
+    assert f"{path.stat().st_size:,} bytes" in result.stdout
+    assert "builtin" in result.stdout
+
+
+def test_inspect_keras(model):
+    facts = json.loads(run("inspect", model, "--json").stdout)
+    assert facts["event_size"] == 6
+    assert facts["conditionals"] == "bernoulli"
+    assert facts["input_order"] == [1, 2, 3, 4, 5, 6]
+    assert [layer["shape"] for layer in facts["layers"]] == [[6, 16], [16, 6], [6, 6]]
+    assert facts["layers"][2]["live_weights"] == 15
+    assert facts["parameters"] == 6 * 16 + 16 + 16 * 6 + 6 + 36
+    assert facts["size_bytes"] == model.stat().st_size
+    text = run("inspect", model).stdout
+    assert "D = 6" in text
+    assert "15 of 36 weights live" in text
+
+
+def test_inspect_tflite(tflite):
+    facts = json.loads(run("inspect", tflite, "--json").stdout)
+    assert set(facts["signatures"]) == {"sample", "log_prob", "conditionals"}
+    text = run("inspect", tflite).stdout
+    assert "signature sample: seeds int32 [n, 2] -> x float32 [n, 6]" in text
+    assert "operators: " in text
+
+
+@pytest.mark.parametrize("family", ["categorical", "normal"])
+def test_other_families(tmp_path, family):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, [60, 2]) if family == "categorical" else rng.normal(size=[60, 2])
+    table = "\n".join(["a,b", *(f"{a},{b}" for a, b in x)])
+    (tmp_path / "x.csv").write_text(table)
+    output = tmp_path / "m.keras"
+    result = run("train", tmp_path / "x.csv", "-o", output, "--conditionals", family, *TINY)
+    assert "test NLL" not in result.stdout
+    assert json.loads(run("inspect", output, "--json").stdout)["conditionals"] == family
+    run("evaluate", output, tmp_path / "x.csv")
+
+
+def test_a_class_that_training_rows_lack(tmp_path):
+    np.savez(
+        tmp_path / "x.npz",
+        train=np.zeros([20, 2]),
+        valid=np.ones([5, 2]),
+        test=np.full([5, 2], 3.0),
+    )
+    output = tmp_path / "m.keras"
+    run("train", tmp_path / "x.npz", "-o", output, "--conditionals", "categorical", *TINY)
+    assert keras.saving.load_model(output).conditionals.num_classes == [4, 4]
+
+
+def test_all_options_reach_the_model(tmp_path, rows):
+    output = tmp_path / "m.keras"
+    run(
+        *("train", rows, "-o", output, "--epochs", 1, "--hidden-units", "20,10", "--no-direct"),
+        *("--input-order", "random", "--hidden-degrees", "random", "--activation", "tanh"),
+        *("--dropout", 0.25, "--learning-rate", 0.002, "--seed", 5, "--batch-size", 64),
+    )
+    loaded = keras.saving.load_model(output)
+    assert [len(degrees) for degrees in loaded.degrees.hidden] == [20, 10]
+    assert not loaded.direct_connections
+    assert loaded.degrees.inputs.tolist() != [1, 2, 3, 4, 5, 6]
+    assert loaded.activation is keras.activations.tanh
+    assert loaded.dropout == 0.25
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.002)
+    assert int(loaded.optimizer.iterations) == 8
+
+
+def test_narrow_layers_are_a_warning(tmp_path, rows):
+    result = run(
+        *("train", rows, "-o", tmp_path / "m.keras", "--epochs", 1),
+        *("--hidden-units", "2", "--no-direct"),
+    )
+    assert "Warning: " in result.stderr
+    assert "out of the network's reach" in result.stderr
+
+
+def test_bad_training_data(tmp_path, rows):
+    output = tmp_path / "m.keras"
+    bad = tmp_path / "bad.csv"
+    for text, message in [
+        ("a,b\n1,x\n", "column 'b' is not numeric"),
+        ("a,b\n1,\n0,1\n", "nan in row 1"),
+        ("a,b\n", "must have rows"),
+        ("a,b\n1,0\n", "leaves no rows"),
+        ("a,b\n" + "1,2\n" * 20, "0 or 1 only"),
+    ]:
+        bad.write_text(text)
+        assert message in fails("train", bad, "-o", output)
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(rows.read_bytes()[:500])
+    assert "truncated or foreign?" in fails("train", bad, "-o", output)
+    assert "does not exist" in fails("train", tmp_path / "no.npz", "-o", output)
+    assert sorted(os.listdir(tmp_path)) == ["bad.csv", "bad.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing option '-o' / '--output'. See 'main train --help'."),
+        (("-o", "m.h5"), "must end in .keras"),
+        (("-o", "missing/m.keras"), "folder 'missing' does not exist"),
+        (("-o", "m.keras", "--hidden-units", "5,x"), "must be positive integers such as 500"),
+        (("-o", "m.keras", "--hidden-units", "0"), "must be positive integers such as 500"),
+        (("-o", "m.keras", "--dropout", "1"), "1.0 is not in the range"),
+        (("-o", "m.keras", "--activation", "nonsense"), "`activation` must be a Keras activation"),
+        (("-o", "m.keras", "--conditionals", "poisson"), "'poisson' is not one of"),
+        (("-o", "m.keras", "--array", "none"), "has no array 'none'"),
+        (("-o", "m.keras", "--nonsense"), "No such option"),
+    ],
+)
+def test_bad_training_options(tmp_path, rows, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails("train", rows, *arguments)
+    assert os.listdir(tmp_path) == []
+
+
+def test_bad_models(tmp_path, rows, model, tflite):
+    for name, content in [
+        ("cut.keras", model.read_bytes()[:1000]),
+        ("empty.keras", b""),
+        ("text.keras", b"hello"),
+        ("cut.tflite", tflite.read_bytes()[:1000]),
+        ("text.tflite", b"hello"),
+        ("model.h5", b"hello"),
+    ]:
+        bad = tmp_path / name
+        bad.write_bytes(content)
+        assert str(bad) in fails("evaluate", bad, rows)
+        assert str(bad) in fails("sample", bad, "-o", tmp_path / "x.npz")
+        assert str(bad) in fails("inspect", bad)
+        if not name.endswith(".tflite"):
+            assert str(bad) in fails("export", bad, "-o", tmp_path / "x.tflite")
+        bad.unlink()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_keras_model_that_is_no_made(tmp_path, rows):
+    other = keras.Sequential([keras.Input([6]), keras.layers.Dense(1)])
+    other.save(tmp_path / "other.keras")
+    assert "must hold a MADE model" in fails("evaluate", tmp_path / "other.keras", rows)
+
+
+def test_bad_rows_to_score(tmp_path, model, tflite, rows):
+    np.savez(tmp_path / "wide.npz", np.zeros([3, 7]))
+    for source in (model, tflite):
+        message = fails("evaluate", source, tmp_path / "wide.npz")
+        assert "must have the 6 columns" in message
+    assert "has no array 'fold'" in fails("evaluate", model, rows, "--split", "fold")
+    per_row = tmp_path / "nll.csv"
+    np.savez(tmp_path / "half.npz", np.full([3, 6], 0.5))
+    assert "0 or 1 only" in fails("evaluate", model, tmp_path / "half.npz", "--per-row", per_row)
+    assert not per_row.exists()
+
+
+def test_bad_sample_options(tmp_path, model):
+    output = tmp_path / "s.png"
+    assert "go together" in fails("sample", model, "-o", output)
+    assert "go together" in fails("sample", model, "-o", tmp_path / "s.csv", "--image-shape", "2x3")
+    assert "needs rows of 25" in fails("sample", model, "-o", output, "--image-shape", "5x5")
+    assert "such as 8x8" in fails("sample", model, "-o", output, "--image-shape", "8")
+    assert "not in the range" in fails("sample", model, "-o", output, "--num", "0")
+    assert os.listdir(tmp_path) == []
+
+
+def test_failures_that_are_no_bad_input(tmp_path, model, monkeypatch):
+    from made_tf import data
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(data, "save_rows", full)
+    message = fails("sample", model, "-o", tmp_path / "s.csv", exit_code=1)
+    assert "No space left on device" in message
+    result = CliRunner().invoke(main, ["--debug", "sample", str(model), "-o", "s.csv"])
+    assert isinstance(result.exception, OSError)
+
+
+def test_divergence(tmp_path, rows):
+    output = tmp_path / "m.keras"
+    message = fails(
+        *("train", rows, "-o", output, "--learning-rate", "1e30", "--activation", "exponential"),
+        exit_code=1,
+    )
+    assert "diverged" in message
+    assert not output.exists()
+
+
+SLOW = ("--hidden-units", "16", "--epochs", "20", "--dropout", "0.2")
+
+
+def start(*arguments):
+    code = "from made_tf.cli import main; main()"
+    command = [sys.executable, "-c", code, *[str(argument) for argument in arguments]]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_epoch(process, output, epoch):
+    run_directory = callbacks.run_directory(output)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        state = callbacks.read_state(run_directory)
+        if state is not None and state.epoch >= epoch:
+            return
+        time.sleep(0.01)
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder, rows):
+    output, history = folder / "uninterrupted.keras", folder / "uninterrupted.csv"
+    run("train", rows, "-o", output, "--history", history, *SLOW)
+    return history.read_text()
+
+
+def test_killed_and_resumed(tmp_path, rows, uninterrupted):
+    output, history = tmp_path / "m.keras", tmp_path / "history.csv"
+    command = ("train", rows, "-o", output, "--history", history, *SLOW)
+    process = start(*command)
+    wait_for_epoch(process, output, 3)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    killed_at = callbacks.read_state(callbacks.run_directory(output)).epoch
+    assert 3 <= killed_at < 20
+    assert "other settings: dropout (was 0.2, is 0.1)" in fails(*command, "--dropout", "0.1")
+    result = run(*command)
+    assert f"{killed_at}/20" in result.stderr
+    assert [line.split(",")[0] for line in history.read_text().splitlines()] == [
+        "epoch",
+        *(str(epoch) for epoch in range(1, 21)),
+    ]
+    ours, theirs = (
+        np.loadtxt(text.splitlines(), delimiter=",", skiprows=1)
+        for text in (history.read_text(), uninterrupted)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    assert sorted(os.listdir(tmp_path)) == ["history.csv", "m.keras"]
+
+
+def test_ctrl_c(tmp_path, rows):
+    output = tmp_path / "m.keras"
+    process = start("train", rows, "-o", output, *SLOW)
+    wait_for_epoch(process, output, 3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = stderr.strip().split("\n")[-1]
+    assert last.startswith("Interrupted after epoch ")
+    assert str(output) in last
+    assert last.endswith("The same command resumes.")
+    assert "Traceback" not in stderr
+    assert keras.saving.load_model(output).event_size == 6
+    assert callbacks.run_directory(output).is_dir()
+    result = run("train", rows, "-o", output, *TINY, "--restart")
+    assert "0/3" in result.stderr
