@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import numbers
@@ -120,45 +121,34 @@ class MADE(keras.Model):
         self.build((None, self.event_size))
 
     def _make_layers(self) -> None:
-        common = {"kernel_regularizer": self.kernel_regularizer}
-        # Parameters of a density need float32 even where hidden layers compute in half.
         policy = self.dtype_policy
+        # Parameters of a density need float32 even where hidden layers compute in half.
         mixed = policy.compute_dtype != policy.variable_dtype
-        output = {**common, "strict": True, "dtype": policy.variable_dtype if mixed else policy}
+        to_params = {"strict": True, "dtype": policy.variable_dtype if mixed else policy}
+
+        def masked(in_degrees, out_degrees, **kwargs):
+            return MaskedDense(
+                in_degrees,
+                out_degrees,
+                kernel_initializer=_fresh(self.kernel_initializer),
+                kernel_regularizer=self.kernel_regularizer,
+                **kwargs,
+            )
+
         inputs = np.repeat(self.degrees.inputs, self.conditionals.input_sizes(self.event_size))
         outputs = np.repeat(self.degrees.inputs, self.conditionals.parameter_sizes(self.event_size))
-        self.hidden_layers = []
-        last = inputs
-        for index, degrees in enumerate(self.degrees.hidden):
-            self.hidden_layers.append(
-                MaskedDense(
-                    last,
-                    degrees,
-                    activation=self.activation,
-                    dtype=policy,
-                    name=f"hidden_{index + 1}",
-                    kernel_initializer=_fresh(self.kernel_initializer),
-                    **common,
-                )
-            )
-            last = degrees
+        levels = [inputs, *self.degrees.hidden]
+        self.hidden_layers = [
+            masked(*ends, activation=self.activation, dtype=policy, name=f"hidden_{index}")
+            for index, ends in enumerate(itertools.pairwise(levels), start=1)
+        ]
         self.output_layer = self.direct_layer = None
-        if self.degrees.hidden:
-            self.output_layer = MaskedDense(
-                last,
-                outputs,
-                name="output",
-                kernel_initializer=_fresh(self.kernel_initializer),
-                **output,
-            )
+        if self.hidden_layers:
+            self.output_layer = masked(levels[-1], outputs, name="output", **to_params)
         if self.direct_connections:
-            self.direct_layer = MaskedDense(
-                inputs,
-                outputs,
-                use_bias=self.output_layer is None,
-                name="direct",
-                kernel_initializer=_fresh(self.kernel_initializer),
-                **output,
+            own_bias = self.output_layer is None
+            self.direct_layer = masked(
+                inputs, outputs, use_bias=own_bias, name="direct", **to_params
             )
         self.dropout_layers = [
             keras.layers.Dropout(self.dropout, dtype=policy, name=f"dropout_{index + 1}")
@@ -243,17 +233,19 @@ class MADE(keras.Model):
                 "MADE has no targets to compute `metrics` from, and reports `nll` and "
                 "`bits_per_dim` itself: compile without `metrics`."
             )
-        super().compile(optimizer=optimizer, **kwargs)
-        if isinstance(self.optimizer, keras.optimizers.Adafactor) and (
-            self.optimizer.epsilon_1 < _ADAFACTOR_EPSILON
+        optimizer = keras.optimizers.get(optimizer)
+        if (
+            isinstance(optimizer, keras.optimizers.Adafactor)
+            and optimizer.epsilon_1 < _ADAFACTOR_EPSILON
         ):
             # Its factored moments of a weight whose row and column are all masked are products
             # of two `epsilon_1`, which underflow: 0 / 0 spreads NaN over the whole kernel.
             raise ValueError(
                 "`optimizer` Adafactor must have `epsilon_1` of at least 1e-18 under masks. "
-                f"Received: epsilon_1={self.optimizer.epsilon_1}. Use "
+                f"Received: epsilon_1={optimizer.epsilon_1}. Use "
                 "keras.optimizers.Adafactor(epsilon_1=1e-16)."
             )
+        super().compile(optimizer=optimizer, **kwargs)
 
     def compile_from_config(self, config):
         # Keras restores a compiled model only where `compile` is its own or this is defined.

@@ -22,7 +22,7 @@ def pytest_addoption(parser):
 def data_dir(request):
     folder = request.config.getoption("--data-dir")
     if not folder or not pathlib.Path(folder).is_dir():
-        pytest.skip("needs benchmark data: --data-dir or MADE_TF_DATA")
+        pytest.skip("needs benchmark data: --data-dir=DIR or MADE_TF_DATA")
     return pathlib.Path(folder)
 
 

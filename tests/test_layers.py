@@ -211,7 +211,7 @@ def test_a_quantized_policy_is_refused():
 
 def test_weights_of_a_plain_dense_layer_are_refused(tmp_path):
     sequential(keras.layers.Dense(5)).save_weights(tmp_path / "dense.weights.h5")
-    with pytest.raises(ValueError, match="expected weights that MaskedDense saved"):
+    with pytest.raises(ValueError, match="weights that MaskedDense saved"):
         sequential(MaskedDense(BELOW, ABOVE)).load_weights(tmp_path / "dense.weights.h5")
 
 

@@ -201,10 +201,10 @@ def test_masks_and_connectivity_follow_the_loops(configuration):
         ({"hidden_degrees": [[1.0, 2.0]]}, r"`hidden_degrees\[0\]` must be a sequence of int"),
         ({"hidden_degrees": [1, 2]}, r"`hidden_degrees\[0\]` must be a sequence of integers"),
         ({"hidden_degrees": [[]]}, r"`hidden_degrees\[0\]` must be a sequence of integers"),
-        ({"seed": -1}, "`seed` must not be negative. Received: seed=-1"),
-        ({"seed": 1.5}, r"`seed` must be an integer or None. Received: seed=1\.5"),
-        ({"seed": True}, "`seed` must be an integer or None. Received: seed=True"),
-        ({"seed": "a"}, "`seed` must be an integer or None. Received: seed='a'"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0. Received: seed=-1"),
+        ({"seed": 1.5}, r"`seed` must be an integer of at least 0. Received: seed=1\.5"),
+        ({"seed": True}, "`seed` must be an integer of at least 0. Received: seed=True"),
+        ({"seed": "a"}, "`seed` must be an integer of at least 0. Received: seed='a'"),
     ],
 )
 def test_bad_arguments_get_an_error_that_names_them(arguments, message):
