@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from made_tf.export.signatures import SIGNATURES, make_signatures
-from made_tf.export.verify import ExportReport, verify_tflite
+from made_tf.export.verify import ExportReport, verify_tflite, with_dtype
 from made_tf.files import replacing
 from made_tf.models import MADE
 
@@ -61,9 +61,12 @@ def to_tflite(
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
     _check_writable(path)
-    for weight in model.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(weight).astype(np.float32)).all():
-            raise ValueError(f"`model` must have finite weights. Received: NaN in {weight.path}")
+    for layer in model.masked_layers():
+        for weight in (layer.masked_kernel(), layer.bias):
+            if weight is not None and not _is_finite(weight):
+                raise ValueError(
+                    f"`model` must have finite weights. Received: others in layer {layer.name!r}"
+                )
     model = _in_float32(model)
     content = _convert(model, block_length)
     with replacing(path) as temporary:
@@ -86,6 +89,10 @@ def _convert(model: MADE, block_length: int | None) -> bytes:
         return converter.convert()
 
 
+def _is_finite(weight) -> bool:
+    return bool(np.isfinite(keras.ops.convert_to_numpy(weight).astype(np.float32)).all())
+
+
 @contextlib.contextmanager
 def _only_warnings() -> Iterator[None]:
     """Keeps TensorFlow from telling where it wrote the temporary model."""
@@ -102,10 +109,7 @@ def _in_float32(model: MADE) -> MADE:
     policy = model.dtype_policy
     if policy.compute_dtype == policy.variable_dtype == "float32":
         return model
-    copy = MADE.from_config({**model.get_config(), "dtype": "float32"})
-    for ours, theirs in zip(copy.weights, model.weights, strict=True):
-        ours.assign(keras.ops.cast(theirs, "float32"))
-    return copy
+    return with_dtype(model, "float32")
 
 
 def _check_writable(path: Path) -> None:

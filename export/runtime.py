@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ def open_interpreter(path: str | os.PathLike[str], num_threads: int | None = Non
         ValueError: if it is truncated, damaged or no LiteRT model at all.
     """
     path = os.fspath(path)
+    if num_threads is not None:
+        integer("num_threads", num_threads)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"No such file: {path}")
     try:
@@ -47,6 +50,8 @@ class LiteSampler:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is truncated, damaged, or has other signatures.
 
+    Several threads may share one sampler; their calls take turns.
+
     Example:
         >>> device = LiteSampler("made.tflite")  # doctest: +SKIP
         >>> device.sample(16, seed=7).shape  # doctest: +SKIP
@@ -63,6 +68,7 @@ class LiteSampler:
                 f"log_prob and conditionals. Received: path={os.fspath(path)!r} without "
                 f"{sorted(missing)}"
             )
+        self._lock = threading.Lock()  # an interpreter serves one caller at a time
         self._sample = interpreter.get_signature_runner("sample")
         self._log_prob = interpreter.get_signature_runner("log_prob")
         self._conditionals = interpreter.get_signature_runner("conditionals")
@@ -102,29 +108,41 @@ class LiteSampler:
                 "`seeds` must be int32 of shape [n, 2], n at least 1. "
                 f"Received: seeds.dtype={seeds.dtype}, seeds.shape={seeds.shape}"
             )
-        return self._sample(seeds=np.ascontiguousarray(seeds))["x"]
+        with self._lock:
+            return self._sample(seeds=np.ascontiguousarray(seeds))["x"]
 
     def log_prob(self, x: npt.ArrayLike, batch_size: int = 1024) -> FloatArray:
         """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`.
 
         Raises:
-            ValueError: if `x` has the wrong shape or contains NaN.
+            ValueError: if `x` has the wrong shape, or values that are not finite
+                or outside the model's support.
         """
         rows = self._rows(x)
         size = integer("batch_size", batch_size, 1, 2**31)
-        parts = [
-            self._log_prob(x=rows[start : start + size])["log_prob"]
-            for start in range(0, len(rows), size)
-        ]
-        return np.concatenate(parts)
+        with self._lock:
+            parts = [
+                self._log_prob(x=rows[start : start + size])["log_prob"]
+                for start in range(0, len(rows), size)
+            ]
+        log_prob = np.concatenate(parts)
+        if np.isnan(log_prob).any():
+            row = int(np.argmax(np.isnan(log_prob)))
+            raise ValueError(
+                "`x` must contain values of the model's support only (0 and 1, or classes). "
+                f"Received: x[{row}]={np.array2string(rows[row], threshold=8)}"
+            )
+        return log_prob
 
     def conditionals(self, x: npt.ArrayLike) -> dict[str, FloatArray]:
         """Returns the parameters of p(x_k | x_<k) by name: `[n, D]` -> `[n, D, ...]`.
 
         Raises:
-            ValueError: if `x` has the wrong shape or contains NaN.
+            ValueError: if `x` has the wrong shape, or values that are not finite.
         """
-        return self._conditionals(x=self._rows(x))
+        rows = self._rows(x)
+        with self._lock:
+            return self._conditionals(x=rows)
 
     def _rows(self, x: npt.ArrayLike) -> FloatArray:
         rows = np.ascontiguousarray(x, dtype=np.float32)
@@ -133,7 +151,9 @@ class LiteSampler:
                 f"`x` must have the shape [n, {self.event_size}], n at least 1. "
                 f"Received: x.shape={rows.shape}"
             )
-        if np.isnan(rows).any():
-            row, column = np.argwhere(np.isnan(rows))[0]
-            raise ValueError(f"`x` must not contain NaN. Received: x[{row}, {column}]=nan")
+        if not np.isfinite(rows).all():
+            row, column = np.argwhere(~np.isfinite(rows))[0]
+            raise ValueError(
+                f"`x` must be finite. Received: x[{row}, {column}]={rows[row, column]}"
+            )
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from made_tf import random
@@ -26,7 +27,8 @@ def make_signatures(
 
     Returns:
         `sample(seeds int32 [n, 2]) -> x float32 [n, D]`: row i from seeds[i];
-        `log_prob(x float32 [n, D]) -> log_prob float32 [n]`, in nats;
+        `log_prob(x float32 [n, D]) -> log_prob float32 [n]`, in nats, NaN for
+        a row with a value that is no state of its variable;
         `conditionals(x float32 [n, D])` -> the parameters by name, each
         `[n, D, ...]`.
     """
@@ -39,7 +41,11 @@ def make_signatures(
         return {"x": network.sample(random.uniforms(seeds, event_size))}
 
     def log_prob(x):
-        return {"log_prob": network.log_prob(x)}
+        log_prob = network.log_prob(x)
+        if family.is_discrete:
+            supported = tf.reduce_all(family.in_support(x), axis=1)
+            log_prob = tf.where(supported, log_prob, np.nan)
+        return {"log_prob": log_prob}
 
     def conditionals(x):
         return family.unpack(network.parameters(x))

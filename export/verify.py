@@ -6,11 +6,13 @@ import dataclasses
 import os
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from made_tf import random
+from made_tf.conditionals import Conditionals
 from made_tf.export.inspection import inspect_tflite
 from made_tf.export.runtime import LiteSampler
 from made_tf.models import MADE
@@ -23,8 +25,9 @@ FloatArray = npt.NDArray[np.float32]
 _NUM_ROWS = 256
 _SEED = 20150208
 _LOG_PROB_TOLERANCE = 1e-4  # nats per row
+_RELATIVE_ROUNDING = 1e-6  # of a sum of D logarithms in float32
 _TIE = 1e-5  # a uniform this close to a step of the CDF can fall on either side of it
-_RELATIVE_ROUNDING = 1e-4  # of a continuous value, drawn from parameters rounded otherwise
+_SHIFT = 1e-4  # of a uniform: what it does to a real value is that value's own scale
 
 
 class ExportError(RuntimeError):
@@ -91,8 +94,9 @@ def verify_tflite(model: MADE, path: str | os.PathLike[str]) -> ExportReport:
     Raises:
         ExportError: if an operator is no builtin, if a sample differs by more
             than a rounding, if a row's log-probability differs by more than
-            1e-4 nats (or, where rounding the input moves a density by more,
-            by more than that), or if another batch size gives other rows.
+            1e-4 nats and a millionth of itself (and eight times what rounding
+            does in the model, as a copy in float64 tells), or if another batch
+            size gives other rows.
     """
     inspection = inspect_tflite(path)
     _check_operators(inspection["ops"])
@@ -132,17 +136,18 @@ def _check_samples(model: MADE, rows: FloatArray, uniforms) -> None:
     model) all later values may differ rightly.
     """
     family = model.conditionals
-    params = model(rows, training=False)
+    params, precise = _parameters(model, rows)
     if family.is_discrete:
-        lower, upper = (
-            family.sample(params, tf.clip_by_value(uniforms + shift, 2.0**-24, 1 - 2.0**-24))
-            for shift in (-_TIE, _TIE)
-        )
-        wrong = (rows != lower.numpy()) & (rows != upper.numpy())
+        tie = np.minimum(_TIE + np.abs(params - precise).max(axis=1, keepdims=True), 1e-2)
+        lower, upper = (_shifted(family, params, uniforms, sign * tie) for sign in (-1, 1))
+        wrong = (rows != lower) & (rows != upper)
     else:
         expected = family.sample(params, uniforms).numpy()
-        scale = np.abs(rows).max(axis=1, keepdims=True) + np.abs(expected)
-        wrong = ~(np.abs(rows - expected) <= _RELATIVE_ROUNDING * scale)
+        rounding = np.abs(family.sample(precise, uniforms).numpy() - expected).max(axis=0)
+        lower, upper = (_shifted(family, params, uniforms, sign * _SHIFT) for sign in (-1, 1))
+        # Column by column: neither a wide variable nor a far one lends its scale to another.
+        tolerance = (upper - lower) + 8 * rounding + _RELATIVE_ROUNDING * np.abs(expected)
+        wrong = ~(np.abs(rows - expected) <= tolerance)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ExportError(
@@ -152,18 +157,18 @@ def _check_samples(model: MADE, rows: FloatArray, uniforms) -> None:
 
 
 def _check_log_prob(model: MADE, device: LiteSampler, rows: FloatArray) -> float:
-    expected = model.log_prob(rows).numpy()
+    params, precise = _parameters(model, rows)
+    expected = model.row_log_prob(rows, params).numpy()
     difference = np.abs(device.log_prob(rows) - expected)
-    tolerance = np.full_like(expected, _LOG_PROB_TOLERANCE)
-    rounding = np.zeros_like(expected)
+    rounding = np.abs(model.row_log_prob(rows, precise).numpy() - expected)
     if not model.conditionals.is_discrete:
-        # What rounding alone does to the density, found by rounding the values otherwise.
+        # What rounding the values themselves does to the density.
         rng = np.random.default_rng(_SEED)
         for _ in range(8):
             ulps = rng.choice(np.array([-1, 0, 1], np.float32), rows.shape)
             moved = model.log_prob(rows + ulps * np.spacing(rows)).numpy()
             rounding = np.maximum(rounding, np.abs(moved - expected))
-        tolerance += 8 * rounding
+    tolerance = _LOG_PROB_TOLERANCE + _RELATIVE_ROUNDING * np.abs(expected) + 8 * rounding.max()
     if not np.all(difference <= tolerance):
         raise ExportError(
             f"The file's log_prob differs from the model's by up to {difference.max():.3g} nats."
@@ -173,11 +178,41 @@ def _check_log_prob(model: MADE, device: LiteSampler, rows: FloatArray) -> float
 
 def _check_conditionals(model: MADE, device: LiteSampler, rows: FloatArray) -> None:
     on_device = device.conditionals(rows)
-    for name, expected in model.conditionals.unpack(model(rows, training=False)).items():
-        expected = np.asarray(expected)
-        scale = 1 + np.abs(rows).max() + np.abs(expected)
-        if not np.all(np.abs(on_device[name] - expected) <= _RELATIVE_ROUNDING * scale):
+    params, precise = _parameters(model, rows)
+    unpack = model.conditionals.unpack
+    named = unpack(precise)
+    for name, values in unpack(params).items():
+        expected = np.asarray(values)
+        rounding = np.abs(np.asarray(named[name]) - expected).max(axis=0)
+        # A parameter near zero is measured by how far its variable's others spread.
+        spread = np.abs(expected).max(axis=0) if model.conditionals.is_discrete else expected.std(0)
+        tolerance = 1e-4 * (np.abs(expected) + spread) + 8 * rounding + np.finfo(np.float32).tiny
+        if not np.all(np.abs(on_device[name] - expected) <= tolerance):
             raise ExportError(f"The file's conditionals differ from the model's in {name!r}.")
+
+
+def _parameters(model: MADE, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Returns the host's parameters `[n, P]`, and the same from a copy in float64.
+
+    What the two differ by is what rounding does in this model, found without
+    the sampler's own code.
+    """
+    precise = with_dtype(model, "float64")(rows, training=False)
+    return np.asarray(model(rows, training=False)), np.asarray(precise, np.float32)
+
+
+def with_dtype(model: MADE, dtype: str) -> MADE:
+    """Returns a copy that computes in another precision."""
+    copy = MADE.from_config({**model.get_config(), "dtype": dtype})
+    for ours, theirs in zip(copy.weights, model.weights, strict=True):
+        ours.assign(keras.ops.cast(theirs, ours.dtype))
+    return copy
+
+
+def _shifted(family: Conditionals, params: FloatArray, uniforms, shift) -> FloatArray:
+    """Returns what other uniforms give, as far as there are others."""
+    moved = tf.clip_by_value(uniforms + shift, 2.0**-24, 1 - 2.0**-24)
+    return family.sample(params, tf.cast(moved, tf.float32)).numpy()
 
 
 def _close(a: FloatArray, b: FloatArray, discrete: bool) -> bool:

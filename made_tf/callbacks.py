@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,17 @@ from made_tf.files import PathLike, replacing
 from made_tf.models import MADE
 from made_tf.validation import check_rows
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # not on POSIX: runs are not locked
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "ProgressBar",
     "ResumableTraining",
     "ShuffledRows",
     "TrainingState",
+    "best_path",
     "fit_resumably",
     "load_run",
     "read_state",
@@ -33,6 +41,13 @@ __all__ = [
 ]
 
 _STATE = "state.json"
+_BEST = "best.keras"
+_LOCK = "lock"
+
+# The files of a run's directory; no others are ever deleted.
+_OWN = re.compile(
+    r"state\.json|best\.keras|lock|temporary\.keras|epoch-\d{4,}\.keras|\.state\.\d+\.tmp\.json"
+)
 
 
 @dataclasses.dataclass
@@ -47,6 +62,8 @@ class TrainingState:
         best_epoch: the epoch that reached it, counted from 1.
         wait: the number of epochs since then.
         history: one row of metrics for each finished epoch.
+        at_end: whether the best model replaces the output at the end alone: an
+            earlier run's model lies there.
     """
 
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -56,6 +73,7 @@ class TrainingState:
     best_epoch: int = 0
     wait: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    at_end: bool = dataclasses.field(default=False, compare=False)
 
 
 class ResumableTraining(keras.callbacks.Callback):
@@ -65,7 +83,8 @@ class ResumableTraining(keras.callbacks.Callback):
     to `<directory>/epoch-NNNN.keras`, then `<directory>/state.json`, which
     names it, is replaced; so the directory holds a consistent pair at any
     moment. When the monitored value improves, the same file also becomes
-    `output`. Resume with `load_run`, or let `fit_resumably` do all of it.
+    `output`, or `<directory>/best.keras` with `state.at_end`. Resume with
+    `load_run`, or let `fit_resumably` do all of it.
 
     Args:
         output: where the best model is kept, a path that ends in `.keras`.
@@ -128,13 +147,11 @@ class ResumableTraining(keras.callbacks.Callback):
         with replacing(last, temporary):
             self.model.save(temporary)
         if improved:
-            with replacing(self.output, temporary):
+            with replacing(_best(self.output, self.directory, self.state), temporary):
                 shutil.copyfile(last, temporary)
         with replacing(self.directory / _STATE) as text:
             text.write_text(json.dumps(dataclasses.asdict(self.state), indent=1))
-        for path in self.directory.iterdir():
-            if path.name not in (_STATE, self.state.model):
-                path.unlink()
+        _sweep(self.directory, keep=(_STATE, _BEST, _LOCK, self.state.model))
 
 
 class ShuffledRows(keras.utils.PyDataset):
@@ -223,7 +240,12 @@ class ProgressBar(keras.callbacks.Callback):
 
 def run_directory(output: PathLike) -> Path:
     """Returns where an unfinished run that writes `output` keeps its state."""
-    return Path(f"{os.fspath(output)}.run")
+    return Path(f"{os.path.realpath(output)}.run")
+
+
+def best_path(output: PathLike, state: TrainingState) -> Path:
+    """Returns where an unfinished run that writes `output` keeps its best model."""
+    return _best(output, run_directory(output), state)
 
 
 def read_state(directory: PathLike) -> TrainingState | None:
@@ -289,7 +311,8 @@ def fit_resumably(
     """Trains a model, going on where an earlier call with the same `output` was cut off.
 
     The resumed run gives what an uninterrupted one would have given. Its state
-    lies in `run_directory(output)`, which is removed when training is over.
+    lies in `run_directory(output)`, which is removed when training is over. A
+    model that an earlier run left at `output` stays until then; see `best_path`.
 
     Args:
         make_model: returns the compiled model; called where there is nothing
@@ -314,12 +337,11 @@ def fit_resumably(
     Raises:
         FloatingPointError: if training diverges.
         OSError: if a file cannot be written.
-        ValueError: if the data are wrong, or a setting differs from those of
-            the unfinished run.
+        ValueError: if the data are wrong, a setting differs from those of the
+            unfinished run, another run writes `output`, or its directory holds
+            anything else.
     """
     directory = run_directory(output)
-    if restart:
-        _remove(directory)
     settings = {
         **(settings or {}),
         "epochs": epochs,
@@ -328,30 +350,84 @@ def fit_resumably(
         "seed": seed,
         "data": _digest(x, validation),
     }
-    loaded = load_run(directory, settings)
-    state, model = loaded or (TrainingState(settings), make_model())
-    check_rows("x", x, model.event_size, model.conditionals)  # a PyDataset's first batch alone is
-    keeper = ResumableTraining(output, directory, state, patience=patience)
-    if state.epoch < epochs and state.wait < patience:
-        rows = ShuffledRows(x, batch_size, seed)
-        bar = ProgressBar(state, epochs)
-        try:
-            model.fit(
-                rows,
-                shuffle=False,  # or Keras shuffles the batches too, with a global generator
-                validation_data=validation,
-                validation_batch_size=1000,
-                initial_epoch=state.epoch,
-                epochs=epochs,
-                verbose=0,
-                callbacks=[_SeededEpochs(rows), keeper, *([bar] if progress else []), *callbacks],
-            )
-        finally:
-            bar.close()
-    if on_end is not None:
-        on_end(state)
-    _remove(directory)
+    with _own(directory, output):
+        loaded = None if restart else load_run(directory, settings)
+        state, model = loaded or (
+            TrainingState(settings, at_end=os.path.exists(output)),
+            make_model(),
+        )
+        # Of a PyDataset Keras' `fit` sees the first batch alone.
+        check_rows("x", x, model.event_size, model.conditionals)
+        check_rows("validation", validation, model.event_size, model.conditionals)
+        if loaded is None:
+            _forget(directory)
+        if state.epoch < epochs and state.wait < patience:
+            rows = ShuffledRows(x, batch_size, seed)
+            keeper = ResumableTraining(output, directory, state, patience=patience)
+            bar = ProgressBar(state, epochs)
+            try:
+                model.fit(
+                    rows,
+                    shuffle=False,  # or Keras shuffles the batches too, with a global generator
+                    validation_data=validation,
+                    validation_batch_size=1000,
+                    initial_epoch=state.epoch,
+                    epochs=epochs,
+                    verbose=0,
+                    callbacks=[
+                        _SeededEpochs(rows),
+                        keeper,
+                        *([bar] if progress else []),
+                        *callbacks,
+                    ],
+                )
+            finally:
+                bar.close()
+        if on_end is not None:
+            on_end(state)
+        if state.at_end:
+            with replacing(output, directory / "temporary.keras") as temporary:
+                shutil.copyfile(directory / _BEST, temporary)
+        _forget(directory)
     return keras.saving.load_model(output), state
+
+
+@contextlib.contextmanager
+def _own(directory: Path, output: PathLike) -> Iterator[None]:
+    """Makes the run's directory and locks it; removes it if it holds no state at the end."""
+    directory.mkdir(exist_ok=True)
+    foreign = sorted(path.name for path in directory.iterdir() if not _OWN.fullmatch(path.name))
+    if foreign:
+        raise ValueError(
+            f"{directory} is kept for an unfinished run, and holds other files: "
+            f"{', '.join(foreign[:3])}. Move them away, or write another file than {output}."
+        )
+    with _locked(directory, output):
+        try:
+            yield
+        finally:
+            if not (directory / _STATE).exists():
+                _sweep(directory)
+                with contextlib.suppress(OSError):  # something else came to lie there
+                    directory.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, output: PathLike) -> Iterator[None]:
+    if fcntl is None:
+        yield
+        return
+    with open(directory / _LOCK, "w") as file:  # the lock goes with the process
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            another = os.fstat(file.fileno()).st_nlink == 0  # it has just removed the directory
+        except BlockingIOError:
+            another = True
+        except OSError:
+            another = False  # a file system without locks
+        if another:
+            raise ValueError(f"another run writes {output}. Wait for its end, or write elsewhere.")
+        yield
 
 
 def _check_settings(directory: PathLike, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -376,7 +452,16 @@ def _digest(*arrays: npt.NDArray) -> str:
     return digest.hexdigest()[:16]
 
 
-def _remove(directory: Path) -> None:
-    if directory.exists():
-        (directory / _STATE).unlink(missing_ok=True)  # first: it names the others
-        shutil.rmtree(directory)
+def _best(output: PathLike, directory: Path, state: TrainingState) -> Path:
+    return directory / _BEST if state.at_end else Path(output)
+
+
+def _forget(directory: Path) -> None:
+    (directory / _STATE).unlink(missing_ok=True)  # first: it names the others
+    _sweep(directory, keep=(_LOCK,))
+
+
+def _sweep(directory: Path, keep: Sequence[str] = ()) -> None:
+    for path in list(directory.iterdir()):
+        if _OWN.fullmatch(path.name) and path.name not in keep:
+            path.unlink()

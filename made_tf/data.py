@@ -10,7 +10,6 @@ import contextlib
 import csv
 import importlib
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,8 +34,14 @@ FloatArray = npt.NDArray[np.float32]
 #: A pixel of the digits (0..16) is 1 where it is at least this bright.
 DIGITS_THRESHOLD = 8
 
-# What NumPy, pandas and their parsers raise for a truncated or foreign file.
-_DAMAGED = (EOFError, NotImplementedError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
+#: More rows than this are not drawn into one picture.
+MAX_PICTURES = 1024
+
+# What pandas, pyarrow and the csv module raise for a truncated or foreign file.
+_DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
+
+# Fields beside numbers that a line of data may have, in lower case.
+_NO_NAMES = frozenset({"", "true", "false", "na", "n/a", "null", "none"})
 
 
 class Splits(NamedTuple):
@@ -81,9 +86,9 @@ def load_table(path: PathLike, array: str | None = None) -> tuple[FloatArray, li
     """Reads one table of numbers.
 
     - `.npz`: the array of the given name, or the only one.
-    - `.csv`: comma-separated; the first line holds the column names unless all
-      of it is numeric.
-    - `.parquet`.
+    - `.csv`: comma-separated; the first line that is not blank holds the column
+      names unless each of its fields is a number, empty, true or false.
+    - `.parquet`, with its index where that has a name.
 
     Args:
         path: the file.
@@ -103,7 +108,10 @@ def load_table(path: PathLike, array: str | None = None) -> tuple[FloatArray, li
         x = _npz_array(path, _read_npz(path), array)
         return x, _names(x.shape[1])
     if array is not None:
-        raise ValueError(f"`array` is for .npz files only. Received: array={array!r} for {path}")
+        raise ValueError(
+            "`array` (on the command line --array, of evaluate --split) is for .npz files only. "
+            f"Received: array={array!r} for {path}"
+        )
     return _read_frame(path)
 
 
@@ -129,6 +137,7 @@ def load_splits(
     validation_fraction: float = 0.1,
     seed: int = 0,
     array: str | None = None,
+    conditionals: str | None = None,
 ) -> Splits:
     """Reads rows for training and validation, and test rows where there are some.
 
@@ -141,11 +150,13 @@ def load_splits(
         validation_fraction: the part of the rows that is set aside, in (0, 1).
         seed: seed of the shuffle before the split.
         array: the one array of an `.npz` to split, in place of its own splits.
+        conditionals: if given, the name of the family whose support all rows
+            must lie in.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: as `load_table`; if the arrays differ in width; or if too
-            few rows are left on one side.
+        ValueError: as `load_table`; if the arrays differ in width; if a value
+            lies outside the support; or if too few rows are left on one side.
     """
     if not 0 < validation_fraction < 1:
         raise ValueError(
@@ -158,6 +169,9 @@ def load_splits(
         x, columns = parts["train"], _names(parts["train"].shape[1])
     else:
         x, columns = load_table(path, array)
+    if conditionals is not None:
+        for name, part in parts.items() if parts else [(array, x)]:
+            _check_support(path, part, columns, name, conditionals)
     test = parts.get("test", x[:0])
     if "valid" in parts:
         return Splits(x, parts["valid"], test, columns)
@@ -189,7 +203,8 @@ def save_rows(
 
     Raises:
         OSError: if the file cannot be written.
-        ValueError: if the format is unknown, or `image_shape` is missing.
+        ValueError: if the format is unknown, `image_shape` is missing, or there
+            are more than `MAX_PICTURES` rows to draw.
     """
     path = Path(path)
     x = np.asarray(x, np.float32)
@@ -205,7 +220,12 @@ def save_rows(
 
         if image_shape is None:
             raise ValueError("`image_shape` must be given, such as 8x8, to draw rows as pictures.")
-        plotting.save(plotting.plot_images({"samples": x}, image_shape), path)
+        if len(x) > MAX_PICTURES:
+            raise ValueError(
+                f"`x` must have at most {MAX_PICTURES} rows, to be drawn. Received: {len(x)} rows"
+            )
+        figure = plotting.plot_images({"samples": x}, image_shape, max_images=len(x))
+        plotting.save(figure, path)
     else:
         raise ValueError(f"`path` must end in .npz, .csv or .png. Received: path={str(path)!r}")
 
@@ -251,7 +271,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             # A member that is no array comes as bytes.
             return {name: value for name, value in file.items() if isinstance(value, np.ndarray)}
-    except _DAMAGED as error:
+    except Exception as error:  # of a damaged file NumPy raises nearly anything
         raise _unreadable(path, error) from error
 
 
@@ -284,55 +304,108 @@ def _npz_array(path: Path, arrays: dict[str, np.ndarray], name: str | None) -> F
             f"{path}: array {name!r} must be numeric, of shape [rows, columns]. "
             f"Received: shape {values.shape}, dtype {values.dtype}"
         )
-    return _checked(path, values, _names(values.shape[1]))
+    return _checked(path, values, _names(values.shape[1]), name)
 
 
 def _read_frame(path: Path) -> tuple[FloatArray, list[str]]:
     pandas = _needs("pandas", "pandas", "tables")
+    has_names = True
     try:
         if path.suffix == ".parquet":
             _needs("pyarrow", "pyarrow", "tables")
             frame = pandas.read_parquet(path)
+            if any(name is not None for name in frame.index.names):
+                frame = frame.reset_index()
         else:
-            header = None if _is_numeric_line(path) else 0
-            frame = pandas.read_csv(path, header=header, skipinitialspace=True)
+            has_names = _has_names(path)
+            header = 0 if has_names else None
+            frame = pandas.read_csv(path, header=header, index_col=False, skipinitialspace=True)
     except _DAMAGED as error:
         raise _unreadable(path, error) from error
-    columns = [str(name) for name in frame.columns]
-    if path.suffix == ".csv" and header is None:
-        columns = _names(len(columns))
-    for index, name in enumerate(columns if len(frame) else ()):
-        dtype = frame.dtypes.iloc[index]
-        if not (pandas.api.types.is_numeric_dtype(dtype) or pandas.api.types.is_bool_dtype(dtype)):
-            raise ValueError(
-                f"{path}: column {name!r} is not numeric ({dtype}): only numeric columns are "
-                "supported. Drop it, or encode it as numbers."
-            )
-    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    columns = [str(name) for name in frame.columns] if has_names else _names(frame.shape[1])
+    parts = [
+        _numbers(path, frame.iloc[:, index], name)
+        for index, name in enumerate(columns if len(frame) else ())
+    ]
+    values = np.stack(parts, axis=1) if parts else np.empty(frame.shape)
     return _checked(path, values, columns), columns
 
 
-def _is_numeric_line(path: Path) -> bool:
+def _has_names(path: Path) -> bool:
+    """Returns whether a csv has a line of names, which must be as long as the next line."""
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        fields = next(csv.reader([file.readline()]), [])
-    with contextlib.suppress(ValueError):
-        return bool([float(field) for field in fields])
-    return False
+        reader = csv.reader(file, skipinitialspace=True)
+        # As pandas does, blank lines are skipped.
+        lines = ((reader.line_num, line) for line in reader if any(line) or len(line) > 1)
+        (first_number, first), (number, line) = (next(lines, (0, [])) for _ in range(2))
+    if all(_is_data(field) for field in first):
+        return False
+    if line and len(line) != len(first):
+        raise ValueError(
+            f"line {first_number} has {len(first)} field(s) and line {number} has {len(line)}. "
+            "The first line must hold the column names, and commas must separate the fields."
+        )
+    return True
 
 
-def _checked(path: Path, values: np.ndarray, columns: list[str]) -> FloatArray:
+def _is_data(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return field.strip().lower() in _NO_NAMES
+    return True
+
+
+def _numbers(path: Path, column: Any, name: str) -> np.ndarray:
+    """Returns a column of a pandas frame as float64, what is missing as NaN."""
+    if column.dtype == object:  # big integers, decimals, or true and false beside empty fields
+        with contextlib.suppress(TypeError, ValueError):
+            column = column.astype("float64")
+    kind = getattr(column.dtype, "kind", "O")
+    if kind not in "biuf":
+        hint = " Commas must separate the fields." if set(name) & set(";\t|") else ""
+        raise ValueError(
+            f"{path}: column {name!r} is not numeric ({column.dtype}): only numeric columns are "
+            f"supported. Drop it, or encode it as numbers.{hint}"
+        )
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _checked(
+    path: Path, values: np.ndarray, columns: list[str], array: str | None = None
+) -> FloatArray:
+    where = _where(path, array)
     if values.size == 0:
-        raise ValueError(f"{path} must have rows and columns. Received: shape {values.shape}")
+        raise ValueError(f"{where} must have rows and columns. Received: shape {values.shape}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: told below
         x = values.astype(np.float32)
-    wrong = np.argwhere(~np.isfinite(x))
+    _check(f"{where}: all values must be finite numbers", x, np.isfinite(x), columns)
+    return x
+
+
+def _check_support(
+    path: Path, x: FloatArray, columns: list[str], array: str | None, conditionals: str
+) -> None:
+    from made_tf.conditionals import FAMILIES
+
+    family = FAMILIES[conditionals].from_data(x)
+    right = np.asarray(family.in_support(x))
+    message = f"{_where(path, array)} must contain, for {conditionals} conditionals, "
+    _check(f"{message}{family.support} only", x, right, columns)
+
+
+def _check(message: str, x: FloatArray, right: np.ndarray, columns: list[str]) -> None:
+    wrong = np.argwhere(~right)
     if len(wrong):
         row, column = wrong[0]
         raise ValueError(
-            f"{path}: all values must be finite numbers. Received: {x[row, column]} in row "
-            f"{row + 1} (the first is 1), column {columns[column]!r}; {len(wrong)} such value(s)."
+            f"{message}. Received: {x[row, column]} in row {row + 1} (the first is 1), "
+            f"column {columns[column]!r}; {len(wrong)} such value(s)."
         )
-    return x
+
+
+def _where(path: Path, array: str | None) -> str:
+    return f"{path}" if array is None else f"{path}, array {array!r}"
 
 
 def _names(width: int) -> list[str]:

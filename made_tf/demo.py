@@ -1,6 +1,6 @@
 """The whole path on one small data set: data, fit, density, samples, device.
 
-What `made-tf demo` runs. It needs no download and ends in about a minute.
+What `made-tf demo` runs. It needs no download.
 """
 
 from __future__ import annotations

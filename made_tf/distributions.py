@@ -23,10 +23,14 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
     model's weights are read at each call, so that the distribution follows
     further training.
 
-    `sample` draws row i from the generator keyed by (s, i) for `seed=s`, or by
-    (a, b + i) for a stateless seed (a, b): the same seed gives the same rows in
-    eager mode, in `tf.function`, under XLA and in an exported `.tflite`, and
-    the first 16 of 1000 rows are the 16 rows. Samples carry no gradient.
+    `sample` with the integer seed s draws row i from the generator keyed by
+    (s, i): the same seed gives the same rows in eager mode, in `tf.function`,
+    under XLA and in an exported `.tflite`, and the first 16 of 1000 rows are
+    the 16 rows. For discrete families they are equal bit for bit, unless a
+    uniform lies within rounding of a step of its CDF; real values are equal
+    within rounding, which a model whose variables depend strongly on each other
+    amplifies from variable to variable. A stateless seed (s, 0) stands for the
+    integer s; other pairs have rows of their own. Samples carry no gradient.
 
     Args:
         model: a built `MADE`.
@@ -50,6 +54,8 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         Germain et al. 2015, arXiv:1502.03509, equation 1 and section 4.3.
     """
 
+    _discrete = False
+
     def __new__(cls, model=None, *args, **kwargs):
         # TFP tells distributions over isolated points from densities by their class.
         if cls is MADEDistribution and isinstance(model, MADE) and model.conditionals.is_discrete:
@@ -67,16 +73,14 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         parameters = dict(locals())
         if not isinstance(model, MADE):
             raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
+        if self._discrete != model.conditionals.is_discrete:
+            raise ValueError(
+                "`model` must be of the same kind, discrete or continuous, as that of the "
+                f"distribution it is copied from. Received: {model.conditionals.name}"
+            )
         self._model = model
         self._network = BlockedNetwork(model, block_length)
-        # Keras layers are no tf.Modules: without this list TFP would find no variables.
-        self._variables = [variable.value for variable in model.trainable_variables]
-        # Called eagerly, the sampler's loops run as one graph; traced once for any n.
-        signature = [tf.TensorSpec([None, model.event_size], tf.float32)]
-        self._sample_graph = tf.function(self._network.sample, signature, autograph=False)
-        self._sample_and_log_prob_graph = tf.function(
-            self._network.sample_and_log_prob, signature, autograph=False
-        )
+        self._trace()
         super().__init__(
             dtype=tf.float32,
             reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
@@ -90,6 +94,24 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
     def _parameter_properties(cls, dtype, num_classes=None):
         return {}  # no tensor-valued parameters; defining it saves a warning
 
+    def _trace(self):
+        """(Re)makes what is bound to the model's variables."""
+        # Keras layers are no tf.Modules: without this list TFP would find no variables.
+        self._variables = [variable.value for variable in self._model.trainable_variables]
+        self._traced = self._model.variables
+        # Called eagerly, the sampler's loops run as one graph; traced once for any n.
+        signature = [tf.TensorSpec([None, self._model.event_size], tf.float32)]
+        self._graph = tf.function(self._network.sample_and_log_prob, signature, autograph=False)
+
+    def _draw(self, n, seed):
+        current = self._model.variables
+        if len(current) != len(self._traced) or any(
+            ours is not theirs for ours, theirs in zip(self._traced, current, strict=True)
+        ):
+            self._trace()  # `quantize` has replaced the variables
+        x, log_prob = self._graph(self._uniforms(n, seed))
+        return tf.stop_gradient(x), log_prob  # None, where the graph alone would give zeros
+
     @property
     def model(self) -> MADE:
         """The model whose density this is."""
@@ -102,28 +124,40 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         return tf.constant([self._model.event_size], tf.int32)
 
     def _log_prob(self, x):
+        if x.shape.rank == 0 or x.shape[-1] != self._model.event_size:
+            raise ValueError(
+                f"`value` must have the shape [..., {self._model.event_size}]. "
+                f"Received: value.shape={tuple(x.shape)}"
+            )
         batch = tf.shape(x)[:-1]
         rows = tf.reshape(x, [-1, self._model.event_size])  # [..., D] -> [N, D]
         log_prob = self._model.row_log_prob(rows, self._model(rows, training=False))
         return tf.ensure_shape(tf.reshape(log_prob, batch), x.shape[:-1])
 
     def _sample_n(self, n, seed=None):
-        return tf.stop_gradient(self._sample_graph(self._uniforms(n, seed)))
+        return self._draw(n, seed)[0]
 
     def _sample_and_log_prob(self, sample_shape, seed=None):
         n = tf.reduce_prod(sample_shape)
-        x, log_prob = self._sample_and_log_prob_graph(self._uniforms(n, seed))
+        x, log_prob = self._draw(n, seed)
         shape = tf.TensorShape(tf.get_static_value(sample_shape))
         x = tf.reshape(x, tf.concat([sample_shape, self._event_shape_tensor()], 0))
         x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))
         log_prob = tf.ensure_shape(tf.reshape(log_prob, sample_shape), shape)
-        return tf.stop_gradient(x), log_prob
+        return x, log_prob
 
     def _uniforms(self, n, seed):
         if isinstance(seed, numbers.Integral):
             seed = tf.constant([integer("seed", seed, -(2**31), 2**31), 0], tf.int32)
         else:
+            if tf.is_tensor(seed) and seed.shape.rank == 0:
+                seed = tf.stack([tf.cast(seed, tf.int32), 0])
             seed = samplers.sanitize_seed(seed)
+            if seed.shape != [2]:
+                raise ValueError(
+                    "`seed` must be an integer or a pair of integers. "
+                    f"Received: seed of shape {seed.shape}"
+                )
         return random.uniforms(random.row_seeds(seed, n), self._model.event_size)
 
     def _sample_control_dependencies(self, x):
@@ -154,3 +188,5 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
 
 class DiscreteMADEDistribution(tfd.distribution.DiscreteDistributionMixin, MADEDistribution):
     """`MADEDistribution` over isolated points."""
+
+    _discrete = True

@@ -16,7 +16,8 @@ PathLike = str | os.PathLike[str]
 def replacing(path: PathLike, temporary: PathLike | None = None) -> Iterator[Path]:
     """Yields a temporary path whose file takes the place of `path` at the end.
 
-    If the body fails, or the process is killed, `path` is what it was before.
+    If the body fails, or the process is killed, `path` is what it was before. Of
+    a symbolic link the file that it leads to is replaced.
 
     Args:
         path: the file to write.
@@ -26,7 +27,7 @@ def replacing(path: PathLike, temporary: PathLike | None = None) -> Iterator[Pat
     Raises:
         OSError: if the file cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     if temporary is None:
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     temporary = Path(temporary)

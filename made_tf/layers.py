@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from keras import ops
 from made_tf.constraints import KernelMask, MaskConstraint
 from made_tf.initializers import MaskedInitializer
 
-__all__ = ["MaskedDense"]
+__all__ = ["MaskedDense", "elementwise"]
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
@@ -83,7 +84,7 @@ class MaskedDense(keras.layers.Layer):
                 f"MaskedDense. Received: dtype={self.dtype_policy.name!r}"
             )
         self.mask = KernelMask(in_degrees, out_degrees, strict)
-        self.activation = keras.activations.get(activation)
+        self.activation = elementwise(activation)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -237,3 +238,34 @@ class MaskedDense(keras.layers.Layer):
             for array in (self.mask.in_degrees, self.mask.out_degrees, np.array([self.mask.strict]))
         )
         return np.frombuffer(hashlib.sha256(content).digest()[:16], dtype=np.uint8)
+
+
+def elementwise(activation) -> Callable:
+    """Returns an activation that acts on each unit alone.
+
+    Anything else (softmax, a normalising layer) would connect units past the
+    masks.
+
+    Raises:
+        ValueError: if it is unknown, mixes units, or cannot be saved.
+    """
+    received = f"Received: activation={activation!r}"
+    if isinstance(activation, keras.layers.Layer) or (
+        getattr(activation, "__name__", "") == "<lambda>"
+    ):
+        raise ValueError(
+            "`activation` must be a name or a named function (register your own with "
+            f"keras.saving.register_keras_serializable, so that models load). {received}"
+        )
+    probe = np.array([[0.1, -0.4, 0.7, 0.3], [1.9, -0.4, 0.7, 0.3]], np.float32)
+    try:
+        function = keras.activations.get(activation)
+        values = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`activation` must be a Keras activation. {received}") from error
+    if values.shape != probe.shape or not np.array_equal(values[0, 1:], values[1, 1:]):
+        raise ValueError(
+            f"`activation` must act on each unit alone: mixing units would bypass the masks. "
+            f"{received}"
+        )
+    return function

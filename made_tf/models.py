@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import itertools
 import json
 import math
@@ -16,7 +17,7 @@ from keras import ops
 
 from made_tf import conditionals as families
 from made_tf import masks
-from made_tf.layers import MaskedDense
+from made_tf.layers import MaskedDense, elementwise
 from made_tf.validation import check_data, check_rows, is_target
 
 __all__ = ["MADE"]
@@ -93,12 +94,7 @@ class MADE(keras.Model):
         self.direct_connections = _boolean("direct_connections", direct_connections)
         self.dropout = _fraction("dropout", dropout)
         self.seed = None if seed is None else int(seed)
-        try:
-            self.activation = keras.activations.get(activation)
-        except ValueError as error:
-            raise ValueError(
-                f"`activation` must be a Keras activation. Received: activation={activation!r}"
-            ) from error
+        self.activation = elementwise(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         if not self.degrees.hidden and not self.direct_connections:
@@ -234,15 +230,13 @@ class MADE(keras.Model):
                 "`bits_per_dim` itself: compile without `metrics`."
             )
         optimizer = keras.optimizers.get(optimizer)
-        if (
-            isinstance(optimizer, keras.optimizers.Adafactor)
-            and optimizer.epsilon_1 < _ADAFACTOR_EPSILON
-        ):
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+        if isinstance(inner, keras.optimizers.Adafactor) and inner.epsilon_1 < _ADAFACTOR_EPSILON:
             # Its factored moments of a weight whose row and column are all masked are products
             # of two `epsilon_1`, which underflow: 0 / 0 spreads NaN over the whole kernel.
             raise ValueError(
                 "`optimizer` Adafactor must have `epsilon_1` of at least 1e-18 under masks. "
-                f"Received: epsilon_1={optimizer.epsilon_1}. Use "
+                f"Received: epsilon_1={inner.epsilon_1}. Use "
                 "keras.optimizers.Adafactor(epsilon_1=1e-16)."
             )
         super().compile(optimizer=optimizer, **kwargs)
@@ -280,27 +274,32 @@ class MADE(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
-        x = _listed(x)
-        self._check_data("x", x, y)
-        if kwargs.get("sample_weight") is not None:
-            y = _no_targets(x)
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, tuple | list):
-            self._check_data("validation_data", *validation[:2])
-            if len(validation) == 3:
-                rows, _, weights = validation
-                kwargs["validation_data"] = (_listed(rows), _no_targets(rows), weights)
+        options = inspect.signature(super().fit).bind(_listed(x), y, *args, **kwargs).arguments
+        if options.get("class_weight") is not None:
+            raise ValueError("MADE has no classes: fit without `class_weight`.")
+        self._check_rows_and_weights("x", options)
+        validation = options.get("validation_data")
+        if isinstance(validation, tuple):
+            names = ("x", "y", "sample_weight")
+            parts = dict(zip(names, (_listed(validation[0]), *validation[1:]), strict=False))
+            self._check_rows_and_weights("validation_data", parts)
+            options["validation_data"] = tuple(parts.get(name) for name in names)
         elif validation is not None:
-            self._check_data("validation_data", validation)
-        return super().fit(x, y, *args, **kwargs)
+            options["validation_data"] = _listed(validation)
+            self._check_data("validation_data", options["validation_data"])
+        return super().fit(**options)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
-        x = _listed(x)
-        self._check_data("x", x, y)
-        if y is None and kwargs.get("sample_weight") is not None:
-            y = _no_targets(x)
-        return super().evaluate(x, y, *args, **kwargs)
+        signature = inspect.signature(super().evaluate)
+        bound = signature.bind(_listed(x), y, *args, **kwargs)
+        self._check_rows_and_weights("x", bound.arguments)
+        return super().evaluate(*bound.args, **bound.kwargs)
+
+    def _check_rows_and_weights(self, name, options):
+        self._check_data(name, options.get("x"), options.get("y"))
+        if options.get("sample_weight") is not None:
+            options["y"] = _no_targets(options["x"])
 
     def predict(self, x, *args, **kwargs):
         """Returns the conditionals' parameters `[N, P]`, the data checked first."""
@@ -318,19 +317,28 @@ class MADE(keras.Model):
             raise
 
     def save_own_variables(self, store):
-        store["conditionals"] = self._fingerprint()
+        store["density"] = self._fingerprint()
 
     def load_own_variables(self, store):
-        if not np.array_equal(np.asarray(store["conditionals"]), self._fingerprint()):
+        if not np.array_equal(np.asarray(store["density"]), self._fingerprint()):
             raise ValueError(
-                "The weights were saved with other conditionals than this model's, and would be "
-                f"another density. Expected: {self.conditionals.name} with "
-                f"{self.conditionals.get_config()}"
+                "The weights were saved with other conditionals, activation or direct connections "
+                "than this model's, and would be another density. Expected: "
+                f"{self.conditionals.name} with {self.conditionals.get_config()}, "
+                f"activation={keras.activations.serialize(self.activation)!r}, "
+                f"direct_connections={self.direct_connections}"
             )
 
     def _fingerprint(self) -> np.ndarray:
-        """A digest of the output family: 16 bytes, the same on every platform."""
-        content = json.dumps([self.conditionals.name, self.conditionals.get_config()])
+        """A digest of what the layers do not know: 16 bytes, the same on every platform."""
+        content = json.dumps(
+            [
+                self.conditionals.name,
+                self.conditionals.get_config(),
+                self.direct_connections,
+                keras.activations.serialize(self.activation),
+            ]
+        )
         return np.frombuffer(hashlib.sha256(content.encode()).digest()[:16], dtype=np.uint8)
 
     def _check_data(self, name, x, y=None):
@@ -346,7 +354,7 @@ class MADE(keras.Model):
     def describe(self) -> str:
         """Returns D, the family, the order and the degrees in a few lines of text."""
         lines = [
-            f"MADE over D = {self.event_size} variables, conditionals: {self.conditionals.name}",
+            f"MADE over D = {self.event_size}, conditionals: {self.conditionals.name}",
             f"input_order (degree of each input): {_abbreviated(self.degrees.inputs)}",
         ]
         for index, degrees in enumerate(self.degrees.hidden):

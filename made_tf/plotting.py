@@ -119,7 +119,8 @@ def plot_history(
         A figure with one panel.
 
     Raises:
-        ValueError: if the history is empty.
+        ValueError: if the history is empty, has no `nll`, or a value that is
+            not finite.
     """
     if isinstance(history, Mapping):
         columns = zip(*history.values(), strict=True)
@@ -129,6 +130,15 @@ def plot_history(
         ]
     if not history:
         raise ValueError("`history` must have at least one epoch. Received: none")
+    for row in history:
+        drawn = {name: row[name] for name in ("epoch", "nll", "val_nll") if name in row}
+        if not {"epoch", "nll"} <= drawn.keys() or "val_nll" in {*row} ^ {*history[0]}:
+            raise ValueError(
+                "`history` must have `epoch` and `nll` in each row, and `val_nll` in all or none. "
+                f"Received: a row with {sorted(row)}"
+            )
+        if not np.isfinite(list(drawn.values())).all():
+            raise ValueError(f"`history` must have finite values. Received: {drawn}")
     figure, (axis,) = _panels(1, 6.0, 3.6, None)
     epochs = [row["epoch"] for row in history]
     nll = [row["nll"] for row in history]

@@ -23,15 +23,21 @@ _ONE_AS_BITS = np.array(0x3F800000, np.int32)  # float32 1.0: exponent 0, mantis
 
 
 def row_seeds(seed, num_rows):
-    """Returns the seeds of the rows of one sample: row i is keyed by (a, b + i).
+    """Returns the seeds of the rows of one sample.
+
+    Row i of the seed (s, 0) is keyed by (s, i). Other pairs are encrypted
+    first, so that neighbours such as (s, 1) and (s, 2) share no rows.
 
     Args:
-        seed: the pair (a, b) as int32 `[2]`; an integer s stands for (s, 0).
+        seed: a pair as int32 `[2]`; an integer s stands for (s, 0).
         num_rows: n, an integer or an int32 scalar.
 
     Returns:
         int32 tensor `[n, 2]`. The first rows do not depend on n.
     """
+    even, odd = _encrypted(tf.reshape(seed, [1, 2]))
+    mixed = tf.stack([even[0, 0, 1], odd[0, 0, 1]])
+    seed = tf.where(tf.equal(seed[1], 0), seed, mixed)
     rows = tf.range(num_rows, dtype=tf.int32)
     return tf.stack([tf.fill([num_rows], seed[0]), seed[1] + rows], axis=1)
 
@@ -47,8 +53,7 @@ def uniforms(seeds, count: int):
         float32 tensor `[n, count]` of multiples of 2^-23 plus 2^-24: strictly
         between 0 and 1 and symmetric about 1/2.
     """
-    high_words = tf.bitwise.right_shift(seeds, tf.constant(31))  # sign extension to 64 bits
-    even, odd = _philox(seeds[:, None, :], high_words[:, None, :], tf.constant(_SEED_KEY))
+    even, odd = _encrypted(seeds)
     # The block's first two words are the key of the row; its last two, the high half of the
     # counter, of which the low half counts the blocks of four numbers.
     key = tf.stack([even[..., 0], odd[..., 0]], axis=-1)  # [n, 1, 2]
@@ -62,6 +67,12 @@ def uniforms(seeds, count: int):
     mantissa = tf.bitwise.right_shift(tf.bitcast(words * 512, tf.uint32), tf.constant(9, tf.uint32))
     bits = tf.bitwise.bitwise_xor(tf.bitcast(mantissa, tf.int32), _ONE_AS_BITS)
     return tf.bitcast(bits, tf.float32) - (1.0 - 2.0**-24)
+
+
+def _encrypted(seeds):
+    """Returns the block of each seed: int32 `[n, 2]` -> words 0, 2 and 1, 3, each `[n, 1, 2]`."""
+    high_words = tf.bitwise.right_shift(seeds, tf.constant(31))  # sign extension to 64 bits
+    return _philox(seeds[:, None, :], high_words[:, None, :], tf.constant(_SEED_KEY))
 
 
 def _philox(even, odd, key):

@@ -88,25 +88,27 @@ class _Block:
         final is computed from equal numbers by equal operations ever after. So
         after B passes nothing changes, whatever the weights; the bound covers
         values that never equal themselves (NaN).
+
+        The values carry no gradient: units and parameters are functions of the
+        weights at these values, as in `log_prob`.
         """
 
         def next_pass(x):
-            units, params = self.finish(starts, x)
-            return self.family.sample(params, u), units, params
+            _, params = self.finish(starts, x)
+            return self.family.sample(params, u)
 
-        def keep_going(count, changed, *_):
+        def keep_going(count, changed, _):
             return tf.logical_and(changed, count < u.shape[1] + 2)
 
-        def body(count, changed, x, units, params):
-            del changed, units, params
-            new, units, params = next_pass(x)
-            return count + 1, tf.reduce_any(new != x), new, units, params
+        def body(count, _, x):
+            new = next_pass(x)
+            return count + 1, tf.reduce_any(new != x), new
 
         first = tf.zeros_like(u)
-        x, units, params = next_pass(first)
-        state = (tf.constant(1), tf.reduce_any(x != first), x, units, params)
-        _, _, x, units, params = tf.while_loop(keep_going, body, state)
-        return x, units, params
+        x = next_pass(first)
+        state = (tf.constant(1), tf.reduce_any(x != first), x)
+        x = tf.stop_gradient(tf.while_loop(keep_going, body, state)[2])
+        return x, *self.finish(starts, x)
 
 
 class BlockedNetwork:

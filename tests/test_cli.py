@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -194,6 +195,14 @@ def test_other_families(tmp_path, family):
     assert "test NLL" not in result.stdout
     assert json.loads(run("inspect", output, "--json").stdout)["conditionals"] == family
     run("evaluate", output, tmp_path / "x.csv")
+    device = tmp_path / "m.tflite"
+    assert "builtin" in run("export", output, "-o", device).stdout
+    samples = []
+    for source in (output, device):
+        run("sample", source, "-n", 20, "--seed", 3, "-o", tmp_path / "s.npz")
+        samples.append(np.load(tmp_path / "s.npz")["x"])
+    np.testing.assert_allclose(*samples, rtol=0 if family == "categorical" else 1e-4, atol=1e-5)
+    assert samples[0].shape == (20, 2)
 
 
 def test_a_class_that_training_rows_lack(tmp_path):
@@ -223,6 +232,27 @@ def test_all_options_reach_the_model(tmp_path, rows):
     assert loaded.dropout == 0.25
     assert float(loaded.optimizer.learning_rate) == pytest.approx(0.002)
     assert int(loaded.optimizer.iterations) == 8
+    assert loaded.degrees.hidden[0].tolist() != sorted(loaded.degrees.hidden[0].tolist())
+    assert loaded.seed == 5
+
+
+def test_all_options_reach_the_run(tmp_path, rows, monkeypatch):
+    np.savez(tmp_path / "x.npz", make_rows(100, 0))
+    seen = {}
+
+    def fit(make_model, x, validation, output, **options):
+        seen.update(options, sizes=(len(x), len(validation)), output=output)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(callbacks, "fit_resumably", fit)
+    fails(
+        *("train", tmp_path / "x.npz", "-o", tmp_path / "m.keras", "--patience", 7, "--seed", 5),
+        *("--validation-fraction", 0.25, "--epochs", 9, "--batch-size", 11, "--restart"),
+    )
+    assert seen["sizes"] == (75, 25)
+    assert seen["output"] == tmp_path / "m.keras"
+    expected = {"patience": 7, "seed": 5, "epochs": 9, "batch_size": 11, "restart": True}
+    assert expected.items() <= seen.items()
 
 
 def test_narrow_layers_are_a_warning(tmp_path, rows):
@@ -266,6 +296,8 @@ def test_bad_training_data(tmp_path, rows):
         (("-o", "m.keras", "--conditionals", "poisson"), "'poisson' is not one of"),
         (("-o", "m.keras", "--array", "none"), "has no array 'none'"),
         (("-o", "m.keras", "--nonsense"), "No such option"),
+        (("-o", "m.keras", "--learning-rate", "nan"), "'nan' must be a finite number"),
+        (("-o", "m.keras", "--learning-rate", "inf"), "'inf' must be a finite number"),
     ],
 )
 def test_bad_training_options(tmp_path, rows, monkeypatch, arguments, message):
@@ -319,7 +351,74 @@ def test_bad_sample_options(tmp_path, model):
     assert "needs rows of 25" in fails("sample", model, "-o", output, "--image-shape", "5x5")
     assert "such as 8x8" in fails("sample", model, "-o", output, "--image-shape", "8")
     assert "not in the range" in fails("sample", model, "-o", output, "--num", "0")
+    assert "2147483647" in fails("sample", model, "-n", 3_000_000_000, "-o", tmp_path / "s.csv")
+    big = ("-n", 1025, "--image-shape", "2x3")
+    assert "at most 1024 for pictures" in fails("sample", model, "-o", output, *big)
     assert os.listdir(tmp_path) == []
+
+
+def test_an_output_is_never_an_input(tmp_path, model, tflite):
+    table, link = tmp_path / "rows.csv", tmp_path / "link.csv"
+    table.write_text("a,b,c,d,e,f\n" + "0,1,0,1,0,1\n" * 20)
+    link.symlink_to(table)
+    before = table.read_bytes()
+    commands = [
+        ("evaluate", model, table, "--per-row", table),
+        ("evaluate", model, table, "--per-row", link),
+        ("evaluate", model, link, "--per-row", table),
+        ("train", table, "-o", tmp_path / "m.keras", "--history", link, *TINY),
+        ("export", tflite, "-o", tflite),
+    ]
+    for command in commands:
+        assert "would overwrite the input" in fails(*command)
+    assert table.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["link.csv", "rows.csv"]
+
+
+def test_what_is_exported_already(tmp_path, tflite):
+    message = fails("export", tflite, "-o", tmp_path / "x.tflite")
+    assert "is exported already: MODEL must be a file that ends in .keras" in message
+    assert os.listdir(tmp_path) == []
+
+
+def test_weights_that_are_not_finite(tmp_path, model, rows):
+    broken = keras.saving.load_model(model)
+    layer = next(iter(broken.masked_layers()))
+    layer.bias.assign(np.full(layer.bias.shape, np.nan))
+    broken.save(tmp_path / "m.keras")
+    for command in (("inspect",), ("evaluate", rows), ("sample", "-o", tmp_path / "s.csv")):
+        message = fails(command[0], tmp_path / "m.keras", *command[1:])
+        assert "m.keras must have finite weights" in message
+
+
+def test_test_rows_are_checked_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "fit_resumably", None)
+    test = np.zeros([4, 2])
+    test[2, 1] = 3
+    np.savez(tmp_path / "x.npz", train=np.zeros([20, 2]), valid=np.zeros([4, 2]), test=test)
+    message = fails("train", tmp_path / "x.npz", "-o", tmp_path / "m.keras")
+    assert "x.npz, array 'test' must contain, for bernoulli" in message
+    assert "3.0 in row 3 (the first is 1), column 'x1'" in message
+
+
+def test_split_is_named(tmp_path, model):
+    (tmp_path / "x.csv").write_text("0,1,0,1,0,1\n")
+    assert "--split" in fails("evaluate", model, tmp_path / "x.csv", "--split", "train")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_closed_streams(model, monkeypatch):
+    code = f"{sys.executable} -c 'from made_tf.cli import main; main()'"
+    command = ["sh", "-c", f"exec {code} inspect {model} 2>&-"]
+    closed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert closed.stderr == ""
+    assert "D = 6" in closed.stdout
+
+    def nobody_reads(*args, **kwargs):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("click.echo", nobody_reads)
+    assert run("inspect", model, exit_code=1).stderr == ""
 
 
 def test_failures_that_are_no_bad_input(tmp_path, model, monkeypatch):
@@ -413,3 +512,16 @@ def test_ctrl_c(tmp_path, rows):
     assert callbacks.run_directory(output).is_dir()
     result = run("train", rows, "-o", output, *TINY, "--restart")
     assert "0/3" in result.stderr
+
+
+def test_ctrl_c_beside_an_earlier_model(tmp_path, rows, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    state = callbacks.TrainingState(epoch=3, best=1.5, best_epoch=2, at_end=True)
+    monkeypatch.setattr(callbacks, "fit_resumably", interrupted)
+    monkeypatch.setattr(callbacks, "read_state", lambda directory: state)
+    output = tmp_path / "m.keras"
+    (line,) = run("train", rows, "-o", output, exit_code=130).stderr.splitlines()
+    assert f"so far is in {callbacks.run_directory(output) / 'best.keras'} (epoch 2" in line
+    assert f"{output} is still that of an earlier run. The same command resumes." in line

@@ -414,3 +414,26 @@ def test_numpy_arguments_become_plain_values():
     assert made_tf.Categorical(np.int64(4)).get_config() == {"num_classes": 4}
     config = made_tf.Normal(np.zeros(2, np.float32), np.float32(2.0)).get_config()
     assert json.loads(json.dumps(config)) == {"data_loc": [0.0, 0.0], "data_scale": 2.0}
+
+
+def test_a_constant_column_does_not_get_the_scale_of_its_rounding():
+    for value in (0.1, 0.3, 1e6 + 0.1):
+        x = np.stack([np.full(1000, value), np.arange(1000.0)], axis=1)
+        assert families.Normal.from_data(x).data_scale[0] == 1.0
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1e-46, 1e39, np.inf, np.nan])
+def test_a_scale_that_float32_cannot_hold_is_refused(scale):
+    with pytest.raises(ValueError, match="`data_scale` must be"):
+        families.Normal(data_scale=scale)
+
+
+@pytest.mark.parametrize("value", [9.0, 1.5, -1.0])
+def test_a_value_that_is_no_class_has_no_probability(value):
+    log_prob = families.Categorical(4).log_prob(np.zeros((1, 4), np.float32), [[value]])
+    assert np.asarray(log_prob)[0, 0] < -1e8
+
+
+def test_bernoulli_keeps_small_probabilities():
+    log_prob = families.Bernoulli().log_prob(np.array([[12.0]], np.float32), [[1.0]])
+    np.testing.assert_allclose(log_prob, -np.log1p(np.exp(-12.0)), rtol=0.02)

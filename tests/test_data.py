@@ -1,5 +1,6 @@
 import os
 import sys
+import tokenize
 import zipfile
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_one_array_among_several(tmp_path, x):
     assert len(data.load_splits(path, 0.5, array="data").train) == 2
     with pytest.raises(ValueError, match=r"array 'fold' must be numeric, of shape \[rows, col"):
         data.load_splits(path, array="fold")
-    with pytest.raises(ValueError, match=r"`array` is for .npz files only"):
+    with pytest.raises(ValueError, match=r"`array` .*--split\) is for .npz files only"):
         (tmp_path / "x.csv").write_text("1\n")
         data.load_table(tmp_path / "x.csv", array="data")
 
@@ -256,3 +257,119 @@ def test_shared_tables(data_dir):
         data.load_table(data_dir / "tabular" / "diamonds.csv")
     with pytest.raises(ValueError, match="column 'species' is not numeric"):
         data.load_table(data_dir / "tabular" / "penguins.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2,3\n4,5,6\n", "# made by hand\n1,2,3\n4,5,6\n", "a,b\n1\n2\n"]
+)
+def test_a_first_line_of_another_length_is_an_error(tmp_path, text):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"x.csv.*line 1 has . field\(s\) and line 2 has ."):
+        data.load_table(path)
+    path.write_text("\n \n" + text)
+    with pytest.raises(ValueError, match=r"x.csv.*line 3 has . field\(s\) and line 4 has ."):
+        data.load_table(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\n1,2\n3,4\n", [[1, 2], [3, 4]]),
+        ("  \n\r\n1,2\n\n3,4\n", [[1, 2], [3, 4]]),
+        ("True,False\nfalse,true\n", [[1, 0], [0, 1]]),
+        ("1,True\n0,False\n", [[1, 1], [0, 0]]),
+        ("123456789012345678901234567890,1\n2,3\n", [[1.2345679e29, 1], [2, 3]]),
+    ],
+)
+def test_a_first_line_of_data_is_no_header(tmp_path, text, expected):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    x, columns = data.load_table(path)
+    np.testing.assert_array_equal(x, np.float32(expected))
+    assert columns == ["x0", "x1"]
+
+
+@pytest.mark.parametrize("text", ["1,\n1,2\n", "True,\nFalse,2\n", "1,NA\n1,2\n"])
+def test_an_empty_field_in_the_first_line_is_found(tmp_path, text):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"nan in row 1 \(the first is 1\), column 'x1'"):
+        data.load_table(path)
+
+
+def test_other_separators(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a;b\n1;2\n3;4\n")
+    with pytest.raises(ValueError, match="column 'a;b' is not numeric.*Commas must separate"):
+        data.load_table(path)
+
+
+def test_parquet_with_an_index(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2], "b": [3, 4]})
+    frame.set_index("a").to_parquet(tmp_path / "x.parquet")
+    x, columns = data.load_table(tmp_path / "x.parquet")
+    np.testing.assert_array_equal(x, [[1, 3], [2, 4]])
+    assert columns == ["a", "b"]
+    frame.iloc[::-1].to_parquet(tmp_path / "x.parquet")  # an index without a name is no data
+    assert data.load_table(tmp_path / "x.parquet")[1] == ["a", "b"]
+
+
+@pytest.mark.parametrize("member", ["train", "valid", "test"])
+def test_values_outside_the_support_are_named(tmp_path, x, member):
+    path = tmp_path / "x.npz"
+    arrays = {name: np.zeros([5, 3]) for name in ("train", "valid", "test")}
+    arrays[member][3, 1] = 2.5
+    np.savez(path, **arrays)
+    data.load_splits(path)
+    data.load_splits(path, conditionals="normal")
+    for family in ("bernoulli", "categorical"):
+        message = rf"x.npz, array '{member}' must contain, for {family}.*Received: 2.5 in row 4 "
+        with pytest.raises(ValueError, match=message + r"\(the first is 1\), column 'x1'"):
+            data.load_splits(path, conditionals=family)
+
+
+def test_rows_are_counted_before_the_shuffle(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "0,1\n" * 30 + "0,7\n" + "1,1\n" * 30)
+    with pytest.raises(ValueError, match=r"x.csv must contain.*7.0 in row 31 .*column 'b'; 1 such"):
+        data.load_splits(path, conditionals="bernoulli")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError, MemoryError, SyntaxError, tokenize.TokenError, KeyError]
+)
+def test_whatever_a_damaged_npz_raises(tmp_path, x, monkeypatch, error):
+    np.savez(tmp_path / "x.npz", x)
+
+    def fail(*args, **kwargs):
+        raise error("odd")
+
+    monkeypatch.setattr(np, "load", fail)
+    with pytest.raises(ValueError, match=r"x.npz is not a readable .npz file.*odd"):
+        data.load_table(tmp_path / "x.npz")
+
+
+def test_all_pictures_are_drawn(tmp_path, monkeypatch):
+    from made_tf import plotting
+
+    drawn = []
+    monkeypatch.setattr(plotting, "save", lambda figure, path: drawn.append(figure))
+    data.save_rows(tmp_path / "x.png", np.ones([100, 1]), image_shape=(1, 1))
+    picture = drawn[0].axes[0].get_images()[0].get_array()
+    assert np.isfinite(np.ma.filled(picture, np.nan)).sum() == 100
+    with pytest.raises(ValueError, match="at most 1024 rows, to be drawn. Received: 1025"):
+        data.save_rows(tmp_path / "x.png", np.ones([1025, 1]), image_shape=(1, 1))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+def test_a_link_stays_a_link(tmp_path, x):
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "x.npz"
+    link.symlink_to(tmp_path / "folder" / "y.npz")
+    for _ in range(2):
+        data.save_rows(link, x)
+        assert link.is_symlink()
+        np.testing.assert_array_equal(np.load(tmp_path / "folder" / "y.npz")["x"], x)
+    assert os.listdir(tmp_path / "folder") == ["y.npz"]

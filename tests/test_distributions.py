@@ -77,8 +77,10 @@ def test_an_integer_seed_is_the_first_half_of_a_stateless_one(dist):
     np.testing.assert_array_equal(dist.sample(40, seed=tf.constant([7, 0])), sample)
     np.testing.assert_array_equal(dist.sample(16, seed=7), sample[:16])
     np.testing.assert_array_equal(dist.sample([4, 10], seed=7), sample.reshape(4, 10, 5))
-    np.testing.assert_array_equal(dist.sample(39, seed=(7, 1)), sample[1:])
+    np.testing.assert_array_equal(dist.sample(40, seed=tf.constant(7)), sample)
+    np.testing.assert_array_equal(dist.sample(40, seed=np.int64(7)), sample)
     assert (dist.sample(40, seed=8).numpy() != sample).any()
+    assert (dist.sample(39, seed=(7, 1)).numpy() != sample[1:]).any()
 
 
 def test_without_a_seed_samples_differ_from_call_to_call(dist):
@@ -86,7 +88,7 @@ def test_without_a_seed_samples_differ_from_call_to_call(dist):
     assert dist.sample().shape == (5,)
 
 
-@pytest.mark.parametrize("seed", [True, 2**31, -(2**31) - 1])
+@pytest.mark.parametrize("seed", [True, 2**31, -(2**31) - 1, (1, 2, 3), [7]])
 def test_a_seed_out_of_range_is_refused(dist, seed):
     with pytest.raises(ValueError, match="`seed` must"):
         dist.sample(3, seed=seed)
@@ -97,6 +99,31 @@ def test_sample_and_log_prob_agree(any_dist):
     assert sample.shape == (3, 2, 5) and found.shape == (3, 2)
     np.testing.assert_array_equal(sample, any_dist.sample([3, 2], seed=5))
     np.testing.assert_allclose(found, log_prob(any_dist, sample), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "normal"])
+def test_samples_carry_no_gradient_into_their_log_prob(family):
+    dist = made_tf.MADEDistribution(reference.small_model(family))
+    with tf.GradientTape(persistent=True) as tape:
+        sample, found = dist.experimental_sample_and_log_prob(50, seed=5)
+        again = dist.log_prob(tf.stop_gradient(sample))
+    for variable in dist.trainable_variables:
+        gradients = [tf.convert_to_tensor(tape.gradient(y, variable)) for y in (found, again)]
+        np.testing.assert_allclose(*gradients, rtol=1e-3, atol=1e-4)
+        assert tape.gradient(sample, variable) is None
+
+
+def test_samples_follow_a_quantized_model():
+    model = reference.small_model()
+    for layer in model.masked_layers():
+        layer.kernel.assign(9.0 * layer.kernel)
+    dist = made_tf.MADEDistribution(model)
+    before = dist.sample(5000, seed=1).numpy()
+    model.quantize("int8")
+    fresh = made_tf.MADEDistribution(model)
+    np.testing.assert_array_equal(dist.sample(5000, seed=1), fresh.sample(5000, seed=1))
+    assert (dist.sample(5000, seed=1).numpy() != before).any()
+    assert len(dist.trainable_variables) == len(model.trainable_variables)
 
 
 def test_mode_is_refused_with_its_reason(dist):
@@ -167,6 +194,18 @@ def test_values_outside_the_support_are_rejected(family, wrong):
     x[1, 2] = wrong
     with pytest.raises(tf.errors.InvalidArgumentError, match="outside the support"):
         dist.log_prob(x)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 1), (2, 6)])
+def test_values_of_another_shape_are_refused(dist, shape):
+    with pytest.raises(ValueError, match=r"`value` must have the shape \[..., 5\]"):
+        dist.log_prob(np.zeros(shape, np.float32))
+
+
+def test_a_copy_stays_of_its_kind(dist):
+    assert dist.copy(model=reference.small_model("ragged")).model.conditionals.name == "categorical"
+    with pytest.raises(ValueError, match="same kind, discrete or continuous"):
+        dist.copy(model=reference.small_model("normal"))
 
 
 def test_only_a_made_is_accepted():

@@ -385,3 +385,28 @@ def test_a_model_inside_another_keeps_the_property():
         other = reference.other_rows(inner.conditionals, ROWS, j)
         np.testing.assert_array_equal(outer(ROWS)[:, i], outer(other)[:, i])
     assert isinstance(inner, MADE)
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["softmax", "log_softmax", "sparsemax", "glu", keras.activations.softmax, "nonsense"],
+)
+def test_an_activation_that_mixes_units_is_refused(activation):
+    with pytest.raises(ValueError, match="`activation` must"):
+        MADE(5, (20,), activation=activation)
+    with pytest.raises(ValueError, match="`activation` must"):
+        MaskedDense([1, 2], [1, 2, 2], activation=activation)
+
+
+@pytest.mark.parametrize("activation", [lambda x: x, keras.layers.LayerNormalization()])
+def test_an_activation_that_could_not_be_loaded_is_refused(activation):
+    with pytest.raises(ValueError, match="named function"):
+        MADE(5, (20,), activation=activation)
+
+
+@pytest.mark.parametrize("other", [{"activation": "relu"}, {"direct_connections": False}])
+def test_a_model_of_another_architecture_does_not_load_the_weights(other, tmp_path):
+    path = tmp_path / "model.weights.h5"
+    reference.small_model().save_weights(path)
+    with pytest.raises(ValueError, match="activation or direct connections"):
+        reference.small_model(**other).load_weights(path)

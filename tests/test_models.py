@@ -547,3 +547,15 @@ def test_every_configuration_is_autoregressive_normalised_and_serialisable(confi
     again.set_weights(model.get_weights())
     x = reference.rows(family, 5, D)
     np.testing.assert_array_equal(again.log_prob(x), model.log_prob(x))
+
+
+def test_positional_weights_count_like_named_ones():
+    model = reference.small_model()
+    model.compile("sgd")
+    x = reference.rows(model.conditionals, 40, 5)
+    w = np.linspace(0, 2, 40).astype(np.float32)
+    named = model.evaluate(x, batch_size=40, verbose=0, sample_weight=w)
+    assert model.evaluate(x, None, 40, 0, w) == named != model.evaluate(x, None, 40, 0)
+    with pytest.raises(ValueError, match="`class_weight`"):
+        model.fit(x, class_weight={0: 1.0}, verbose=0)
+    model.fit(x, validation_data=x.tolist(), verbose=0)

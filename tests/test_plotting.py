@@ -94,3 +94,18 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModuleNotFoundError, match=r"matplotlib.*pip install 'made-tf\[demo\]'"):
         plotting.plot_history([{"epoch": 1, "nll": 2.0}])
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ([{"epoch": 1, "val_nll": 2.0}], "must have `epoch` and `nll` in each row"),
+        ([{"epoch": 1, "nll": 2.0}, {"epoch": 2, "nll": 1.0, "val_nll": 1.0}], "all or none"),
+        ([{"epoch": 1, "nll": np.nan}], "must have finite values. Received: .*nan"),
+        ({"nll": [1.0, 2.0], "val_nll": [1.0, np.inf]}, "must have finite values"),
+        ({"loss": [1.0]}, "must have `epoch` and `nll`"),
+    ],
+)
+def test_bad_histories(history, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.plot_history(history)

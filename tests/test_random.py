@@ -53,6 +53,14 @@ def test_uniforms_lie_strictly_inside_and_are_uniform():
 
 
 def test_the_rows_of_a_seed_do_not_depend_on_their_number():
-    long, short = (random.row_seeds(tf.constant([5, 3]), n).numpy() for n in (9, 4))
-    np.testing.assert_array_equal(long[:4], short)
-    np.testing.assert_array_equal(short, [[5, 3], [5, 4], [5, 5], [5, 6]])
+    for seed in ([5, 0], [5, 3]):
+        long, short = (random.row_seeds(tf.constant(seed), n).numpy() for n in (9, 4))
+        np.testing.assert_array_equal(long[:4], short)
+    rows = random.row_seeds(tf.constant([5, 0]), 4)
+    np.testing.assert_array_equal(rows, [[5, 0], [5, 1], [5, 2], [5, 3]])
+
+
+def test_neighbouring_seeds_share_no_rows():
+    seeds = [[a, b] for a in (0, 1, -1) for b in range(-20, 20)]
+    rows = np.concatenate([random.row_seeds(tf.constant(seed), 50) for seed in seeds])
+    assert len(np.unique(rows, axis=0)) == len(rows)

@@ -1,3 +1,4 @@
+import concurrent.futures
 import pathlib
 import subprocess
 import sys
@@ -65,7 +66,10 @@ def test_rows_do_not_depend_on_how_many_are_drawn_or_how(device):
         (lambda d: d.log_prob(np.zeros((2, 4))), r"`x` must have the shape \[n, 5\]"),
         (lambda d: d.log_prob(np.zeros(5)), "`x`"),
         (lambda d: d.log_prob(np.zeros((0, 5))), "`x`.*at least 1"),
-        (lambda d: d.conditionals(np.full((2, 5), np.nan)), r"NaN. Received: x\[0, 0\]"),
+        (lambda d: d.conditionals(np.full((2, 5), np.nan)), r"finite. Received: x\[0, 0\]=nan"),
+        (lambda d: d.log_prob(np.full((2, 5), np.inf)), r"finite. Received: x\[0, 0\]=inf"),
+        (lambda d: d.log_prob([[0, 1, 0, 1, 1], [0, 1, 7, 1, 0]]), r"support.*x\[1\]=\[0. 1. 7."),
+        (lambda d: d.log_prob(np.full((2, 5), 0.5)), "support"),
         (lambda d: d.log_prob([["a"] * 5]), "could not convert"),
     ],
 )
@@ -73,6 +77,19 @@ def test_bad_input_is_refused(device, call, message):
     with pytest.raises(ValueError, match=message):
         call(device)
     assert device.sample(2).shape == (2, 5)  # and the device still works
+
+
+def test_threads_may_share_a_sampler(device):
+    sizes = [3, 50, 200, 700]
+    expected = {n: device.sample(n, seed=n) for n in sizes}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for n, rows in pool.map(lambda n: (n, device.sample(n, n)), sizes * 5):
+            np.testing.assert_array_equal(rows, expected[n])
+
+
+def test_a_wrong_number_of_threads_is_refused(path):
+    with pytest.raises(ValueError, match="`num_threads` must be a positive integer"):
+        LiteSampler(path, num_threads=0)
 
 
 def test_a_missing_file_is_told():

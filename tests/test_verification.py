@@ -10,7 +10,7 @@ def test_a_model_is_autoregressive_and_its_dependencies_are_the_allowed_ones(fam
     report = verification.check_autoregressive(reference.small_model(family))
     assert report and report.holds and report.violations == []
     np.testing.assert_array_equal(report.depends, reference.allowed(reference.small_model(family)))
-    np.testing.assert_array_equal(report.allowed, report.reachable)
+    np.testing.assert_array_equal(report.allowed, report.connected)
     assert "10 dependencies" in str(report)
 
 
@@ -31,6 +31,27 @@ def test_a_leak_is_found_and_named(family):
     }
     assert set(report.violations) == expected
     assert "NOT autoregressive, 15 violations: output 0 sees input 0" in str(report)
+
+
+def test_a_leak_that_no_row_shows_is_found_by_structure():
+    model = reference.small_model(activation="relu")
+    layer = model.hidden_layers[0]
+    layer.mask.apply = lambda kernel: kernel
+    layer.kernel.assign(np.ones(layer.kernel.shape))
+    layer.bias.assign(np.full(layer.units, -50.0))  # off in every row
+    report = verification.check_autoregressive(model)
+    assert not report and not (report.depends & ~report.allowed).any()
+
+
+def test_what_cannot_be_checked_is_refused():
+    model = reference.small_model()
+    with pytest.raises(ValueError, match="`num_rows` must be a positive integer"):
+        verification.check_autoregressive(model, num_rows=0)
+    with pytest.raises(ValueError, match="must be a made_tf.MADE"):
+        verification.check_autoregressive("x")
+    model.output_layer.bias.assign([np.nan] * 5)
+    with pytest.raises(ValueError, match="finite parameters"):
+        verification.check_autoregressive(model)
 
 
 @pytest.mark.parametrize("family", reference.DISCRETE)

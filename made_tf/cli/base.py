@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["Commands", "Integers", "OutputFile", "quiet"]
+__all__ = [
+    "Commands",
+    "FiniteRange",
+    "Integers",
+    "OutputFile",
+    "check_outputs",
+    "quiet",
+]
 
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -34,13 +42,14 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; see the class."""
+        _open_streams()
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "made-tf"
             raise _Failure(f"{error.format_message()} See '{command} --help'.", 2) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends quietly where nobody reads on
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
@@ -70,6 +79,25 @@ class OutputFile(click.Path):
         return path
 
 
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path]) -> None:
+    """Fails if a file to write is one that is read."""
+    for output in outputs:
+        for path in inputs:
+            if output is not None and output.exists() and output.samefile(path):
+                raise click.UsageError(f"'{output}' would overwrite the input '{path}'.")
+
+
+class FiniteRange(click.FloatRange):
+    """A range of floats without NaN and infinity."""
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} must be a finite number.", param, ctx)
+        return number
+
+
 class Integers(click.ParamType):
     """Positive integers with a separator between them."""
 
@@ -89,6 +117,14 @@ class Integers(click.ParamType):
         if not numbers or min(numbers) < 1 or self.count not in (None, len(numbers)):
             self.fail(f"{value!r} must be positive integers such as {self.name}.", param, ctx)
         return numbers
+
+
+def _open_streams() -> None:
+    """Opens stdout and stderr where they are closed, or the next file would take their place."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w"))  # noqa: SIM115 - open until the process ends
 
 
 @contextlib.contextmanager

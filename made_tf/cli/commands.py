@@ -10,7 +10,14 @@ from pathlib import Path
 import click
 
 import made_tf
-from made_tf.cli.base import Commands, Integers, OutputFile, quiet
+from made_tf.cli.base import (
+    Commands,
+    FiniteRange,
+    Integers,
+    OutputFile,
+    check_outputs,
+    quiet,
+)
 from made_tf.cli.models import load_keras, log_prob, make_model, open_model, summarise
 from made_tf.cli.texts import interruption_text, keras_facts, keras_text, tflite_text
 
@@ -122,7 +129,7 @@ def demo(output: Path, seed: int, epochs: int) -> None:
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden units.")
 @click.option(
     "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="The fraction of hidden units dropped in training.",
@@ -133,7 +140,7 @@ def demo(output: Path, seed: int, epochs: int) -> None:
 @click.option("--batch-size", type=click.IntRange(1), default=50, show_default=True)
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=1e-3,
     show_default=True,
     help="Of the Adam optimizer.",
@@ -148,7 +155,7 @@ def demo(output: Path, seed: int, epochs: int) -> None:
 @_SEED
 @click.option(
     "--validation-fraction",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.1,
     show_default=True,
     help="The part of the rows set aside where the file has no validation rows.",
@@ -166,11 +173,18 @@ def train(
     A run that was killed or stopped with Ctrl-C resumes after its last epoch
     when the same command is given again.
     """
+    check_outputs([output, history], [data])
     with quiet():
         from made_tf import callbacks
     from made_tf.data import load_splits, save_history
 
-    splits = load_splits(data, settings["validation_fraction"], settings["seed"], array)
+    splits = load_splits(
+        data,
+        settings["validation_fraction"],
+        settings["seed"],
+        array,
+        conditionals=settings["conditionals"],
+    )
     own = {name: settings.pop(name) for name in ("epochs", "batch_size", "patience", "seed")}
     try:
         model, state = callbacks.fit_resumably(
@@ -186,7 +200,8 @@ def train(
         )
     except KeyboardInterrupt:
         left = callbacks.read_state(callbacks.run_directory(output))
-        click.echo(interruption_text(left, output), err=True)
+        kept = callbacks.best_path(output, left) if left else output
+        click.echo(interruption_text(left, output, kept), err=True)
         sys.exit(130)
     best = state.history[state.best_epoch - 1]
     click.echo(f"epochs          {state.epoch}, the best being {state.best_epoch}")
@@ -218,6 +233,7 @@ def evaluate(
     Prints the mean negative log-likelihood (NLL) in nats with its standard
     error, and the same in bits per dimension. Lower is better.
     """
+    check_outputs([per_row], [model, data])
     from made_tf.data import load_rows, save_rows
 
     x = load_rows(data, split)
@@ -246,7 +262,13 @@ def evaluate(
 @main.command()
 @_MODEL
 @click.option(
-    "-n", "--num", type=click.IntRange(1), default=16, show_default=True, help="How many rows."
+    "-n",
+    "--num",
+    type=click.IntRange(1, 2**31 - 1),
+    metavar="INTEGER",
+    default=16,
+    show_default=True,
+    help="How many rows.",
 )
 @_SEED
 @click.option(
@@ -266,12 +288,16 @@ def sample(
 ) -> None:
     """Draw new rows from MODEL, a .keras or .tflite file.
 
-    The same seed gives the same rows, from either file.
+    The same seed gives the same rows from either file: bit for bit for bits
+    and classes, within rounding for real numbers.
     """
-    from made_tf.data import save_rows
+    check_outputs([output], [model])
+    from made_tf.data import MAX_PICTURES, save_rows
 
     if (image_shape is None) == (output.suffix == ".png"):
         raise click.UsageError("--image-shape and an --output that ends in .png go together.")
+    if image_shape is not None and num > MAX_PICTURES:
+        raise click.UsageError(f"--num must be at most {MAX_PICTURES} for pictures.")
     with quiet():
         rows = open_model(model).sample(num, seed)
     save_rows(output, rows, image_shape=image_shape)
@@ -289,6 +315,9 @@ def export(model: Path, output: Path) -> None:
     The file is compared with the model before it is handed over; what was
     compared is printed.
     """
+    check_outputs([output], [model])
+    if model.suffix == ".tflite":
+        raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
     loaded = load_keras(model)
     with quiet():
         from made_tf.export import to_tflite

@@ -61,11 +61,12 @@ def open_model(path: Path) -> Scorer:
 
 
 def load_keras(path: Path) -> MADE:
-    """Loads a MADE model; a foreign file is a ValueError."""
+    """Loads a MADE model; a foreign file, or one of a diverged model, is a ValueError."""
     if path.suffix != ".keras":
         raise ValueError(f"{path} must be a model: a file that ends in .keras (or .tflite).")
     with quiet():
         import keras
+        import numpy as np
 
         from made_tf.models import MADE
     try:
@@ -77,6 +78,12 @@ def load_keras(path: Path) -> MADE:
         ) from error
     if not isinstance(model, MADE):
         raise ValueError(f"{path} must hold a MADE model. It holds a {type(model).__name__}.")
+    for layer in model.masked_layers():
+        for weight in (layer.masked_kernel(), layer.bias):
+            if weight is not None and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+                raise ValueError(
+                    f"{path} must have finite weights. Layer {layer.name!r} has others."
+                )
     return model
 
 

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["interruption_text", "keras_facts", "keras_text", "tflite_text"]
 
 
-def interruption_text(state: TrainingState | None, output: Path) -> str:
-    """Says what an interrupted training leaves."""
+def interruption_text(state: TrainingState | None, output: Path, best: Path) -> str:
+    """Says what an interrupted training leaves, its best model in the file `best`."""
     if state is None:
         return "Interrupted before the first epoch ended: nothing to keep."
+    kept = f" {output} is still that of an earlier run." if state.at_end else ""
     return (
-        f"Interrupted after epoch {state.epoch}. The best model so far is in {output} (epoch "
-        f"{state.best_epoch}, val_nll {state.best:.4f}). The same command resumes."
+        f"Interrupted after epoch {state.epoch}. The best model so far is in {best} (epoch "
+        f"{state.best_epoch}, val_nll {state.best:.4f}).{kept} The same command resumes."
     )
 
 

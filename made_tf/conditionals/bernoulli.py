@@ -36,11 +36,12 @@ class Bernoulli(Conditionals):
 
     def log_prob(self, params, x):
         logits, x = as_float32(params, x)
-        # log(1 + exp(l)) = relu(l) + log(1 + exp(-|l|)), finite for every l. -|l| is written
-        # as l - 2 relu(l) because its gradient is then right at l = 0 too.
-        positive = ops.relu(logits)
-        softplus = positive + ops.log(1.0 + ops.exp(logits - 2.0 * positive))
-        return x * logits - softplus
+        # -log(1 + exp(l)) with l the logit of the other value. It is relu(l) + log(1 + exp(-|l|)),
+        # finite for every l; -|l| is written as l - 2 relu(l) because its gradient is then right
+        # at l = 0 too.
+        other = (1.0 - 2.0 * x) * logits
+        positive = ops.relu(other)
+        return -positive - ops.log(1.0 + ops.exp(other - 2.0 * positive))
 
     def sample(self, params, uniforms):
         # u < sigmoid(l), without the sigmoid's saturation.

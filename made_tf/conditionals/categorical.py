@@ -64,7 +64,9 @@ class Categorical(Conditionals):
         classes = np.arange(sizes.max(), dtype=np.float32)
         chosen = ops.cast(ops.equal(ops.expand_dims(x, -1), classes), "float32")
         log_total = ops.log(ops.sum(ops.exp(logits), axis=-1))
-        return ops.sum(chosen * logits, axis=-1) - log_total
+        # A value that is no class is impossible, not of an average logit.
+        impossible = _MINUS_INFINITY * (1.0 - ops.sum(chosen, axis=-1))
+        return ops.sum(chosen * logits, axis=-1) - log_total + impossible
 
     def sample(self, params, uniforms):
         (params,) = as_float32(params)

@@ -13,6 +13,7 @@ from made_tf.conditionals.base import Conditionals, as_float32, register
 __all__ = ["Normal"]
 
 _LOG_SCALE_BOUND = 7.0  # scales between e^-7 and e^7 of the data's own scale
+_LARGEST = float(np.finfo(np.float32).max)
 _INPUT_BOUND = 1e3  # of the standardised values that the network sees
 
 
@@ -23,7 +24,8 @@ class Normal(Conditionals):
     The network sees and predicts standardised values, (x - data_loc) /
     data_scale, as inputs bounded to +-1000; densities are those of x itself.
     The log scale is bounded smoothly to [-7, 7], so that no conditional can
-    collapse to a point.
+    collapse to a point. All of it is float32: from values with a large offset
+    and a small spread, such as timestamps, subtract the offset first.
 
     Args:
         data_loc: where the data lie, a number or one for each variable.
@@ -40,8 +42,11 @@ class Normal(Conditionals):
     def __init__(self, data_loc=0.0, data_scale=1.0):
         self.data_loc = _numbers("data_loc", data_loc)
         self.data_scale = _numbers("data_scale", data_scale)
-        if np.any(np.asarray(self.data_scale) <= 0):
-            raise ValueError(f"`data_scale` must be positive. Received: data_scale={data_scale!r}")
+        if np.any(np.asarray(self.data_scale, np.float32) < np.finfo(np.float32).tiny):
+            raise ValueError(
+                "`data_scale` must be positive, and at least 1.2e-38 to be a normal float32. "
+                f"Received: data_scale={data_scale!r}"
+            )
 
     def input_sizes(self, event_size):
         self._moments(event_size)
@@ -92,8 +97,8 @@ class Normal(Conditionals):
     def from_data(cls, x):
         """Takes each variable's mean and standard deviation (1 for a constant)."""
         x = np.asarray(x, np.float64)
-        scale = x.std(axis=0)
-        return cls(x.mean(axis=0).tolist(), np.where(scale > 0, scale, 1.0).tolist())
+        scale = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
+        return cls(x.mean(axis=0).tolist(), scale.tolist())
 
     def get_config(self):
         return {"data_loc": self.data_loc, "data_scale": self.data_scale}
@@ -166,7 +171,7 @@ def _several(values):
 def _numbers(name, values):
     several = isinstance(values, list | tuple | np.ndarray)
     for value in values if several else [values]:
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        if not isinstance(value, numbers.Real) or not abs(float(value)) <= _LARGEST:
             raise ValueError(
                 f"`{name}` must be a finite number or a sequence of such. "
                 f"Received: {name}={values!r}"
