@@ -23,6 +23,7 @@ from made_tf.validation import check_data, check_rows, is_target
 __all__ = ["MADE"]
 
 _ADAFACTOR_EPSILON = 1e-18
+_XLA_PAYS = 500_000  # parameters from which compilation is soon made up for
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
@@ -212,8 +213,12 @@ class MADE(keras.Model):
         """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats."""
         return ops.sum(self.conditionals.log_prob(params, x), axis=-1)
 
-    def compile(self, optimizer="adam", loss=None, **kwargs):
+    def compile(self, optimizer="adam", loss=None, jit_compile="auto", **kwargs):
         """Configures training. The loss is the model's own: leave `loss` out.
+
+        With `jit_compile="auto"` a large model trains under XLA on TensorFlow
+        on CPUs too, where Keras would not: it fuses masks, update and
+        constraint (benchmarks/RESULTS.md).
 
         Raises:
             ValueError: for a `loss`, for `metrics`, and for an Adafactor whose
@@ -239,7 +244,10 @@ class MADE(keras.Model):
                 f"Received: epsilon_1={inner.epsilon_1}. Use "
                 "keras.optimizers.Adafactor(epsilon_1=1e-16)."
             )
-        super().compile(optimizer=optimizer, **kwargs)
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if jit_compile == "auto" and on_tensorflow and self.count_params() >= _XLA_PAYS:
+            jit_compile = True
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
         # Keras restores a compiled model only where `compile` is its own or this is defined.

@@ -12,6 +12,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import made_tf
 from made_tf import MADE, Categorical, Normal, masks
 
 EVERY = pytest.mark.parametrize("name", reference.FAMILIES)
@@ -421,7 +422,7 @@ def test_summary_tells_size_order_and_degrees():
     text = "\n".join(lines)
     for part in (
         "hidden_1 (MaskedDense)",
-        "MADE over D = 5 variables, conditionals: bernoulli",
+        "MADE over D = 5, conditionals: bernoulli",
         "input_order (degree of each input): (3, 1, 5, 2, 4)",
         "hidden layer 1: 12 units, degrees 1..4: (1, 1, 2, 2, 2, 2, 3, 3, ...)",
         "direct connections: yes; dependencies out of reach: 0",
@@ -559,3 +560,16 @@ def test_positional_weights_count_like_named_ones():
     with pytest.raises(ValueError, match="`class_weight`"):
         model.fit(x, class_weight={0: 1.0}, verbose=0)
     model.fit(x, validation_data=x.tolist(), verbose=0)
+
+
+@pytest.mark.parametrize(("jit_compile", "expected"), [("auto", True), (False, False)])
+def test_a_large_model_trains_under_xla_unless_told_otherwise(jit_compile, expected):
+    model = MADE(400, hidden_units=(500,))
+    model.compile("adam", jit_compile=jit_compile)
+    assert model.jit_compile is expected
+    x = np.random.default_rng(0).integers(0, 2, (8, 400)).astype(np.float32)
+    model.fit(x, batch_size=8, verbose=0)
+    assert sum(made_tf.verification.mask_violations(model).values()) == 0
+    small = reference.small_model()
+    small.compile("adam")
+    assert small.jit_compile is False
