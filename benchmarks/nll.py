@@ -16,15 +16,12 @@ import time
 
 import numpy as np
 
+from made_tf.demo import independent_bernoulli
+
 NAMES = ("adult", "mushrooms", "nltcs", "plants")
 
 
-def independent_nll(train, test):
-    probs = (train.sum(axis=0) + 1) / (len(train) + 2)
-    return -float(np.mean(np.sum(np.log(np.where(test > 0, probs, 1 - probs)), axis=1)))
-
-
-def made_tf(*args):
+def command_line(*args):
     command = [pathlib.Path(sys.executable).with_name("made-tf"), *map(str, args)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -52,11 +49,11 @@ def main():
             data = args.data_dir / "binary" / f"{name}.npz"
             model = work / f"{name}.keras"
             started = time.perf_counter()
-            made_tf("train", data, "--output", model, *options)
+            command_line("train", data, "--output", model, *options)
             seconds = time.perf_counter() - started
-            found = json.loads(made_tf("evaluate", model, data, "--split", "test", "--json"))
+            found = json.loads(command_line("evaluate", model, data, "--split", "test", "--json"))
             with np.load(data) as splits:
-                baseline = independent_nll(splits["train"], splits["test"])
+                baseline = independent_bernoulli(splits["train"], splits["test"])
             print(
                 f"{name:12s} {found['nll']:9.3f} {found['nll_standard_error']:6.3f} "
                 f"{baseline:12.3f} {seconds:8.0f}",

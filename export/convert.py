@@ -11,14 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 from made_tf.export.signatures import SIGNATURES, make_signatures
 from made_tf.export.verify import ExportReport, verify_tflite, with_dtype
 from made_tf.files import replacing
 from made_tf.models import MADE
+from made_tf.verification import not_finite
 
 __all__ = ["to_tflite"]
 
@@ -61,12 +60,8 @@ def to_tflite(
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
     _check_writable(path)
-    for layer in model.masked_layers():
-        for weight in (layer.masked_kernel(), layer.bias):
-            if weight is not None and not _is_finite(weight):
-                raise ValueError(
-                    f"`model` must have finite weights. Received: others in layer {layer.name!r}"
-                )
+    for name in not_finite(model):
+        raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
     model = _in_float32(model)
     content = _convert(model, block_length)
     with replacing(path) as temporary:
@@ -87,10 +82,6 @@ def _convert(model: MADE, block_length: int | None) -> bytes:
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         return converter.convert()
-
-
-def _is_finite(weight) -> bool:
-    return bool(np.isfinite(keras.ops.convert_to_numpy(weight).astype(np.float32)).all())
 
 
 @contextlib.contextmanager

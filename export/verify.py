@@ -105,12 +105,13 @@ def verify_tflite(model: MADE, path: str | os.PathLike[str]) -> ExportReport:
     uniforms = random.uniforms(seeds, model.event_size)
     host_rows = tf.function(BlockedNetwork(model).sample, autograph=False)(uniforms).numpy()
     rows = device.sample(_NUM_ROWS, _SEED)
-    _check_samples(model, rows, uniforms)
+    params, precise = _parameters(model, rows)
+    _check_samples(model, rows, uniforms, params, precise)
     for size in (1, 3):
         if not _close(device.sample(size, _SEED), rows[:size], model.conditionals.is_discrete):
             raise ExportError(f"The file gives other rows at batch size {size}.")
-    log_prob_difference = _check_log_prob(model, device, rows)
-    _check_conditionals(model, device, rows)
+    log_prob_difference = _check_log_prob(model, device, rows, params, precise)
+    _check_conditionals(model, device, rows, params, precise)
     return ExportReport(
         path=os.fspath(path),
         size_bytes=inspection["size_bytes"],
@@ -129,14 +130,15 @@ def _check_operators(ops: dict[str, int]) -> None:
         raise ExportError(f"The file needs operators that are no LiteRT builtins: {foreign}.")
 
 
-def _check_samples(model: MADE, rows: FloatArray, uniforms) -> None:
+def _check_samples(
+    model: MADE, rows: FloatArray, uniforms, params: FloatArray, precise: FloatArray
+) -> None:
     """Each value of a row must be what the host draws after the values before it.
 
     One step at a time, because after one tie (or in a chaotic continuous
     model) all later values may differ rightly.
     """
     family = model.conditionals
-    params, precise = _parameters(model, rows)
     if family.is_discrete:
         tie = np.minimum(_TIE + np.abs(params - precise).max(axis=1, keepdims=True), 1e-2)
         lower, upper = (_shifted(family, params, uniforms, sign * tie) for sign in (-1, 1))
@@ -156,8 +158,9 @@ def _check_samples(model: MADE, rows: FloatArray, uniforms) -> None:
         )
 
 
-def _check_log_prob(model: MADE, device: LiteSampler, rows: FloatArray) -> float:
-    params, precise = _parameters(model, rows)
+def _check_log_prob(
+    model: MADE, device: LiteSampler, rows: FloatArray, params: FloatArray, precise: FloatArray
+) -> float:
     expected = model.row_log_prob(rows, params).numpy()
     difference = np.abs(device.log_prob(rows) - expected)
     rounding = np.abs(model.row_log_prob(rows, precise).numpy() - expected)
@@ -176,9 +179,10 @@ def _check_log_prob(model: MADE, device: LiteSampler, rows: FloatArray) -> float
     return float(difference.max())
 
 
-def _check_conditionals(model: MADE, device: LiteSampler, rows: FloatArray) -> None:
+def _check_conditionals(
+    model: MADE, device: LiteSampler, rows: FloatArray, params: FloatArray, precise: FloatArray
+) -> None:
     on_device = device.conditionals(rows)
-    params, precise = _parameters(model, rows)
     unpack = model.conditionals.unpack
     named = unpack(precise)
     for name, values in unpack(params).items():

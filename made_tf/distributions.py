@@ -100,8 +100,12 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         self._variables = [variable.value for variable in self._model.trainable_variables]
         self._traced = self._model.variables
         # Called eagerly, the sampler's loops run as one graph; traced once for any n.
-        signature = [tf.TensorSpec([None, self._model.event_size], tf.float32)]
-        self._graph = tf.function(self._network.sample_and_log_prob, signature, autograph=False)
+        signature = [tf.TensorSpec([None, 2], tf.int32)]
+        self._graph = tf.function(self._from_seeds, signature, autograph=False)
+
+    def _from_seeds(self, seeds):
+        uniforms = random.uniforms(seeds, self._model.event_size)
+        return self._network.sample_and_log_prob(uniforms)
 
     def _draw(self, n, seed):
         current = self._model.variables
@@ -109,7 +113,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
             ours is not theirs for ours, theirs in zip(self._traced, current, strict=True)
         ):
             self._trace()  # `quantize` has replaced the variables
-        x, log_prob = self._graph(self._uniforms(n, seed))
+        x, log_prob = self._graph(self._row_seeds(n, seed))
         return tf.stop_gradient(x), log_prob  # None, where the graph alone would give zeros
 
     @property
@@ -146,7 +150,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         log_prob = tf.ensure_shape(tf.reshape(log_prob, sample_shape), shape)
         return x, log_prob
 
-    def _uniforms(self, n, seed):
+    def _row_seeds(self, n, seed):
         if isinstance(seed, numbers.Integral):
             seed = tf.constant([integer("seed", seed, -(2**31), 2**31), 0], tf.int32)
         else:
@@ -158,7 +162,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
                     "`seed` must be an integer or a pair of integers. "
                     f"Received: seed of shape {seed.shape}"
                 )
-        return random.uniforms(random.row_seeds(seed, n), self._model.event_size)
+        return random.row_seeds(seed, n)
 
     def _sample_control_dependencies(self, x):
         if not self.validate_args:

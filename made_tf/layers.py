@@ -13,7 +13,7 @@ from keras import ops
 from made_tf.constraints import KernelMask, MaskConstraint
 from made_tf.initializers import MaskedInitializer
 
-__all__ = ["MaskedDense", "elementwise"]
+__all__ = ["MaskedDense", "elementwise", "fingerprint"]
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
@@ -237,7 +237,12 @@ class MaskedDense(keras.layers.Layer):
             array.astype("<i4").tobytes()
             for array in (self.mask.in_degrees, self.mask.out_degrees, np.array([self.mask.strict]))
         )
-        return np.frombuffer(hashlib.sha256(content).digest()[:16], dtype=np.uint8)
+        return fingerprint(content)
+
+
+def fingerprint(content: bytes) -> np.ndarray:
+    """Returns a digest of 16 bytes, as an array that Keras can store beside weights."""
+    return np.frombuffer(hashlib.sha256(content).digest()[:16], dtype=np.uint8)
 
 
 def elementwise(activation) -> Callable:

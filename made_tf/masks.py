@@ -137,13 +137,14 @@ def connectivity(degrees: Degrees, direct_connections: bool = False) -> BoolArra
     Returns:
         Boolean array `[D_out, D_in]`: `True` where a path exists.
     """
+    if direct_connections:
+        # Every other path respects the order too, so it adds nothing.
+        return degrees.direct_mask().T
     # Units of equal degree have equal paths: one of each is enough.
     reduced = Degrees(degrees.inputs, tuple(np.unique(layer) for layer in degrees.hidden))
     reach = np.eye(degrees.event_size, dtype=bool)
     for mask in reduced.masks():
         reach = (reach.astype(np.float32) @ mask.astype(np.float32)) > 0
-    if direct_connections:
-        reach |= degrees.direct_mask()
     return reach.T
 
 

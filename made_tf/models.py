@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import itertools
 import json
@@ -17,7 +16,7 @@ from keras import ops
 
 from made_tf import conditionals as families
 from made_tf import masks
-from made_tf.layers import MaskedDense, elementwise
+from made_tf.layers import MaskedDense, elementwise, fingerprint
 from made_tf.validation import check_data, check_rows, is_target
 
 __all__ = ["MADE"]
@@ -347,7 +346,7 @@ class MADE(keras.Model):
                 keras.activations.serialize(self.activation),
             ]
         )
-        return np.frombuffer(hashlib.sha256(content.encode()).digest()[:16], dtype=np.uint8)
+        return fingerprint(content.encode())
 
     def _check_data(self, name, x, y=None):
         if is_target(y):

@@ -16,6 +16,7 @@ __all__ = [
     "AutoregressiveReport",
     "check_autoregressive",
     "mask_violations",
+    "not_finite",
     "total_probability",
 ]
 
@@ -156,6 +157,26 @@ def mask_violations(model: MADE) -> dict[str, int]:
         layer.name: int(np.count_nonzero(ops.convert_to_numpy(layer.kernel)[~layer.mask.numpy()]))
         for layer in model.masked_layers()
     }
+
+
+def not_finite(model: MADE) -> list[str]:
+    """Lists the layers in which a weight in use, or a bias, is NaN or infinite.
+
+    What the mask forbids does not count: the forward pass never reads it.
+
+    Returns:
+        Layer names; none for a model that can be sampled and exported.
+    """
+
+    def is_finite(weight) -> bool:
+        return bool(np.isfinite(ops.convert_to_numpy(ops.cast(weight, "float32"))).all())
+
+    return [
+        layer.name
+        for layer in model.masked_layers()
+        if not is_finite(layer.masked_kernel())
+        or (layer.bias is not None and not is_finite(layer.bias))
+    ]
 
 
 def _connected(model: MADE) -> BoolArray:

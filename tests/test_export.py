@@ -260,10 +260,15 @@ def test_a_tie_is_no_difference_and_a_wrong_bit_is():
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])  # u < 1/2 gives 1
     uniforms = np.full((1, 5), 0.3, np.float32)
     uniforms[0, 1] = 0.5 + 1e-6
-    verify._check_samples(model, np.array([[1, 0, 1, 1, 1]], np.float32), uniforms)
-    verify._check_samples(model, np.array([[1, 1, 1, 1, 1]], np.float32), uniforms)
+
+    def check(rows):
+        rows = np.array(rows, np.float32)
+        verify._check_samples(model, rows, uniforms, *verify._parameters(model, rows))
+
+    check([[1, 0, 1, 1, 1]])
+    check([[1, 1, 1, 1, 1]])
     with pytest.raises(export.ExportError, match="in 1 of 1 rows, first in row 0, variable 3"):
-        verify._check_samples(model, np.array([[1, 0, 1, 0, 1]], np.float32), uniforms)
+        check([[1, 0, 1, 0, 1]])
 
 
 def test_a_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):

@@ -108,6 +108,14 @@ def test_weights_that_are_not_finite_do_not_hang_the_sampler():
     assert np.isnan(found).any()
 
 
+def chi_squared_pvalue(counts, expected):
+    rare = expected < 5  # pooled, as the test asks
+    counts = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    keep = expected > 0
+    return scipy.stats.chisquare(counts[keep], expected[keep], sum_check=False).pvalue
+
+
 @pytest.mark.parametrize("family", reference.DISCRETE)
 def test_samples_follow_the_exact_probabilities(family):
     model = loud(family, event_size=5, scale=1.5)
@@ -117,12 +125,7 @@ def test_samples_follow_the_exact_probabilities(family):
     drawn = BlockedNetwork(model).sample(uniforms(n, 5, seed=12)).numpy()
     index = {tuple(state): k for k, state in enumerate(states)}
     counts = np.bincount([index[tuple(row)] for row in drawn], minlength=len(states))
-    rare = n * probs < 5  # pooled, as the chi-squared test asks
-    observed = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(n * probs[~rare], n * probs[rare].sum())
-    keep = expected > 0
-    test = scipy.stats.chisquare(observed[keep], expected[keep], sum_check=False)
-    assert test.pvalue > 0.01
+    assert chi_squared_pvalue(counts, n * probs) > 0.01
 
 
 def test_ten_binary_variables_follow_the_exact_probabilities():
@@ -131,10 +134,7 @@ def test_ten_binary_variables_follow_the_exact_probabilities():
     n = 200_000
     drawn = tf.function(BlockedNetwork(model).sample)(uniforms(n, 10, seed=3)).numpy()
     counts = np.bincount((drawn @ 2.0 ** np.arange(9, -1, -1)).astype(int), minlength=1024)
-    rare = n * probs < 5
-    observed = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(n * probs[~rare], n * probs[rare].sum())
-    assert scipy.stats.chisquare(observed, expected, sum_check=False).pvalue > 0.01
+    assert chi_squared_pvalue(counts, n * probs) > 0.01
 
 
 def linear_normal():

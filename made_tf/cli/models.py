@@ -66,9 +66,9 @@ def load_keras(path: Path) -> MADE:
         raise ValueError(f"{path} must be a model: a file that ends in .keras (or .tflite).")
     with quiet():
         import keras
-        import numpy as np
 
         from made_tf.models import MADE
+        from made_tf.verification import not_finite
     try:
         model = keras.saving.load_model(path)
     except Exception as error:
@@ -78,12 +78,8 @@ def load_keras(path: Path) -> MADE:
         ) from error
     if not isinstance(model, MADE):
         raise ValueError(f"{path} must hold a MADE model. It holds a {type(model).__name__}.")
-    for layer in model.masked_layers():
-        for weight in (layer.masked_kernel(), layer.bias):
-            if weight is not None and not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-                raise ValueError(
-                    f"{path} must have finite weights. Layer {layer.name!r} has others."
-                )
+    for name in not_finite(model):
+        raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
     return model
 
 
