@@ -5,6 +5,11 @@ Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
 of `tf.random.stateless_uniform([count], seed, alg="philox")` in eager mode,
 moved to the middle of their interval; TensorFlow's own operator gives others
 under XLA and none in a `.tflite` file, so this one is used everywhere.
+
+Of the builtins, integer products, casts and transpositions of `[m, 2]`
+are fast, while slices with a stride and exclusive or are slow. So each of a
+block's four words has a tensor of its own, of as few elements as it depends on:
+rounds broadcast `[1, blocks]` against `[n, 1]` as late as they can.
 """
 
 from __future__ import annotations
@@ -14,12 +19,11 @@ import tensorflow as tf
 
 __all__ = ["row_seeds", "uniforms"]
 
-_MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.int64)
-_KEY_STEPS = np.array([0x9E3779B9, 0xBB67AE85], np.uint32).view(np.int32)
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 # TensorFlow's way from a seed to a key and a counter: one block under this key.
-_SEED_KEY = np.array([[[0x3EC8F720, 0x02461E29]]], np.uint32).view(np.int32)
-_ONE_AS_BITS = np.array(0x3F800000, np.int32)  # float32 1.0: exponent 0, mantissa 0
+_SEED_KEY = (0x3EC8F720, 0x02461E29)
 
 
 def row_seeds(seed, num_rows):
@@ -35,8 +39,8 @@ def row_seeds(seed, num_rows):
     Returns:
         int32 tensor `[n, 2]`. The first rows do not depend on n.
     """
-    even, odd = _encrypted(tf.reshape(seed, [1, 2]))
-    mixed = tf.stack([even[0, 0, 1], odd[0, 0, 1]])
+    _, _, *mixed = _encrypted(tf.reshape(seed, [1, 2]))
+    mixed = tf.reshape(tf.stack(mixed), [2])
     seed = tf.where(tf.equal(seed[1], 0), seed, mixed)
     rows = tf.range(num_rows, dtype=tf.int32)
     return tf.stack([tf.fill([num_rows], seed[0]), seed[1] + rows], axis=1)
@@ -53,36 +57,50 @@ def uniforms(seeds, count: int):
         float32 tensor `[n, count]` of multiples of 2^-23 plus 2^-24: strictly
         between 0 and 1 and symmetric about 1/2.
     """
-    even, odd = _encrypted(seeds)
-    # The block's first two words are the key of the row; its last two, the high half of the
-    # counter, of which the low half counts the blocks of four numbers.
-    key = tf.stack([even[..., 0], odd[..., 0]], axis=-1)  # [n, 1, 2]
+    # A row's seed gives the key, and the high half of the counter, of which the low half counts
+    # the blocks of four numbers.
+    key_0, key_1, high_0, high_1 = _encrypted(seeds)  # each [n, 1]
     num_blocks = -(-count // 4)
-    blocks = np.zeros([1, num_blocks, 2], np.int32)
-    blocks[..., 0] = np.arange(num_blocks)
-    high = np.array([0, 1], np.int32)
-    even, odd = _philox(even * high + blocks, odd * high + 0 * blocks, key)
-    words = tf.reshape(tf.stack([even, odd], axis=-1), [-1, 4 * num_blocks])[:, :count]
-    # The low 23 bits become a mantissa: 1 + k 2^-23, exactly.
-    mantissa = tf.bitwise.right_shift(tf.bitcast(words * 512, tf.uint32), tf.constant(9, tf.uint32))
-    bits = tf.bitwise.bitwise_xor(tf.bitcast(mantissa, tf.int32), _ONE_AS_BITS)
-    return tf.bitcast(bits, tf.float32) - (1.0 - 2.0**-24)
+    blocks = tf.range(num_blocks, dtype=tf.int32)[None, :]
+    words = _philox((blocks, tf.zeros([1, 1], tf.int32), high_0, high_1), (key_0, key_1))
+    # The low 23 bits, moved to the top and seen as a signed number, are a float exactly.
+    numbers = tf.cast(tf.stack(words) * 512 - 2**31, tf.float32) * 2.0**-32 + (0.5 + 2.0**-24)
+    numbers = tf.reshape(tf.transpose(numbers, [1, 2, 0]), [-1, 4 * num_blocks])
+    return numbers if count == 4 * num_blocks else numbers[:, :count]
 
 
 def _encrypted(seeds):
-    """Returns the block of each seed: int32 `[n, 2]` -> words 0, 2 and 1, 3, each `[n, 1, 2]`."""
-    high_words = tf.bitwise.right_shift(seeds, tf.constant(31))  # sign extension to 64 bits
-    return _philox(seeds[:, None, :], high_words[:, None, :], tf.constant(_SEED_KEY))
+    """Returns the block of each seed: int32 `[n, 2]` -> four words `[n, 1]`."""
+    pair = tf.transpose(seeds)
+    low = [tf.reshape(tf.gather(pair, index), [-1, 1]) for index in (0, 1)]
+    high = [tf.bitwise.right_shift(word, tf.constant(31)) for word in low]  # sign extension
+    key = tuple(tf.constant(_signed(word), shape=[1, 1]) for word in _SEED_KEY)
+    return _philox((low[0], high[0], low[1], high[1]), key)
 
 
-def _philox(even, odd, key):
-    """Encrypts counters: words 0, 2 and words 1, 3, both int32 `[n, blocks, 2]`."""
-    for _ in range(_ROUNDS):
-        # 32 x 32 -> 64 bits, [n, blocks, 2], seen as 32-bit words: low 0, high 0, low 1, high 1.
-        products = tf.cast(tf.bitcast(even, tf.uint32), tf.int64) * _MULTIPLIERS
-        words = tf.reshape(tf.bitcast(products, tf.int32), [-1, even.shape[1], 4])
-        high, low = tf.gather(words, [3, 1], axis=2), tf.gather(words, [2, 0], axis=2)
-        even = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(high, odd), key)
-        odd = low
-        key = key + _KEY_STEPS
-    return even, odd
+def _philox(counter, key):
+    """Encrypts counters: four int32 words under two, all of shapes that broadcast."""
+    xor = tf.bitwise.bitwise_xor
+    word_0, word_1, word_2, word_3 = counter
+    for index in range(_ROUNDS):
+        key_0, key_1 = (
+            word + _signed(index * step) for word, step in zip(key, _KEY_STEPS, strict=True)
+        )
+        high_0, low_0 = _product(word_0, _MULTIPLIERS[0])
+        high_1, low_1 = _product(word_2, _MULTIPLIERS[1])
+        word_0, word_1 = xor(high_1, xor(word_1, key_0)), low_1
+        word_2, word_3 = xor(high_0, xor(word_3, key_1)), low_0
+    return word_0, word_1, word_2, word_3
+
+
+def _product(word, multiplier: int):
+    """Multiplies unsigned 32-bit numbers: the high and the low halves of the products."""
+    product = tf.cast(tf.bitcast(word, tf.uint32), tf.int64) * multiplier
+    halves = tf.transpose(tf.bitcast(product, tf.int32), [2, 0, 1])  # [n, k, 2] -> [2, n, k]
+    low, high = tf.unstack(halves)
+    return high, low
+
+
+def _signed(word: int) -> np.int32:
+    """Returns the int32 of the same low 32 bits."""
+    return np.array(word % 2**32, np.uint32).view(np.int32)[()]
