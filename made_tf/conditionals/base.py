@@ -55,7 +55,6 @@ class Conditionals(abc.ABC):
     def log_prob(self, params, x):
         """Returns log p(x_k | x_<k) in nats: `[N, P]`, `[N, D]` -> `[N, D]`."""
 
-    @abc.abstractmethod
     def sample(self, params, uniforms):
         """Turns uniforms into values of the conditionals: `[N, P]`, `[N, D]` -> `[N, D]`.
 
@@ -63,6 +62,19 @@ class Conditionals(abc.ABC):
         inverse of the cumulative distribution from one end or the other. The
         uniforms lie strictly between 0 and 1, see `made_tf.random.uniforms`.
         """
+        return self.transform(params, self.noise(uniforms))
+
+    def noise(self, uniforms):
+        """Returns what of `sample` no parameter changes: `[N, D]` -> `[N, D]`.
+
+        The sampler computes it once, for all variables. The same for each
+        variable, whatever `select` chose.
+        """
+        return uniforms
+
+    @abc.abstractmethod
+    def transform(self, params, noise):
+        """Returns the rest of `sample`: `[N, P]`, noise `[N, D]` -> values `[N, D]`."""
 
     @abc.abstractmethod
     def in_support(self, x):

@@ -43,10 +43,13 @@ class Bernoulli(Conditionals):
         positive = ops.relu(other)
         return -positive - ops.log(1.0 + ops.exp(other - 2.0 * positive))
 
-    def sample(self, params, uniforms):
-        # u < sigmoid(l), without the sigmoid's saturation.
+    def noise(self, uniforms):
+        # u < sigmoid(l) is logit(u) < l, without the sigmoid's saturation.
+        return ops.log(uniforms) - ops.log(1.0 - uniforms)
+
+    def transform(self, params, noise):
         (logits,) = as_float32(params)
-        return ops.cast(logits > ops.log(uniforms) - ops.log(1.0 - uniforms), "float32")
+        return ops.cast(logits > noise, "float32")
 
     def in_support(self, x):
         return ops.logical_or(ops.equal(x, 0), ops.equal(x, 1))

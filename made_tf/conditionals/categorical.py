@@ -68,16 +68,16 @@ class Categorical(Conditionals):
         impossible = _MINUS_INFINITY * (1.0 - ops.sum(chosen, axis=-1))
         return ops.sum(chosen * logits, axis=-1) - log_total + impossible
 
-    def sample(self, params, uniforms):
+    def transform(self, params, noise):
         (params,) = as_float32(params)
-        sizes = self._classes(uniforms.shape[-1])
+        sizes = self._classes(noise.shape[-1])
         logits = self._padded(params, sizes)
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
         sums = ops.cumsum(weights, axis=-1)  # [N, D, K]
-        # The class is the number of steps of the CDF below u. Division by the last sum itself
-        # ends the CDF at exactly 1 > u with the last class that can occur.
+        # The noise is u itself. The class is the number of steps of the CDF below u. Division by
+        # the last sum itself ends the CDF at exactly 1 > u with the last class that can occur.
         cdf = sums[..., :-1] / sums[..., -1:]
-        return ops.sum(ops.cast(ops.expand_dims(uniforms, -1) >= cdf, "float32"), axis=-1)
+        return ops.sum(ops.cast(ops.expand_dims(noise, -1) >= cdf, "float32"), axis=-1)
 
     def in_support(self, x):
         sizes = self._classes(x.shape[-1]).astype(np.float32)

@@ -75,9 +75,12 @@ class Normal(Conditionals):
         constant = (0.5 * math.log(2 * math.pi) + np.log(data_scale)).astype(np.float32)
         return -0.5 * z * z - log_scale - constant
 
-    def sample(self, params, uniforms):
+    def noise(self, uniforms):
+        return normal_quantile(uniforms)
+
+    def transform(self, params, noise):
         parameters = self.unpack(params)
-        return parameters["loc"] + parameters["scale"] * normal_quantile(uniforms)
+        return parameters["loc"] + parameters["scale"] * noise
 
     def in_support(self, x):
         return ops.isfinite(x)
