@@ -12,6 +12,7 @@ from keras import ops
 
 from made_tf.constraints import KernelMask, MaskConstraint
 from made_tf.initializers import MaskedInitializer
+from made_tf.staircase import best_staircase
 
 __all__ = ["MaskedDense", "elementwise", "fingerprint"]
 
@@ -26,6 +27,8 @@ class MaskedDense(keras.layers.Layer):
     the kernel constraint after every update, and on loading. The *forward
     pass* masks it again, because a constraint alone is bypassed by frozen
     layers, `use_ema`, `set_weights`, checkpoints and custom training loops.
+    Where it is faster, the product skips the empty half of the kernel
+    (`made_tf.staircase`).
 
     Args:
         in_degrees: integer degrees of the inputs, shape `[in]`.
@@ -93,6 +96,7 @@ class MaskedDense(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.quantized = self._is_quantized = quantized
+        self._staircase = best_staircase(self.mask)
         self.kernel: Any = None
         self.kernel_scale: Any = None
         self.bias: Any = None
@@ -129,13 +133,21 @@ class MaskedDense(keras.layers.Layer):
 
     def masked_kernel(self):
         """Returns the kernel `[in, out]` as the forward pass uses it."""
-        kernel = self.mask.apply(self.kernel)
+        return self.mask.apply(self.unmasked_kernel())
+
+    def unmasked_kernel(self):
+        """Returns the kernel `[in, out]`, anything where the mask forbids a connection."""
+        kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_scale is None:
             return kernel
         return ops.cast(kernel, self.compute_dtype) * self.kernel_scale
 
     def call(self, inputs):
-        outputs = ops.matmul(inputs, self.masked_kernel())  # [..., in] -> [..., out]
+        # [..., in] -> [..., out]
+        if self._staircase is not None:
+            outputs = self._staircase.matmul(inputs, self.unmasked_kernel())
+        else:
+            outputs = ops.matmul(inputs, self.masked_kernel())
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         return self.activation(outputs)

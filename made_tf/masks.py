@@ -106,8 +106,8 @@ def make_degrees(
             an explicit permutation of 1..D, entry i being the place of
             variable i.
         hidden_degrees: `"equal"` (evenly spread over 1..D-1), `"random"` (each
-            unit draws from [smallest degree of the layer before, D-1]), or
-            explicit degrees, one sequence for each hidden layer.
+            unit draws from [smallest degree of the layer before, D-1], and the
+            layer is sorted), or explicit degrees, one sequence for each layer.
         seed: seed of the random choices; `None` draws fresh ones.
 
     Returns:
@@ -202,7 +202,9 @@ def _make_hidden_degrees(
             layers: list[IntArray] = []
             lowest = 1
             for units in widths:
-                layers.append(rng.integers(lowest, highest, size=units, endpoint=True))
+                # Units of a layer are interchangeable: in the order of their degrees, their
+                # kernels are staircases, which cost half (made_tf.staircase).
+                layers.append(np.sort(rng.integers(lowest, highest, size=units, endpoint=True)))
                 lowest = int(layers[-1].min())
             return layers
         raise ValueError(
