@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from made_tf.export.compact import compact_tflite
 from made_tf.export.signatures import SIGNATURES, make_signatures
 from made_tf.export.verify import ExportReport, verify_tflite, with_dtype
 from made_tf.files import replacing
@@ -23,7 +24,10 @@ __all__ = ["to_tflite"]
 
 
 def to_tflite(
-    model: MADE, path: str | os.PathLike[str], block_length: int | None = None
+    model: MADE,
+    path: str | os.PathLike[str],
+    block_length: int | None = None,
+    batch_size: int | None = None,
 ) -> ExportReport:
     """Writes a model into one `.tflite` file and verifies it.
 
@@ -38,6 +42,8 @@ def to_tflite(
         path: where to write, ending in `.tflite`.
         block_length: how many variables the sampler solves at once; `None`
             chooses.
+        batch_size: for how many rows at a time `None` chooses; the file serves
+            any number of rows.
 
     Returns:
         What was written and how it compares with the model; `str(report)` is
@@ -63,7 +69,7 @@ def to_tflite(
     for name in not_finite(model):
         raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
     model = _in_float32(model)
-    content = _convert(model, block_length)
+    content = _convert(model, block_length, batch_size)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         report = verify_tflite(model, temporary)
@@ -72,16 +78,17 @@ def to_tflite(
     )
 
 
-def _convert(model: MADE, block_length: int | None) -> bytes:
+def _convert(model: MADE, block_length: int | None, batch_size: int | None) -> bytes:
     with tempfile.TemporaryDirectory() as directory, _only_warnings():
         # A module without variables: those of a tracked model would stay in the graph as
         # resources, which LiteRT reads as zeros.
-        tf.saved_model.save(tf.Module(), directory, signatures=make_signatures(model, block_length))
+        signatures = make_signatures(model, block_length, batch_size)
+        tf.saved_model.save(tf.Module(), directory, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             directory, signature_keys=list(SIGNATURES)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return converter.convert()
+        return compact_tflite(converter.convert())
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -88,13 +89,30 @@ class LiteSampler:
         Raises:
             ValueError: if an argument is out of range.
         """
+        return np.concatenate(list(self.stream(num_samples, seed, batch_size)))
+
+    def stream(
+        self, num_samples: int, seed: int = 0, batch_size: int = 1024
+    ) -> Iterator[FloatArray]:
+        """Draws the rows of `sample` a batch at a time, in bounded memory.
+
+        Args:
+            num_samples: n, at least 1.
+            seed: a 32-bit integer.
+            batch_size: how many rows the interpreter draws at once.
+
+        Returns:
+            An iterator over values `[at most batch_size, D]`.
+
+        Raises:
+            ValueError: if an argument is out of range.
+        """
         n = integer("num_samples", num_samples, 1, 2**31)
         seed = integer("seed", seed, -(2**31), 2**31)
         size = integer("batch_size", batch_size, 1, 2**31)
-        seeds = np.stack([np.full(n, seed), np.arange(n)], axis=1).astype(np.int32)
-        return np.concatenate(
-            [self.sample_from(seeds[start : start + size]) for start in range(0, n, size)]
-        )
+        batches = (np.arange(start, min(start + size, n)) for start in range(0, n, size))
+        seeds = (np.stack([np.full_like(rows, seed), rows], axis=1) for rows in batches)
+        return (self.sample_from(batch.astype(np.int32)) for batch in seeds)
 
     def sample_from(self, seeds: npt.NDArray[np.int32]) -> FloatArray:
         """Draws one row `[D]` from each seed: int32 `[n, 2]` -> `[n, D]`.

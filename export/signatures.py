@@ -16,7 +16,7 @@ SIGNATURES = ("sample", "log_prob", "conditionals")
 
 
 def make_signatures(
-    model: MADE, block_length: int | None = None
+    model: MADE, block_length: int | None = None, batch_size: int | None = None
 ) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """Returns the signatures of a model, its weights frozen into them.
 
@@ -24,6 +24,7 @@ def make_signatures(
         model: the model.
         block_length: how many variables the sampler solves at once; `None`
             chooses.
+        batch_size: for how many rows at a time `None` chooses.
 
     Returns:
         `sample(seeds int32 [n, 2]) -> x float32 [n, D]`: row i from seeds[i];
@@ -32,7 +33,7 @@ def make_signatures(
         `conditionals(x float32 [n, D])` -> the parameters by name, each
         `[n, D, ...]`.
     """
-    network = BlockedNetwork(model, block_length, frozen=True)
+    network = BlockedNetwork(model, block_length, batch_size, frozen=True)
     event_size, family = model.event_size, model.conditionals
     rows = tf.TensorSpec([None, event_size], tf.float32, name="x")
     seeds_spec = tf.TensorSpec([None, 2], tf.int32, name="seeds")

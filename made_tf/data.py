@@ -10,7 +10,7 @@ import contextlib
 import csv
 import importlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ __all__ = [
     "load_table",
     "save_history",
     "save_rows",
+    "save_stream",
 ]
 
 FloatArray = npt.NDArray[np.float32]
@@ -208,24 +209,57 @@ def save_rows(
     """
     path = Path(path)
     x = np.asarray(x, np.float32)
+    if path.suffix != ".png":
+        save_stream(path, [x], x.shape, columns, array)
+        return
+    from made_tf import plotting
+
+    if image_shape is None:
+        raise ValueError("`image_shape` must be given, such as 8x8, to draw rows as pictures.")
+    if len(x) > MAX_PICTURES:
+        raise ValueError(
+            f"`x` must have at most {MAX_PICTURES} rows, to be drawn. Received: {len(x)} rows"
+        )
+    figure = plotting.plot_images({"samples": x}, image_shape, max_images=len(x))
+    plotting.save(figure, path)
+
+
+def save_stream(
+    path: PathLike,
+    batches: Iterable[npt.NDArray[np.float32]],
+    shape: tuple[int, ...],
+    columns: Sequence[str] | None = None,
+    array: str = "x",
+) -> None:
+    """Writes rows to `.npz` or `.csv` as they come, in bounded memory.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        batches: values `[some rows, D]`, batch after batch.
+        shape: of all together, `(rows, D)`.
+        columns: D names for the `.csv`; `x0`, `x1`, ... by default.
+        array: the array's name in the `.npz`.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if the format is unknown.
+    """
+    path = Path(path)
     if path.suffix == ".npz":
-        with replacing(path) as temporary:
-            np.savez_compressed(temporary, **{array: x})  # type: ignore[arg-type]
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        with (
+            replacing(path) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(f"{array}.npy", "w", force_zip64=True) as member,
+        ):
+            np.lib.format.write_array_header_1_0(member, header)
+            for batch in batches:
+                member.write(np.ascontiguousarray(batch, "<f4").tobytes())
     elif path.suffix == ".csv":
         with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(columns or _names(x.shape[1]))
-            np.savetxt(file, x, fmt="%.9g", delimiter=",")
-    elif path.suffix == ".png":
-        from made_tf import plotting
-
-        if image_shape is None:
-            raise ValueError("`image_shape` must be given, such as 8x8, to draw rows as pictures.")
-        if len(x) > MAX_PICTURES:
-            raise ValueError(
-                f"`x` must have at most {MAX_PICTURES} rows, to be drawn. Received: {len(x)} rows"
-            )
-        figure = plotting.plot_images({"samples": x}, image_shape, max_images=len(x))
-        plotting.save(figure, path)
+            csv.writer(file, lineterminator="\n").writerow(columns or _names(shape[1]))
+            for batch in batches:
+                np.savetxt(file, batch, fmt="%.9g", delimiter=",")
     else:
         raise ValueError(f"`path` must end in .npz, .csv or .png. Received: path={str(path)!r}")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import reparameterization, samplers
@@ -36,13 +38,15 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         model: a built `MADE`.
         block_length: how many variables the sampler solves at once; `None`
             chooses.
+        batch_size: for how many rows at a time `None` chooses.
         validate_args: whether `log_prob` rejects values outside the support
             with an `InvalidArgumentError`.
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
 
     Raises:
-        ValueError: if `model` is no `MADE`, or `block_length` is out of range.
+        ValueError: if `model` is no `MADE`, or `block_length` or `batch_size`
+            is out of range.
 
     Example:
         >>> dist = MADEDistribution(MADE(event_size=3, hidden_units=(8,), seed=0))
@@ -66,6 +70,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         self,
         model,
         block_length=None,
+        batch_size=None,
         validate_args=False,
         allow_nan_stats=True,
         name="MADEDistribution",
@@ -79,7 +84,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
                 f"distribution it is copied from. Received: {model.conditionals.name}"
             )
         self._model = model
-        self._network = BlockedNetwork(model, block_length)
+        self._network = BlockedNetwork(model, block_length, batch_size)
         self._trace()
         super().__init__(
             dtype=tf.float32,
@@ -107,14 +112,50 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         uniforms = random.uniforms(seeds, self._model.event_size)
         return self._network.sample_and_log_prob(uniforms)
 
-    def _draw(self, n, seed):
+    def stream(
+        self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Draws the rows of `sample` a batch at a time, in bounded memory.
+
+        Args:
+            num_samples: n, at least 1.
+            seed: a 32-bit integer, as of `sample`.
+            batch_size: how many rows are drawn at once.
+            progress: whether to show a progress bar on stderr.
+
+        Returns:
+            An iterator over float32 arrays `[at most batch_size, D]`: together
+            the rows of `sample(num_samples, seed)`.
+
+        Raises:
+            ValueError: if an argument is out of range.
+        """
+        n = integer("num_samples", num_samples, 1, 2**31)
+        seed = integer("seed", seed, -(2**31), 2**31)
+        size = integer("batch_size", batch_size, 1, 2**31)
+        return self._stream(n, seed, size, progress)
+
+    def _stream(self, n, seed, size, progress):
+        import tqdm
+
+        with tqdm.tqdm(desc="sampling", total=n, unit="row", disable=not progress) as bar:
+            for start in range(0, n, size):
+                rows = np.arange(start, min(start + size, n))
+                seeds = np.stack([np.full_like(rows, seed), rows], axis=1).astype(np.int32)
+                yield self._from_row_seeds(seeds)[0].numpy()
+                bar.update(len(rows))
+
+    def _from_row_seeds(self, seeds):
         current = self._model.variables
         if len(current) != len(self._traced) or any(
             ours is not theirs for ours, theirs in zip(self._traced, current, strict=True)
         ):
             self._trace()  # `quantize` has replaced the variables
-        x, log_prob = self._graph(self._row_seeds(n, seed))
+        x, log_prob = self._graph(seeds)
         return tf.stop_gradient(x), log_prob  # None, where the graph alone would give zeros
+
+    def _draw(self, n, seed):
+        return self._from_row_seeds(self._row_seeds(n, seed))
 
     @property
     def model(self) -> MADE:

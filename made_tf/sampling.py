@@ -1,27 +1,31 @@
 """The exact sampler, and the same blocks for scoring: one code for host and export.
 
-Drawing variable after variable takes D passes through the network. Here whole
-blocks of variables are solved at once. Inside a block the sample x is the fixed
-point of
+Drawing variable after variable takes D passes through the network. Here each
+weight is used about once, by divide and conquer over the blocks of a plan: solve
+the left half, let one dense product carry it over to the right half, solve the
+right half. What is left to solve is a single block, and there the sample x is
+the fixed point of
 
-    x = quantile(network(x), u)
+    x = transform(network(x), noise)
 
-for given uniforms u. Variable k of the block depends on the variables before it
+for given noise. Variable k of the block depends on the variables before it
 alone, so that pass k makes at least variable k final: at most B passes for a
 block of B variables, and one more that finds nothing changed. The fixed point is
-unique and is what drawing variable after variable from the same uniforms gives.
+unique and is what drawing variable after variable from the same noise gives.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from made_tf.conditionals import Conditionals
+from made_tf.masks import degrees_to_mask
 from made_tf.models import MADE
 from made_tf.plan import Level, SamplingPlan, make_plan
 
@@ -30,83 +34,93 @@ __all__ = ["BlockedNetwork"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Kernel:
-    """One block of a sorted, masked kernel, cut into its two parts."""
+    """A kernel `[in, out]` with both sides sorted by degree."""
 
-    outer: tf.Tensor | np.ndarray  # [units of all blocks before, units]
-    inner: tf.Tensor | np.ndarray  # [units of this block, units]
+    weights: Any
+    inputs: Level
+    outputs: Level
+    strict: bool
+
+    def rectangle(self, first: int, middle: int, last: int):
+        """Returns what leads from a left half to the right half beside it: all of it is live."""
+        return self.weights[self.inputs.span(first, middle), self.outputs.span(middle, last)]
+
+    def triangle(self, block: int):
+        """Returns what leads from a block to itself, masked."""
+        rows, columns = self.inputs.span(block, block + 1), self.outputs.span(block, block + 1)
+        mask = degrees_to_mask(
+            self.inputs.degrees[rows], self.outputs.degrees[columns], self.strict
+        )
+        where = np.where if isinstance(self.weights, np.ndarray) else tf.where
+        return where(mask, self.weights[rows, columns], np.float32(0))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Layer:
-    """One block of a layer: a bias, and the kernels from one level or two."""
+    """A layer: its kernels with the levels that they read, its bias, its own level."""
 
-    sources: tuple[tuple[int, _Kernel], ...]  # (level, kernel from there)
-    bias: tf.Tensor | np.ndarray  # [units]
+    sources: tuple[tuple[int, _Kernel], ...]
+    bias: Any  # [units]
+    level: Level
 
-    def start(self, levels: list[list]):
-        """Adds up what earlier blocks give: `[n, units]`, or `[units]` where they give none."""
-        total = self.bias
-        for level, kernel in self.sources:
-            if levels[level]:
-                total = _plus_product(total, tf.concat(levels[level], axis=1), kernel.outer)
-        return total
+    def cut(self, start, whole: tuple[int, int], part: tuple[int, int]):
+        """Cuts `[..., units of whole]` to the blocks of a part; `None` where it has no units."""
+        inside, outside = self.level.span(*part), self.level.span(*whole)
+        if inside.start == inside.stop:
+            return None
+        begin, size = inside.start - outside.start, inside.stop - inside.start
+        if len(start.shape) == 1:
+            return start[begin : begin + size]
+        return _columns(start, slice(begin, begin + size))
 
-    def finish(self, start, units: list):
-        """Adds what the block's own units give."""
-        for level, kernel in self.sources:
-            start = _plus_product(start, units[level], kernel.inner)
-        if len(start.shape) == 1:  # nothing but a bias: [units] -> [n, units]
-            start = start + tf.zeros_like(units[0][:, :1])
+    def across(self, start, units: list, first: int, middle: int, last: int):
+        """Adds what the left half gives to the right half."""
+        for source, kernel in self.sources:
+            start = _plus_product(start, units[source], kernel.rectangle(first, middle, last))
         return start
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Block:
-    """One block of the network: its variables' family, its hidden layers, its outputs."""
+    """One block of the network: small triangles, from its variables to their parameters."""
 
     family: Conditionals
     activation: Callable
-    hidden: list[_Layer]
-    output: _Layer
-
-    def start(self, levels: list[list]) -> list:
-        """Returns what earlier blocks give to each layer; `levels` holds their units."""
-        return [layer.start(levels) for layer in (*self.hidden, self.output)]
+    layers: list[tuple[tuple[int, Any], ...]]  # of each layer: (level, triangle)
 
     def finish(self, starts: list, x):
         """Passes the block's variables `[n, B]` through: its units by level, its parameters."""
         units = [self.family.encode(x)]
-        for layer, start in zip(self.hidden, starts, strict=False):
-            units.append(self.activation(layer.finish(start, units)))
-        return units, self.output.finish(starts[-1], units)
+        for start, sources in zip(starts, self.layers, strict=True):
+            total = start
+            for source, triangle in sources:
+                total = _plus_product(total, units[source], triangle)
+            if total is not None and len(total.shape) == 1:  # a bias alone: [units] -> [n, units]
+                total = total + tf.zeros_like(x[:, :1])
+            units.append(total if total is None else self.activation(total))
+        return units[:-1], total
 
-    def solve(self, starts: list, u):
-        """Solves x = quantile(finish(x), u): values, units by level, parameters.
+    def solve(self, starts: list, noise):
+        """Solves x = transform(finish(x), noise): values, units by level, parameters.
 
         It ends: pass k makes the first k variables final (by induction, since
         parameter k is a function of the variables before k alone), and what is
         final is computed from equal numbers by equal operations ever after. So
-        after B passes nothing changes, whatever the weights; the bound covers
-        values that never equal themselves (NaN).
+        after B passes nothing changes, whatever the weights, and pass B + 1
+        finds that; the bound is for values that never equal themselves (NaN).
 
         The values carry no gradient: units and parameters are functions of the
         weights at these values, as in `log_prob`.
         """
 
-        def next_pass(x):
-            _, params = self.finish(starts, x)
-            return self.family.sample(params, u)
-
         def keep_going(count, changed, _):
-            return tf.logical_and(changed, count < u.shape[1] + 2)
+            return tf.logical_and(changed, count <= noise.shape[1])
 
         def body(count, _, x):
-            new = next_pass(x)
+            new = self.family.transform(self.finish(starts, x)[1], noise)
             return count + 1, tf.reduce_any(new != x), new
 
-        first = tf.zeros_like(u)
-        x = next_pass(first)
-        state = (tf.constant(1), tf.reduce_any(x != first), x)
+        state = (tf.constant(0), tf.constant(True), tf.zeros_like(noise))
         x = tf.stop_gradient(tf.while_loop(keep_going, body, state)[2])
         return x, *self.finish(starts, x)
 
@@ -119,27 +133,37 @@ class BlockedNetwork:
     Args:
         model: the model; its weights are read at each call.
         block_length: how many variables a block has; `None` chooses.
+        batch_size: for how many rows at a time `None` chooses.
         frozen: whether to read the weights now, once, as constants.
 
     Raises:
         RuntimeError: if Keras does not run on TensorFlow.
-        ValueError: if `block_length` is not a positive integer.
+        ValueError: if `block_length` or `batch_size` is not a positive integer.
     """
 
-    def __init__(self, model: MADE, block_length: int | None = None, frozen: bool = False):
+    def __init__(
+        self,
+        model: MADE,
+        block_length: int | None = None,
+        batch_size: int | None = None,
+        frozen: bool = False,
+    ):
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
                 "Sampling and export need Keras on TensorFlow (KERAS_BACKEND=tensorflow). "
                 f"Received: backend {keras.backend.backend()!r}"
             )
         self._model = model
+        self._family = model.conditionals
         self.plan: SamplingPlan = make_plan(
             model.degrees,
-            model.conditionals.input_sizes(model.event_size),
-            model.conditionals.parameter_sizes(model.event_size),
+            self._family.input_sizes(model.event_size),
+            self._family.parameter_sizes(model.event_size),
             block_length,
+            batch_size,
         )
-        self._constants = self._cut(self._sorted_weights(), np.asarray) if frozen else None
+        self._sorted_family = self._family.select(self.plan.variables.units)
+        self._constants = self._layers(np.asarray) if frozen else None
 
     def sample(self, uniforms):
         """Draws the rows that the uniforms stand for.
@@ -150,118 +174,173 @@ class BlockedNetwork:
 
         Returns:
             Values, float32 `[n, D]`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: where a weight is not finite (under
+                XLA, which has no assertions, and with frozen weights: not).
         """
-        return self._generate(uniforms)[0]
+        values, _ = self._generate(uniforms)
+        return _restore(values, self.plan.variables)
 
     def sample_and_log_prob(self, uniforms):
         """Returns the rows `[n, D]` and, from the same pass, their log-probabilities `[n]`."""
-        x, values, params, blocks = self._generate(uniforms)
-        return x, _log_prob(blocks, params, values)
+        values, params = self._generate(uniforms)
+        log_prob = tf.reduce_sum(self._sorted_family.log_prob(params, values), axis=1)
+        return _restore(values, self.plan.variables), log_prob
 
     def log_prob(self, x):
         """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`."""
-        params, values, blocks = self._score(x)
-        return _log_prob(blocks, params, values)
+        values, params = self._score(x)
+        return tf.reduce_sum(self._sorted_family.log_prob(params, values), axis=1)
 
     def parameters(self, x):
         """Returns the conditionals' parameters: `[n, D]` -> `[n, P]`."""
-        params, _, _ = self._score(x)
-        return _restore(params, self.plan.parameters)
+        return _restore(self._score(x)[1], self.plan.parameters)
 
     def _generate(self, uniforms):
-        levels: list[list] = [[] for _ in range(len(self.plan.hidden) + 1)]
-        values, all_params, blocks = [], [], self._blocks()
-        for block, u in zip(blocks, self._split(uniforms), strict=True):
-            x, units, params = block.solve(block.start(levels), u)
-            _append(levels, units)
+        """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
+        if self._constants is None:
+            self._assert_finite()
+        noise = _sort(self._family.noise(uniforms), self.plan.variables)
+        values, params = [], []
+
+        def leaf(index: int, block: _Block, starts: list):
+            block_noise = _columns(noise, self.plan.variables.span(index, index + 1))
+            x, units, block_params = block.solve(starts, block_noise)
             values.append(x)
-            all_params.append(params)
-        return _restore(values, self.plan.variables), values, all_params, blocks
+            params.append(block_params)
+            return units
+
+        self._recurse(self._constants or self._layers(), leaf)
+        return tf.concat(values, axis=1), tf.concat(params, axis=1)
 
     def _score(self, x):
-        levels: list[list] = [[] for _ in range(len(self.plan.hidden) + 1)]
-        values, all_params, blocks = self._split(x), [], self._blocks()
-        for block, x_block in zip(blocks, values, strict=True):
-            units, params = block.finish(block.start(levels), x_block)
-            _append(levels, units)
-            all_params.append(params)
-        return all_params, values, blocks
+        """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
+        values = _sort(x, self.plan.variables)
+        params = []
 
-    def _split(self, values) -> list:
-        """Splits `[n, D]` into blocks of columns in the order of generation."""
-        level = self.plan.variables
-        ordered = tf.gather(values, level.units.astype(np.int32), axis=1)
-        return [ordered[:, level.block(index)] for index in range(self.plan.num_blocks)]
+        def leaf(index: int, block: _Block, starts: list):
+            x = _columns(values, self.plan.variables.span(index, index + 1))
+            units, block_params = block.finish(starts, x)
+            params.append(block_params)
+            return units
 
-    def _sorted_weights(self) -> list:
-        """Returns the sorted kernel and bias of each masked layer, in float32."""
-        model, levels = self._model, [self.plan.features, *self.plan.hidden]
-        ends = list(zip(levels, [*levels[1:], self.plan.parameters], strict=True))
-        ends = ends if model.output_layer is not None else []
-        if model.direct_layer is not None:
-            ends.append((self.plan.features, self.plan.parameters))
-        weights = []
-        for layer, (inputs, outputs) in zip(model.masked_layers(), ends, strict=True):
-            kernel = tf.cast(tf.convert_to_tensor(layer.masked_kernel()), tf.float32)
-            kernel = tf.gather(tf.gather(kernel, inputs.units), outputs.units, axis=1)
-            bias = tf.zeros([layer.units]) if layer.bias is None else layer.bias
-            bias = tf.gather(tf.cast(tf.convert_to_tensor(bias), tf.float32), outputs.units)
-            weights.append((kernel, bias))
-        return weights
+        features = self._sorted_family.encode(values)
+        self._recurse(self._constants or self._layers(), leaf, features)
+        return values, tf.concat(params, axis=1)
 
-    def _blocks(self) -> list[_Block]:
-        return self._constants or self._cut(self._sorted_weights(), lambda weights: weights)
+    def _recurse(self, layers: list[_Layer], leaf: Callable, features=None) -> None:
+        """Calls `leaf(index, block, starts)` on block after block.
 
-    def _cut(self, weights: list, convert: Callable) -> list[_Block]:
-        """Cuts the sorted weights into blocks; `convert` turns each piece into what is kept."""
-        plan, model = self.plan, self._model
-        levels = [plan.features, *plan.hidden]
+        `starts` is what the bias and earlier blocks give to each layer of the
+        block; a leaf returns the block's units by level. Features, where all
+        are known, need not be put together from theirs.
+        """
 
-        def layer(b: int, outputs: Level, sources: list[tuple[int, int]]) -> _Layer:
-            columns = outputs.block(b)
-            kernels = []
-            for level, index in sources:
-                kernel, rows = weights[index][0][:, columns], levels[level]
-                pieces = kernel[rows.before(b)], kernel[rows.block(b)]
-                kernels.append((level, _Kernel(*map(convert, pieces))))
-            bias = sum(weights[index][1][columns] for _, index in sources)
-            return _Layer(tuple(kernels), convert(bias))
+        def solve(first: int, last: int, starts: list) -> list:
+            if last - first == 1:
+                return leaf(first, self._block(layers, first), starts)
+            middle = (first + last) // 2
+            whole, left, right = (first, last), (first, middle), (middle, last)
+
+            def cut(part):
+                pairs = zip(layers, starts, strict=True)
+                return [layer.cut(start, whole, part) for layer, start in pairs]
+
+            units = solve(*left, cut(left))
+            if features is not None:
+                units[0] = _columns(features, self.plan.features.span(*left))
+            carried = [
+                layer.across(start, units, first, middle, last)
+                for layer, start in zip(layers, cut(right), strict=True)
+            ]
+            return [_join(*pair) for pair in zip(units, solve(*right, carried), strict=True)]
+
+        solve(0, self.plan.num_blocks, [layer.bias for layer in layers])
+
+    def _block(self, layers: list[_Layer], index: int) -> _Block:
+        triangles = [
+            tuple((source, kernel.triangle(index)) for source, kernel in layer.sources)
+            for layer in layers
+        ]
+        family = self._family.select(self.plan.block_variables(index))
+        return _Block(family, self._model.activation, triangles)
+
+    def _layers(self, convert: Callable = tf.identity) -> list[_Layer]:
+        """Reads the weights: hidden layers, then the output with its direct connections."""
+        model, plan = self._model, self.plan
+        levels = [plan.features, *plan.hidden, plan.parameters]
+
+        def layer(masked: list[tuple[int, Any]], level: int) -> _Layer:
+            sources, biases = [], []
+            for source, dense in masked:
+                weights = _sort(dense.unmasked_kernel(), levels[level])
+                weights = convert(_sort(weights, levels[source], axis=0))
+                strict = dense.mask.strict
+                sources.append((source, _Kernel(weights, levels[source], levels[level], strict)))
+                if dense.bias is not None:
+                    biases.append(_sort(dense.bias, levels[level], axis=0))
+            zeros = tf.zeros([len(levels[level].units)])
+            return _Layer(tuple(sources), convert(sum(biases, start=zeros)), levels[level])
 
         depth = len(plan.hidden)
-        to_output = [(depth, depth)] if model.output_layer is not None else []
-        if model.direct_layer is not None:
-            to_output.append((0, len(weights) - 1))
-        return [
-            _Block(
-                family=model.conditionals.select(plan.block_variables(b)),
-                activation=model.activation,
-                hidden=[layer(b, plan.hidden[k], [(k, k)]) for k in range(depth)],
-                output=layer(b, plan.parameters, to_output),
-            )
-            for b in range(plan.num_blocks)
-        ]
+        output = [(0, model.direct_layer)] if model.direct_layer is not None else []
+        if model.output_layer is not None:
+            output.insert(0, (depth, model.output_layer))
+        hidden = [layer([(k, dense)], k + 1) for k, dense in enumerate(model.hidden_layers)]
+        return [*hidden, layer(output, depth + 1)]
+
+    def _assert_finite(self) -> None:
+        """Fails, when the sampler runs, where a live weight is NaN or infinite."""
+        for layer in self._model.masked_layers():
+            self._assert_finite_layer(layer)
+
+    def _assert_finite_layer(self, layer) -> None:
+        def check():
+            for weights in (layer.masked_kernel(), layer.bias):
+                if weights is not None:
+                    tf.debugging.Assert(
+                        tf.reduce_all(tf.math.is_finite(_float32(weights))),
+                        [f"The weights of layer {layer.name} must be finite, and are not."],
+                    )
+            return True
+
+        # The sum tells at a fraction of the price, unless a dead weight is not finite.
+        total = tf.reduce_sum(_float32(layer.kernel))
+        if layer.bias is not None:
+            total += tf.reduce_sum(_float32(layer.bias))
+        tf.cond(tf.math.is_finite(total), lambda: True, check)
+
+
+def _float32(weights):
+    return tf.cast(tf.convert_to_tensor(weights), tf.float32)
+
+
+def _columns(values, columns: slice):
+    return tf.slice(values, [0, columns.start], [-1, columns.stop - columns.start])
 
 
 def _plus_product(total, x, kernel):
     """Adds `x @ kernel`, unless one of them is empty (LiteRT has no empty tensors)."""
-    return total if 0 in kernel.shape else total + tf.matmul(x, kernel)
+    if total is None or x is None or 0 in kernel.shape:
+        return total
+    return total + tf.matmul(x, kernel)
 
 
-def _append(levels: list[list], units: list) -> None:
-    for level, block_units in zip(levels, units, strict=True):
-        if block_units.shape[1] > 0:
-            level.append(block_units)
+def _join(left, right):
+    if left is None or right is None:
+        return right if left is None else left
+    return tf.concat([left, right], axis=1)
 
 
-def _restore(parts: list, level: Level):
-    """Joins blocks of columns and puts the columns back into the model's own order."""
-    return tf.gather(tf.concat(parts, axis=1), np.argsort(level.units).astype(np.int32), axis=1)
+def _sort(values, level: Level, axis: int = 1):
+    """Puts the model's own order into the order of degrees, in float32."""
+    values = _float32(values)
+    return values if level.is_sorted else tf.gather(values, level.units.astype(np.int32), axis=axis)
 
 
-def _log_prob(blocks: list[_Block], params: list, values: list):
-    """Adds up the conditionals' log-probabilities: nats, `[n]`."""
-    parts = [
-        tf.reduce_sum(block.family.log_prob(p, x), axis=1)
-        for block, p, x in zip(blocks, params, values, strict=True)
-    ]
-    return tf.add_n(parts)
+def _restore(values, level: Level):
+    """Puts columns back into the model's own order."""
+    if level.is_sorted:
+        return values
+    return tf.gather(values, np.argsort(level.units).astype(np.int32), axis=1)

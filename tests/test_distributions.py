@@ -325,3 +325,33 @@ def test_divergence_by_monte_carlo_meets_the_enumerated_one(dist):
         other.log_prob, dist, sample_size=n, seed=4, gradient_estimator=SCORE_FUNCTION
     )
     assert abs(found - exact) < 4 * spread / np.sqrt(n)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
+def test_a_stream_is_the_sample_in_pieces(batch_size):
+    dist = made_tf.MADEDistribution(made_tf.MADE(6, hidden_units=(16,), seed=3))
+    pieces = list(dist.stream(50, seed=9, batch_size=batch_size))
+    assert max(map(len, pieces)) == min(batch_size, 50)
+    np.testing.assert_array_equal(np.concatenate(pieces), dist.sample(50, seed=9))
+
+
+def test_a_stream_checks_its_arguments_at_once():
+    dist = made_tf.MADEDistribution(made_tf.MADE(6, hidden_units=(16,), seed=3))
+    for name, value in (("num_samples", 0), ("seed", 2**31), ("batch_size", 0)):
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            dist.stream(**{"num_samples": 3, name: value})
+
+
+def test_a_stream_can_show_its_progress(capsys):
+    dist = made_tf.MADEDistribution(made_tf.MADE(6, hidden_units=(16,), seed=3))
+    list(dist.stream(50, progress=True))
+    assert "50/50" in capsys.readouterr().err
+
+
+def test_other_sizes_and_seeds_trace_nothing_new():
+    dist = made_tf.MADEDistribution(made_tf.MADE(6, hidden_units=(16,), seed=3))
+    for n in (1, 5, 300):
+        dist.sample(n, seed=n)
+        dist.experimental_sample_and_log_prob(n, seed=n)
+        list(dist.stream(n, seed=n, batch_size=4))
+    assert dist._graph.experimental_get_tracing_count() == 1

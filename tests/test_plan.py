@@ -34,7 +34,7 @@ def test_a_block_depends_on_itself_and_on_blocks_before_it_alone(hidden):
         mask = masks.degrees_to_mask(lower, upper, strict=above is cut.parameters)
         staircase = mask[below.units][:, above.units]
         for b in range(cut.num_blocks):
-            assert not staircase[below.offsets[b + 1] :, above.block(b)].any()
+            assert not staircase[below.offsets[b + 1] :, above.span(b, b + 1)].any()
 
 
 def test_levels_hold_every_unit_once():
@@ -55,4 +55,32 @@ def test_a_wrong_block_length_is_refused(block_length):
 def test_the_default_keeps_the_number_of_blocks_bounded():
     for event_size in (1, 16, 17, 784, 4096):
         _, cut = made(event_size, (8,), None)
-        assert cut.num_blocks <= 14
+        assert cut.num_blocks <= 64
+
+
+def test_the_chosen_length_has_the_lowest_cost_of_all():
+    degrees, _ = made(60, (50,), None)
+    ones = np.ones(60, np.int64)
+    for rows in (1, 32, 1000):
+        chosen = plan.make_plan(degrees, ones, ones, batch_size=rows)
+        others = [plan.make_plan(degrees, ones, ones, length) for length in (1, 5, 10, 20, 30, 60)]
+        cost = plan.sampling_cost(chosen, rows)
+        assert all(cost <= plan.sampling_cost(other, rows) for other in others)
+
+
+def test_more_rows_take_shorter_blocks():
+    degrees = masks.make_degrees(784, (500, 500))
+    ones = np.ones(784, np.int64)
+    counts = [plan.make_plan(degrees, ones, ones, batch_size=n).num_blocks for n in (1, 32, 512)]
+    assert counts[0] < counts[1] < counts[2]
+
+
+def test_no_block_needs_more_passes_than_it_has_variables_and_one():
+    assert all(plan.expected_passes(length, 10**6) <= length + 1 for length in range(1, 100))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, "4"])
+def test_a_wrong_batch_size_is_refused(batch_size):
+    degrees = masks.make_degrees(4, (5,))
+    with pytest.raises(ValueError, match="`batch_size` must be a positive integer"):
+        plan.make_plan(degrees, np.ones(4, int), np.ones(4, int), batch_size=batch_size)

@@ -101,11 +101,76 @@ def test_the_longest_chain_of_decisions_is_solved_exactly(weight):
     assert 0 < found[:, 0].mean() < 1
 
 
-def test_weights_that_are_not_finite_do_not_hang_the_sampler():
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["kernel", "bias"])
+def test_weights_that_are_not_finite_raise(value, place):
+    model = loud()
+    weights = getattr(model.output_layer, place)
+    wrong = weights.numpy()
+    wrong[-1 if place == "bias" else tuple(np.argwhere(model.output_layer.mask.numpy())[0])] = value
+    weights.assign(wrong)
+    u = uniforms(4, model.event_size)
+    network = BlockedNetwork(model)
+    for sample in (network.sample, tf.function(network.sample_and_log_prob)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="layer output must be finite"):
+            sample(u)
+
+
+def test_a_dead_weight_may_be_anything():
+    model = loud()
+    u = uniforms(16, model.event_size)
+    expected = BlockedNetwork(model).sample(u)
+    for layer in model.masked_layers():
+        layer.kernel.assign(np.where(layer.mask.numpy(), layer.kernel, np.nan))
+    np.testing.assert_array_equal(BlockedNetwork(model).sample(u), expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_sampler_ends_where_nothing_can_be_checked(value):
     model = loud("normal")
-    model.direct_layer.kernel.assign(np.full_like(model.direct_layer.kernel, np.nan))
-    found = BlockedNetwork(model).sample(uniforms(4, model.event_size)).numpy()
+    kernel = model.direct_layer.kernel
+    kernel.assign(np.full_like(kernel, value))
+    network = BlockedNetwork(model)
+    found = tf.function(network.sample, jit_compile=True)(uniforms(4, model.event_size)).numpy()
     assert np.isnan(found).any()
+
+
+def passes_of_a_block(model, noise):
+    """How often the sampler evaluates the one block of a model, with the final pass."""
+    counted = []
+
+    class Counting(type(model.conditionals)):
+        def transform(self, params, noise):
+            counted.append(1)
+            return super().transform(params, noise)
+
+    model.conditionals.__class__ = Counting
+    BlockedNetwork(model, block_length=model.event_size).sample(noise)  # eager: loops run in Python
+    return len(counted)
+
+
+@pytest.mark.parametrize("event_size", [1, 2, 7, 30])
+def test_the_passes_are_bounded_by_the_block(event_size):
+    copies, independent = chain(event_size, 1e4), chain(event_size, 0.0)
+    u = uniforms(1000, event_size)
+    assert passes_of_a_block(copies, u) == event_size + 1 if event_size > 1 else 2
+    assert passes_of_a_block(independent, u) == 2
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("order", ["natural", "random"])
+@pytest.mark.parametrize("hidden", [(), (30,), (40, 25, 30)])
+def test_samples_differ_from_the_naive_loop_by_ties_alone(hidden, order, jit_compile):
+    model = loud(event_size=30, hidden_units=hidden, input_order=order)
+    u = uniforms(3000, 30, seed=21)
+    network = BlockedNetwork(model, block_length=7)
+    found = tf.function(network.sample, jit_compile=jit_compile)(u).numpy()
+    # What the naive loop draws, given the same values before: it differs where u is a tie.
+    logits = model(found).numpy().astype(np.float64)
+    noise = np.log(u.numpy().astype(np.float64)) - np.log1p(-u.numpy().astype(np.float64))
+    different = (logits > noise) != found.astype(bool)
+    assert np.abs(logits - noise)[different].max(initial=0) < 1e-4
+    assert different.mean() < 1e-4
 
 
 def chi_squared_pvalue(counts, expected):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from made_tf.cli.base import (
     OutputFile,
     check_outputs,
     quiet,
+    with_progress,
 )
 from made_tf.cli.models import load_keras, log_prob, make_model, open_model, summarise
 from made_tf.cli.texts import interruption_text, keras_facts, keras_text, tflite_text
@@ -292,15 +294,21 @@ def sample(
     and classes, within rounding for real numbers.
     """
     check_outputs([output], [model])
-    from made_tf.data import MAX_PICTURES, save_rows
+    from made_tf.data import MAX_PICTURES, save_rows, save_stream
 
     if (image_shape is None) == (output.suffix == ".png"):
         raise click.UsageError("--image-shape and an --output that ends in .png go together.")
     if image_shape is not None and num > MAX_PICTURES:
         raise click.UsageError(f"--num must be at most {MAX_PICTURES} for pictures.")
     with quiet():
-        rows = open_model(model).sample(num, seed)
-    save_rows(output, rows, image_shape=image_shape)
+        opened = open_model(model)
+        drawn = opened.stream(num, seed)
+        first = next(drawn)  # what libraries have to tell, they tell now
+    batches = with_progress(itertools.chain([first], drawn), num)
+    if image_shape is None:
+        save_stream(output, batches, (num, opened.event_size))
+    else:
+        save_rows(output, [row for rows in batches for row in rows], image_shape=image_shape)
     click.echo(f"{num} rows in {output}")
 
 

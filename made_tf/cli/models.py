@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,8 +30,8 @@ class Scorer(Protocol):
         """Scores rows, in nats: `[N, D]` -> `[N]`."""
         ...
 
-    def sample(self, num_samples: int, seed: int) -> npt.NDArray:
-        """Draws rows `[num_samples, D]`."""
+    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+        """Draws rows, `num_samples` in all: `[some, D]` at a time."""
         ...
 
 
@@ -44,10 +45,10 @@ class _Host:
     def log_prob(self, x: npt.NDArray) -> npt.NDArray:
         return log_prob(self.model, x)
 
-    def sample(self, num_samples: int, seed: int) -> npt.NDArray:
+    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
         with quiet():
             from made_tf.distributions import MADEDistribution
-        return MADEDistribution(self.model).sample(num_samples, seed=seed).numpy()
+        return MADEDistribution(self.model).stream(num_samples, seed)
 
 
 def open_model(path: Path) -> Scorer:
