@@ -3,30 +3,35 @@
 The D steps of generation are cut into blocks of consecutive degrees, and the
 row of blocks into halves, halves of halves, and so on. With the units of every
 layer sorted by degree, a kernel is then a staircase: what a left half gives to
-the right half beside it is one dense rectangle, a single block keeps a small
-triangle, and what a right half would give to the left is zero and never stored.
+the blocks beside it are dense rectangles, a single block keeps a small triangle,
+and what a right half would give to the left is zero and never stored.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from made_tf.arguments import integer
 from made_tf.masks import Degrees, IntArray
 
-__all__ = ["Level", "SamplingPlan", "expected_passes", "make_plan", "sampling_cost"]
+__all__ = [
+    "RUNTIMES",
+    "Level",
+    "Runtime",
+    "SamplingPlan",
+    "Work",
+    "expected_passes",
+    "make_plan",
+    "sampling_cost",
+    "sampling_work",
+]
 
-# What one thread of the LiteRT interpreter takes on x86-64, in nanoseconds: of these only the
-# ratios matter. Fitted by `benchmarks/block_length.py`; see benchmarks/RESULTS.md.
-_OPERATOR = 200.0  # to start an operator
-_PRODUCT = 0.0185  # for one multiplication and addition
-_COPY = 0.1  # for one number through an operator that is no product
 _LANES = 16  # products compute this many columns at a time
+_READING = 2  # a kernel costs as much as products with so many rows
 _LEAF_OPERATORS = 8  # of one pass over a block beside its products
-
-_TYPICAL_BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,12 +86,46 @@ class SamplingPlan:
         return self.variables.units[self.variables.span(index, index + 1)]
 
 
+class Work(NamedTuple):
+    """What sampling takes, in counts; or the price of one of each, in nanoseconds.
+
+    Attributes:
+        operators: operators that are started.
+        products: multiplications, in whole vectors.
+        copies: numbers that go through an operator that is no product.
+    """
+
+    operators: float
+    products: float
+    copies: float
+
+
+class Runtime(NamedTuple):
+    """What a sampler runs on.
+
+    Attributes:
+        prices: on one thread, in nanoseconds; of these only the ratios matter.
+        typical_rows: how many rows are drawn at once where nobody says.
+    """
+
+    prices: Work
+    typical_rows: int
+
+
+# Fitted by benchmarks/block_length.py: TensorFlow's graphs start operators slowly.
+RUNTIMES = {
+    "host": Runtime(Work(1800.0, 0.021, 0.1), 128),
+    "device": Runtime(Work(180.0, 0.017, 0.12), 32),
+}
+
+
 def make_plan(
     degrees: Degrees,
     input_sizes: IntArray,
     parameter_sizes: IntArray,
     block_length: int | None = None,
     batch_size: int | None = None,
+    runtime: str = "device",
 ) -> SamplingPlan:
     """Cuts a network into blocks.
 
@@ -97,12 +136,15 @@ def make_plan(
         block_length: how many variables a block has; `None` takes the length of
             the lowest `sampling_cost`.
         batch_size: for how many rows at a time the length is chosen; `None`
-            stands for 32. Any plan serves any number of rows.
+            stands for 128 on the host and 32 on the device. Any plan serves any
+            number of rows.
+        runtime: a key of `RUNTIMES`: where the sampler will run.
 
     Raises:
         ValueError: if `block_length` or `batch_size` is not a positive integer.
     """
-    rows = _TYPICAL_BATCH if batch_size is None else integer("batch_size", batch_size)
+    prices, typical_rows = RUNTIMES[runtime]
+    rows = typical_rows if batch_size is None else integer("batch_size", batch_size)
 
     def plan(length: int) -> SamplingPlan:
         return _cut(degrees, input_sizes, parameter_sizes, length)
@@ -110,58 +152,70 @@ def make_plan(
     if block_length is not None:
         return plan(integer("block_length", block_length))
     lengths = _candidates(degrees.event_size)
-    return min(map(plan, lengths), key=lambda candidate: sampling_cost(candidate, rows))
+    return min(map(plan, lengths), key=lambda candidate: sampling_cost(candidate, rows, prices))
 
 
-def sampling_cost(plan: SamplingPlan, rows: int) -> float:
-    """Estimates the time of sampling some rows at once; in nanoseconds, to compare plans.
+def sampling_cost(plan: SamplingPlan, rows: int, prices: Work) -> float:
+    """Estimates the time of sampling some rows at once; in nanoseconds, to compare plans."""
+    return sum(a * b for a, b in zip(sampling_work(plan, rows), prices, strict=True))
 
-    It counts the operators, the multiplications (in whole vectors) and the
-    numbers that are copied, in the recursion of `made_tf.sampling`. Direct
-    connections, which weigh on all plans alike, are left out.
+
+def sampling_work(plan: SamplingPlan, rows: int) -> Work:
+    """Counts what the recursion of `made_tf.sampling` does.
+
+    Direct connections, which weigh on all plans alike, are left out.
     """
     levels = [plan.features, *plan.hidden, plan.parameters]
+    offsets = [level.offsets.tolist() for level in levels]
+    variables = plan.variables.offsets.tolist()
+    operators = products = copies = 0.0
 
-    def products(inputs: slice, outputs: slice, layer: int) -> float:
-        width, height = _width(levels[layer], inputs), _width(levels[layer + 1], outputs)
-        if not width or not height:
-            return 0.0
-        padded = -(-height // _LANES) * _LANES
-        return _OPERATOR + rows * (_PRODUCT * width * padded + _COPY * height)
+    def product(layer: int, first: int, last: int, block: int, times: float = 1.0) -> None:
+        """Counts what some blocks give to another, in a product and a sum."""
+        nonlocal operators, products, copies
+        width = offsets[layer][last] - offsets[layer][first]
+        height = offsets[layer + 1][block + 1] - offsets[layer + 1][block]
+        if width and height:
+            operators += 2 * times
+            products += times * (rows + _READING) * width * -(-height // _LANES) * _LANES
+            copies += times * rows * height
 
-    def cost(first: int, last: int) -> float:
-        blocks, layers = slice(first, last), range(len(levels) - 1)
+    def count(first: int, last: int) -> None:
+        nonlocal operators, copies
+        layers = range(len(levels) - 1)
         if last - first == 1:
-            one_pass = sum(products(blocks, blocks, layer) for layer in layers)
-            one_pass += _LEAF_OPERATORS * _OPERATOR
-            length = _width(plan.variables, blocks)
-            return one_pass * (expected_passes(length, rows) + 1)
+            length = variables[last] - variables[first]
+            passes = expected_passes(length, rows) + 1
+            for layer in layers:
+                product(layer, first, last, first, passes)
+            operators += passes * _LEAF_OPERATORS
+            copies += passes * rows * length * _LEAF_OPERATORS / 2
+            return
         middle = (first + last) // 2
-        left, right = slice(first, middle), slice(middle, last)
-        across = sum(products(left, right, layer) for layer in layers)
-        moved = sum(2 * _width(level, blocks) for level in levels)
-        across += 3 * len(levels) * _OPERATOR + rows * _COPY * moved
-        return across + cost(first, middle) + cost(middle, last)
+        for layer in layers:
+            operators += 1
+            copies += rows * (offsets[layer][middle] - offsets[layer][first])  # put side by side
+            for block in range(middle, last):
+                product(layer, first, middle, block)
+        count(first, middle)
+        count(middle, last)
 
-    return cost(0, plan.num_blocks)
+    count(0, plan.num_blocks)
+    return Work(operators, products, copies)
 
 
 def expected_passes(block_length: int, rows: int) -> float:
     """Returns how many passes the slowest of some rows needs for a block, on average.
 
     Counted on networks trained on binarized MNIST (benchmarks/RESULTS.md): they
-    grow with the square root of the block and the logarithm of the rows.
+    grow with a power of the block and the logarithm of the rows.
     """
-    return min(1 + (0.25 + 0.03 * np.log2(rows)) * np.sqrt(block_length), block_length + 1)
+    return min(1 + (0.11 + 0.015 * np.log2(rows)) * block_length**0.7, block_length + 1)
 
 
 def _candidates(event_size: int) -> list[int]:
     """Lengths that cut D into equal blocks: one to 64 of them."""
     return sorted({-(-event_size // count) for count in range(1, min(event_size, 64) + 1)})
-
-
-def _width(level: Level, blocks: slice) -> int:
-    return int(level.offsets[blocks.stop] - level.offsets[blocks.start])
 
 
 def _cut(

@@ -14,7 +14,6 @@ rounds broadcast `[1, blocks]` against `[n, 1]` as late as they can.
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 __all__ = ["row_seeds", "uniforms"]
@@ -101,6 +100,6 @@ def _product(word, multiplier: int):
     return high, low
 
 
-def _signed(word: int) -> np.int32:
-    """Returns the int32 of the same low 32 bits."""
-    return np.array(word % 2**32, np.uint32).view(np.int32)[()]
+def _signed(word: int) -> int:
+    """Returns the signed 32-bit number of the same low 32 bits."""
+    return (word + 2**31) % 2**32 - 2**31

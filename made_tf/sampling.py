@@ -2,8 +2,8 @@
 
 Drawing variable after variable takes D passes through the network. Here each
 weight is used about once, by divide and conquer over the blocks of a plan: solve
-the left half, let one dense product carry it over to the right half, solve the
-right half. What is left to solve is a single block, and there the sample x is
+the left half, let dense products carry it over to the blocks of the right half,
+solve the right half. What is left to solve is a single block, and there the sample x is
 the fixed point of
 
     x = transform(network(x), noise)
@@ -31,6 +31,8 @@ from made_tf.plan import Level, SamplingPlan, make_plan
 
 __all__ = ["BlockedNetwork"]
 
+_CONCATENATED = 4  # tensors at once: LiteRT's fast kernels (XNNPACK) take no more than five
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Kernel:
@@ -41,9 +43,9 @@ class _Kernel:
     outputs: Level
     strict: bool
 
-    def rectangle(self, first: int, middle: int, last: int):
-        """Returns what leads from a left half to the right half beside it: all of it is live."""
-        return self.weights[self.inputs.span(first, middle), self.outputs.span(middle, last)]
+    def rectangle(self, first: int, middle: int, block: int):
+        """Returns what leads from the blocks `first` to `middle - 1` to a later one: all live."""
+        return self.weights[self.inputs.span(first, middle), self.outputs.span(block, block + 1)]
 
     def triangle(self, block: int):
         """Returns what leads from a block to itself, masked."""
@@ -63,21 +65,10 @@ class _Layer:
     bias: Any  # [units]
     level: Level
 
-    def cut(self, start, whole: tuple[int, int], part: tuple[int, int]):
-        """Cuts `[..., units of whole]` to the blocks of a part; `None` where it has no units."""
-        inside, outside = self.level.span(*part), self.level.span(*whole)
-        if inside.start == inside.stop:
-            return None
-        begin, size = inside.start - outside.start, inside.stop - inside.start
-        if len(start.shape) == 1:
-            return start[begin : begin + size]
-        return _columns(start, slice(begin, begin + size))
-
-    def across(self, start, units: list, first: int, middle: int, last: int):
-        """Adds what the left half gives to the right half."""
-        for source, kernel in self.sources:
-            start = _plus_product(start, units[source], kernel.rectangle(first, middle, last))
-        return start
+    def bias_of(self, block: int):
+        """Returns the bias of a block, `[units]`; `None` where it has no units."""
+        units = self.level.span(block, block + 1)
+        return self.bias[units] if units.stop > units.start else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,6 +152,7 @@ class BlockedNetwork:
             self._family.parameter_sizes(model.event_size),
             block_length,
             batch_size,
+            "device" if frozen else "host",
         )
         self._sorted_family = self._family.select(self.plan.variables.units)
         self._constants = self._layers(np.asarray) if frozen else None
@@ -212,7 +204,7 @@ class BlockedNetwork:
             return units
 
         self._recurse(self._constants or self._layers(), leaf)
-        return tf.concat(values, axis=1), tf.concat(params, axis=1)
+        return _join(values), _join(params)
 
     def _score(self, x):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
@@ -227,7 +219,7 @@ class BlockedNetwork:
 
         features = self._sorted_family.encode(values)
         self._recurse(self._constants or self._layers(), leaf, features)
-        return values, tf.concat(params, axis=1)
+        return values, _join(params)
 
     def _recurse(self, layers: list[_Layer], leaf: Callable, features=None) -> None:
         """Calls `leaf(index, block, starts)` on block after block.
@@ -236,27 +228,36 @@ class BlockedNetwork:
         block; a leaf returns the block's units by level. Features, where all
         are known, need not be put together from theirs.
         """
+        blocks = range(self.plan.num_blocks)
+        starts = [[layer.bias_of(b) for b in blocks] for layer in layers]
+        units: list[list] = [[None for _ in blocks] for _ in layers]  # by level
 
-        def solve(first: int, last: int, starts: list) -> list:
+        def known(level: int, first: int, last: int):
+            if level == 0 and features is not None:
+                return _columns(features, self.plan.features.span(first, last))
+            return _join(units[level][first:last])
+
+        def carry(first: int, middle: int, last: int) -> None:
+            """Adds what a left half gives to each block of the right half beside it."""
+            left = [known(level, first, middle) for level in range(len(units))]
+            for layer, start in zip(layers, starts, strict=True):
+                for source, kernel in layer.sources:
+                    for b in range(middle, last):
+                        rectangle = kernel.rectangle(first, middle, b)
+                        start[b] = _plus_product(start[b], left[source], rectangle)
+
+        def solve(first: int, last: int) -> None:
             if last - first == 1:
-                return leaf(first, self._block(layers, first), starts)
+                found = leaf(first, self._block(layers, first), [start[first] for start in starts])
+                for level, block_units in zip(units, found, strict=True):
+                    level[first] = block_units
+                return
             middle = (first + last) // 2
-            whole, left, right = (first, last), (first, middle), (middle, last)
+            solve(first, middle)
+            carry(first, middle, last)
+            solve(middle, last)
 
-            def cut(part):
-                pairs = zip(layers, starts, strict=True)
-                return [layer.cut(start, whole, part) for layer, start in pairs]
-
-            units = solve(*left, cut(left))
-            if features is not None:
-                units[0] = _columns(features, self.plan.features.span(*left))
-            carried = [
-                layer.across(start, units, first, middle, last)
-                for layer, start in zip(layers, cut(right), strict=True)
-            ]
-            return [_join(*pair) for pair in zip(units, solve(*right, carried), strict=True)]
-
-        solve(0, self.plan.num_blocks, [layer.bias for layer in layers])
+        solve(0, self.plan.num_blocks)
 
     def _block(self, layers: list[_Layer], index: int) -> _Block:
         triangles = [
@@ -317,7 +318,8 @@ def _float32(weights):
 
 
 def _columns(values, columns: slice):
-    return tf.slice(values, [0, columns.start], [-1, columns.stop - columns.start])
+    # LiteRT's fast kernels (XNNPACK) take this form of a slice, and not `tf.slice`.
+    return values[:, columns]
 
 
 def _plus_product(total, x, kernel):
@@ -327,10 +329,13 @@ def _plus_product(total, x, kernel):
     return total + tf.matmul(x, kernel)
 
 
-def _join(left, right):
-    if left is None or right is None:
-        return right if left is None else left
-    return tf.concat([left, right], axis=1)
+def _join(parts: list):
+    """Puts columns side by side; `None` where there are none."""
+    parts = [part for part in parts if part is not None]
+    while len(parts) > 1:
+        groups = [parts[i : i + _CONCATENATED] for i in range(0, len(parts), _CONCATENATED)]
+        parts = [tf.concat(group, axis=1) if len(group) > 1 else group[0] for group in groups]
+    return parts[0] if parts else None
 
 
 def _sort(values, level: Level, axis: int = 1):

@@ -6,13 +6,14 @@ right it is. Cut into blocks of columns, a product needs
 
     y[:, block] = x[:, :live] @ kernel[:live, block],
 
-where only the rows between the shallowest and the deepest column of the block
-need the mask at all. The gradient has the same steps, read by rows.
+`live` being the rows that the deepest column of the block reads. The gradient of
+the kernel has the same steps, read by rows.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import keras
@@ -23,8 +24,9 @@ from made_tf.constraints import KernelMask
 
 __all__ = ["Staircase", "best_num_blocks", "best_staircase"]
 
-_SIDE_OF_A_BLOCK = 150  # of the square kernels that gain by it (benchmarks/staircase.py)
+_SIDE_OF_A_BLOCK = 100  # of the square kernels that gain by it (benchmarks/staircase.py)
 _MOST_BLOCKS = 8
+_LANES = 32  # products are fastest where blocks hold a multiple of so many columns
 
 
 def best_num_blocks(mask: KernelMask) -> int:
@@ -47,14 +49,12 @@ class _Step:
     Attributes:
         start: the first column.
         stop: the column after the last.
-        full: rows `[0, full)` are live in every column.
         live: rows `[live, in)` are dead in every column.
         above: `live` of the step before.
     """
 
     start: int
     stop: int
-    full: int
     live: int
     above: int
 
@@ -75,13 +75,15 @@ class Staircase:
         depths = np.searchsorted(
             mask.in_degrees, mask.out_degrees, side="left" if mask.strict else "right"
         )
-        ends = np.unique(np.linspace(0, len(depths), num_blocks + 1).round().astype(int))
+        units = len(depths)
+        lanes = _LANES if units >= _LANES * num_blocks else 1
+        ends = [round(units * index / num_blocks / lanes) * lanes for index in range(num_blocks)]
         self._steps = []
         above = 0
-        for start, stop in zip(ends[:-1], ends[1:], strict=True):
-            step = _Step(int(start), int(stop), int(depths[start]), int(depths[stop - 1]), above)
-            self._steps.append(step)
-            above = step.live
+        for start, stop in itertools.pairwise(sorted({*ends, units})):
+            live = int(depths[stop - 1])
+            self._steps.append(_Step(start, stop, live, above))
+            above = live
 
     def matmul(self, inputs, kernel):
         """Multiplies: `[..., in]`, `[in, out]` -> `[..., out]`."""
@@ -93,47 +95,38 @@ class Staircase:
         return ops.reshape(outputs, (*ops.shape(inputs)[:-1], outputs.shape[-1]))
 
     def _with_gradient(self, inputs, kernel):
-        outputs = []
-        for step in self._steps:
-            columns = slice(step.start, step.stop)
-            live = ops.concatenate(
-                [kernel[: step.full, columns], self._masked(kernel, step.full, step)], axis=0
-            )
-            outputs.append(ops.matmul(inputs[:, : step.live], live))
+        panels = [self._panel(kernel, step) for step in self._steps]  # [live, columns]
+        outputs = [
+            ops.matmul(inputs[:, : step.live], panel)
+            for step, panel in zip(self._steps, panels, strict=True)
+        ]
 
         def gradient(upstream):
-            to_inputs, to_kernel = [], []
-            for step in self._steps:
-                if step.live == step.above:
-                    continue
-                rows, later = slice(step.above, step.live), upstream[:, step.start :]
-                live = ops.concatenate(
-                    [self._masked(kernel, step.above, step), kernel[rows, step.stop :]], axis=1
-                )
-                to_inputs.append(ops.matmul(later, ops.transpose(live)))
-                update = ops.matmul(ops.transpose(inputs[:, rows]), later)  # [rows, later columns]
-                width = step.stop - step.start
-                dead = ops.zeros((step.live - step.above, step.start), update.dtype)
-                masked = self._select(update[:, :width], rows, step)
-                to_kernel.append(ops.concatenate([dead, masked, update[:, width:]], axis=1))
-            unused = self._mask.shape[0] - self._steps[-1].live
-            if unused:
-                to_inputs.append(ops.zeros_like(inputs[:, :unused]))
-                to_kernel.append(ops.zeros_like(kernel[:unused]))
-            return ops.concatenate(to_inputs, axis=1), ops.concatenate(to_kernel, axis=0)
+            to_inputs = ops.zeros_like(inputs)
+            to_kernel = []
+            for step, panel in zip(self._steps, panels, strict=True):
+                product = ops.matmul(upstream[:, step.start : step.stop], ops.transpose(panel))
+                to_inputs += ops.pad(product, ((0, 0), (0, self._mask.shape[0] - step.live)))
+                rows = inputs[:, step.above : step.live]
+                update = ops.matmul(ops.transpose(rows), upstream[:, step.start :])
+                to_kernel.append(ops.pad(update, ((0, 0), (step.start, 0))))
+            to_kernel.append(ops.zeros_like(kernel[self._steps[-1].live :]))
+            return to_inputs, self._mask.apply(ops.concatenate(to_kernel, axis=0))
 
         return ops.concatenate(outputs, axis=1), gradient
 
-    def _masked(self, kernel, first, step):
-        rows = slice(first, step.live)
-        return self._select(kernel[rows, step.start : step.stop], rows, step)
-
-    def _select(self, values, rows, step):
+    def _panel(self, kernel, step):
+        """Returns the masked kernel of a block, `[live, columns]`."""
         compare = ops.less if self._mask.strict else ops.less_equal
         columns = slice(step.start, step.stop)
-        in_degrees, out_degrees = self._mask.in_degrees[rows], self._mask.out_degrees[columns]
-        live = compare(in_degrees[:, None], out_degrees[None, :])
-        return ops.where(live, values, ops.zeros_like(values))
+        in_degrees, out_degrees = (
+            self._mask.in_degrees[: step.live],
+            self._mask.out_degrees[columns],
+        )
+        values = kernel[: step.live, columns]
+        return ops.where(
+            compare(in_degrees[:, None], out_degrees[None, :]), values, ops.zeros_like(values)
+        )
 
 
 def best_staircase(mask: KernelMask) -> Staircase | None:

@@ -58,14 +58,16 @@ def test_the_default_keeps_the_number_of_blocks_bounded():
         assert cut.num_blocks <= 64
 
 
-def test_the_chosen_length_has_the_lowest_cost_of_all():
+@pytest.mark.parametrize("runtime", plan.RUNTIMES)
+def test_the_chosen_length_has_the_lowest_cost_of_all(runtime):
     degrees, _ = made(60, (50,), None)
     ones = np.ones(60, np.int64)
+    prices = plan.RUNTIMES[runtime].prices
     for rows in (1, 32, 1000):
-        chosen = plan.make_plan(degrees, ones, ones, batch_size=rows)
+        chosen = plan.make_plan(degrees, ones, ones, None, rows, runtime)
         others = [plan.make_plan(degrees, ones, ones, length) for length in (1, 5, 10, 20, 30, 60)]
-        cost = plan.sampling_cost(chosen, rows)
-        assert all(cost <= plan.sampling_cost(other, rows) for other in others)
+        cost = plan.sampling_cost(chosen, rows, prices)
+        assert all(cost <= plan.sampling_cost(other, rows, prices) for other in others)
 
 
 def test_more_rows_take_shorter_blocks():
@@ -73,6 +75,24 @@ def test_more_rows_take_shorter_blocks():
     ones = np.ones(784, np.int64)
     counts = [plan.make_plan(degrees, ones, ones, batch_size=n).num_blocks for n in (1, 32, 512)]
     assert counts[0] < counts[1] < counts[2]
+
+
+def test_the_family_and_the_widths_count():
+    degrees = masks.make_degrees(200, (100,))
+    ones = np.ones(200, np.int64)
+    narrow = plan.make_plan(degrees, ones, ones)
+    assert plan.make_plan(degrees, ones, 20 * ones).num_blocks > narrow.num_blocks
+    wide = masks.make_degrees(200, (2000,))
+    assert plan.make_plan(wide, ones, ones).num_blocks > narrow.num_blocks
+
+
+def test_the_work_of_one_block_is_counted_by_hand():
+    _, cut = made(4, (16,), 4)
+    passes = plan.expected_passes(4, 10) + 1
+    work = plan.sampling_work(cut, 10)
+    assert work.products == pytest.approx(passes * 12 * (4 * 16 + 16 * 16))  # 4 columns take 16
+    assert work.operators == pytest.approx(passes * (2 * 2 + 8))
+    assert work.copies == pytest.approx(passes * 10 * (16 + 4 + 4 * 4))
 
 
 def test_no_block_needs_more_passes_than_it_has_variables_and_one():
