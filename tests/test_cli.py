@@ -499,7 +499,7 @@ def test_killed_and_resumed(tmp_path, rows, uninterrupted):
 
 def test_ctrl_c(tmp_path, rows):
     output = tmp_path / "m.keras"
-    process = start("train", rows, "-o", output, *SLOW)
+    process = start("train", rows, "-o", output, *SLOW, "--epochs", "10000")
     wait_for_epoch(process, output, 3)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)

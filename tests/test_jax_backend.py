@@ -46,6 +46,17 @@ for name in reference.FAMILIES:
     model.save(folder / f"{name}.keras")
     np.savez(folder / f"{name}.npz", x=x, log_prob=log_prob)
     report[name] = history
+
+wide = reference.small_model("bernoulli", event_size=310, hidden_units=(310,))  # with staircases
+assert all(layer._staircase is not None for layer in wide.masked_layers())
+x = reference.rows(wide.conditionals, 64, 310)
+before = wide.log_prob(x)
+wide.compile(keras.optimizers.Adam(0.01))
+wide.fit(x, epochs=3, verbose=0)
+after = np.asarray(wide.log_prob(x))
+assert (after > np.asarray(before)).all()
+np.testing.assert_allclose(after, reference.log_prob(wide, x), rtol=1e-4, atol=1e-3)
+assert all((reference.off_mask(layer) == 0).all() for layer in wide.masked_layers())
 print(json.dumps({"report": report, "tensorflow": "tensorflow" in sys.modules}))
 """
 
