@@ -5,7 +5,8 @@
 Times the sampler on LiteRT and on the host (graph mode), one thread, for several
 block lengths, batches and networks; fits the prices of `made_tf.plan.RUNTIMES` to
 the times (non-negative least squares of relative errors); and prints for each
-case how much slower the length is that those prices choose than the best one.
+case how much slower the length is that the prices in use choose than the best
+one. Also counts how many passes a block takes.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from timing import interleaved, lite, one_thread
 from made_tf import plan, random
 from made_tf.sampling import BlockedNetwork
 
-NETWORKS = ((128, (256,)), (784, (500, 500)), (784, (1000,)))
+NETWORKS = ((128, (256,)), (784, (1000,)), (784, (500, 500)))
 COUNTS = (2, 4, 6, 8, 11, 14, 17, 22, 28, 40)
 BATCHES = (1, 16, 256)
 
@@ -43,6 +44,32 @@ def measure(model, counts, batches, rounds):
         calls = {key: lambda f=f, u=uniforms: f(u) for key, f in functions.items()}
         for (where, length), seconds in interleaved(calls, rounds).items():
             yield where, networks[length].plan, rows, statistics.median(seconds)
+
+
+def print_passes(model, lengths, batches):
+    """Prints how many passes the slowest row of a batch takes for a block, on average."""
+    counted = []
+
+    class Counting(type(model.conditionals)):
+        def transform(self, params, noise):
+            counted.append(1)
+            return super().transform(params, noise)
+
+    family = model.conditionals
+    model.conditionals = Counting()
+    print("passes for a block, counted (and expected), for batches of", *batches)
+    for length in lengths:
+        network, cells = BlockedNetwork(model, length), []
+        for rows in batches:
+            counted.clear()
+            repeats = max(1, 16 // rows)
+            for seed in range(repeats):
+                seeds = random.row_seeds(tf.constant([seed, 0]), rows)
+                network.sample(random.uniforms(seeds, model.event_size))  # eagerly
+            mean = len(counted) / repeats / network.plan.num_blocks
+            cells.append(f"{mean:.2f} ({plan.expected_passes(length, rows):.2f})")
+        print(f"  length {length:3d}: ", "  ".join(cells))
+    model.conditionals = family
 
 
 def fit(measured):
@@ -68,6 +95,8 @@ def main():
     for event_size, hidden in networks:
         data = binary_rows(event_size, args.data_dir, 500 if args.smoke else 20_000)
         model = trained(event_size, hidden, data, 1 if args.smoke else 3)
+        if (event_size, hidden) == networks[-1]:
+            print_passes(model, [4, 8] if args.smoke else [14, 28, 47, 64, 98, 131, 196], batches)
         for where, cut, batch, seconds in measure(model, counts, batches, args.rounds):
             rows.append((where, event_size, hidden, batch, cut, seconds))
     for where, (in_use, _) in plan.RUNTIMES.items():

@@ -18,7 +18,7 @@ from made_tf.constraints import KernelMask
 from made_tf.staircase import Staircase, best_num_blocks
 
 SIDES = (100, 200, 300, 500, 1000, 2000)
-COUNTS = (2, 3, 4, 6, 8, 12)
+COUNTS = (2, 3, 4, 5, 6, 8, 12)
 MODES = {"XLA": {"jit_compile": True}, "graph": {}}
 
 

@@ -8,11 +8,11 @@ import time
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-_SHORT = 0.02  # seconds; what takes less is measured several times
+_LONG_ENOUGH = 0.02  # seconds: shorter functions are called again until so much has passed
 
 
 def one_thread():
-    """Keeps the whole process on one core. Before anything runs on TensorFlow."""
+    """Keeps this thread and those that it starts on one core. Before anything runs."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -21,23 +21,18 @@ def one_thread():
 def interleaved(functions, rounds):
     """Times functions in turn, round after round: name -> seconds of each round.
 
-    Within a round the best of a few calls counts, where calls are short.
+    A round is the mean over calls that take 20 ms together, or over one call.
     """
     times = {name: [] for name in functions}
-    repeats = {}
-    for name, function in functions.items():
+    for function in functions.values():
         function()  # traces, compiles, allocates
-        started = time.perf_counter()
-        function()
-        repeats[name] = 5 if time.perf_counter() - started < _SHORT else 1
     for _ in range(rounds):
         for name, function in functions.items():
-            seconds = []
-            for _ in range(repeats[name]):
-                started = time.perf_counter()
+            calls, started = 0, time.perf_counter()
+            while calls == 0 or time.perf_counter() - started < _LONG_ENOUGH:
                 function()
-                seconds.append(time.perf_counter() - started)
-            times[name].append(min(seconds))
+                calls += 1
+            times[name].append((time.perf_counter() - started) / calls)
     return times
 
 

@@ -1,6 +1,8 @@
-"""What masks cost in training: MADE against the same network of plain `Dense` layers.
+r"""What masks cost in training: MADE against the same network of plain `Dense` layers.
 
     python benchmarks/training_step.py --data-dir DIR
+    python benchmarks/training_step.py --data-dir DIR --hidden-units 2000 2000 --one-thread \
+        --steps 100 --jit-compile yes
 
 Trains both in turn, epoch by epoch, on binarized_mnist (or, without data, on
 random bits of the same shape) and prints the time per step of each, the ratio
@@ -16,6 +18,7 @@ import time
 import keras
 import numpy as np
 from keras import ops
+from timing import one_thread
 
 import made_tf
 
@@ -56,6 +59,8 @@ def main():
     parser.add_argument("--hidden-units", type=int, nargs="+", default=[500])
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=7, help="counted epochs of each")
+    parser.add_argument("--steps", type=int, help="steps of an epoch; all rows by default")
+    parser.add_argument("--one-thread", action="store_true", help="use one core")
     parser.add_argument(
         "--jit-compile",
         choices=["auto", "yes", "no"],
@@ -64,6 +69,8 @@ def main():
     )
     parser.add_argument("--smoke", action="store_true", help="one small epoch, to see that it runs")
     args = parser.parse_args()
+    if args.one_thread:
+        one_thread()
     if args.data_dir:
         with np.load(args.data_dir / "binary" / "binarized_mnist.npz") as data:
             rows = data["train"].astype("float32")
@@ -71,6 +78,8 @@ def main():
         rows = np.random.default_rng(0).integers(0, 2, (50_000, 784)).astype("float32")
     if args.smoke:
         rows, args.epochs = rows[:1000], 1
+    if args.steps:
+        rows = rows[: args.steps * args.batch_size]
     steps = -(-len(rows) // args.batch_size)
 
     keras.utils.set_random_seed(0)

@@ -8,11 +8,12 @@ __all__ = ["compact_tflite"]
 
 
 def compact_tflite(content: bytes) -> bytes:
-    """Removes the names of tensors and all but one of the empty buffers.
+    """Removes the names of tensors, empty buffers but one, and vectors that repeat.
 
-    A sampler has thousands of small tensors between its operators; their names
-    (those of TensorFlow's graph) and their empty buffers take as much room as
-    the operators. Signatures, weights and operators stay as they are.
+    A sampler has thousands of small tensors between its operators. Their names
+    (those of TensorFlow's graph), their empty buffers and their shapes, most of
+    which are alike, take more room than the operators. Signatures, weights and
+    operators stay as they are.
 
     Args:
         content: a `.tflite` file.
@@ -43,4 +44,25 @@ def compact_tflite(content: bytes) -> bytes:
             buffers.append(buffer)
         holder.buffer = kept[holder.buffer]
     model.buffers = buffers
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return _serialised(model)
+
+
+def _serialised(model: Any) -> bytes:
+    import flatbuffers  # with TensorFlow
+
+    class SharingBuilder(flatbuffers.Builder):
+        """Stores equal vectors once: what refers to them may refer to one place."""
+
+        def __init__(self):
+            super().__init__()
+            self._vectors: dict[tuple[str, bytes], int] = {}
+
+        def CreateNumpyVector(self, x):  # noqa: N802 - the name in flatbuffers
+            key = x.dtype.str, x.tobytes()
+            if key not in self._vectors:
+                self._vectors[key] = super().CreateNumpyVector(x)
+            return self._vectors[key]
+
+    builder = SharingBuilder()
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())

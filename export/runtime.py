@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from made_tf.arguments import integer
+from made_tf.arguments import integer, seed_batches
 
 __all__ = ["LiteSampler", "open_interpreter"]
 
@@ -107,12 +107,7 @@ class LiteSampler:
         Raises:
             ValueError: if an argument is out of range.
         """
-        n = integer("num_samples", num_samples, 1, 2**31)
-        seed = integer("seed", seed, -(2**31), 2**31)
-        size = integer("batch_size", batch_size, 1, 2**31)
-        batches = (np.arange(start, min(start + size, n)) for start in range(0, n, size))
-        seeds = (np.stack([np.full_like(rows, seed), rows], axis=1) for rows in batches)
-        return (self.sample_from(batch.astype(np.int32)) for batch in seeds)
+        return map(self.sample_from, seed_batches(num_samples, seed, batch_size))
 
     def sample_from(self, seeds: npt.NDArray[np.int32]) -> FloatArray:
         """Draws one row `[D]` from each seed: int32 `[n, 2]` -> `[n, D]`.

@@ -2,14 +2,12 @@
 
 The public names are loaded when they are first used: `import made_tf` alone
 imports neither Keras nor TensorFlow, so that the runtime of an exported file
-(`made_tf.export.runtime`) needs NumPy and the LiteRT interpreter only. Where
-Keras is there already, `MADE` is registered with it, for `load_model`.
+(`made_tf.export.runtime`) needs NumPy and the LiteRT interpreter only.
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -79,7 +77,3 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-if "keras" in sys.modules:
-    importlib.import_module("made_tf.models")

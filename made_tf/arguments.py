@@ -1,10 +1,14 @@
-"""The check of an integer argument that all modules share; imports nothing heavy."""
+"""Checks of arguments that host and device share; imports NumPy alone."""
 
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterator
 
-__all__ = ["integer"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["integer", "seed_batches"]
 
 
 def integer(name: str, value: object, low: int = 1, high: int | None = None) -> int:
@@ -26,3 +30,16 @@ def integer(name: str, value: object, low: int = 1, high: int | None = None) -> 
     else:
         expected = f"an integer in [{low}, {high})"
     raise ValueError(f"`{name}` must be {expected}. Received: {name}={value!r}")
+
+
+def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:
+    """Yields the seeds of a sample's rows, int32 `[at most batch_size, 2]`: row i has (seed, i).
+
+    Raises:
+        ValueError: if an argument is out of range (at once, not at the first batch).
+    """
+    n = integer("num_samples", num_samples, 1, 2**31)
+    key = integer("seed", seed, -(2**31), 2**31)
+    size = integer("batch_size", batch_size, 1, 2**31)
+    rows = (np.arange(start, min(start + size, n)) for start in range(0, n, size))
+    return (np.stack([np.full_like(row, key), row], axis=1).astype(np.int32) for row in rows)

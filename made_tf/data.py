@@ -10,7 +10,7 @@ import contextlib
 import csv
 import importlib
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -242,9 +242,11 @@ def save_stream(
 
     Raises:
         OSError: if the file cannot be written.
-        ValueError: if the format is unknown.
+        ValueError: if the format is unknown, or the batches have another shape
+            together.
     """
     path = Path(path)
+    shape = tuple(int(size) for size in shape)
     if path.suffix == ".npz":
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         with (
@@ -253,15 +255,27 @@ def save_stream(
             archive.open(f"{array}.npy", "w", force_zip64=True) as member,
         ):
             np.lib.format.write_array_header_1_0(member, header)
-            for batch in batches:
+            for batch in _counted(batches, shape):
                 member.write(np.ascontiguousarray(batch, "<f4").tobytes())
     elif path.suffix == ".csv":
         with replacing(path) as temporary, open(temporary, "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(columns or _names(shape[1]))
-            for batch in batches:
+            for batch in _counted(batches, shape):
                 np.savetxt(file, batch, fmt="%.9g", delimiter=",")
     else:
-        raise ValueError(f"`path` must end in .npz, .csv or .png. Received: path={str(path)!r}")
+        raise ValueError(f"`path` must end in .npz or .csv. Received: path={str(path)!r}")
+
+
+def _counted(batches: Iterable[npt.NDArray], shape: tuple[int, ...]) -> Iterator[npt.NDArray]:
+    """Yields the batches; raises where they are not of that shape together."""
+    received = 0
+    for batch in batches:
+        received += len(batch)
+        if batch.shape[1:] != shape[1:] or received > shape[0]:
+            raise ValueError(f"`batches` must be rows of {shape}. Received: {batch.shape} or more")
+        yield batch
+    if received != shape[0]:
+        raise ValueError(f"`batches` must have {shape[0]} rows in all. Received: {received}")
 
 
 def save_history(path: PathLike, history: Sequence[Mapping[str, float]]) -> None:

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import reparameterization, samplers
 
 from made_tf import random
-from made_tf.arguments import integer
+from made_tf.arguments import integer, seed_batches
 from made_tf.models import MADE
 from made_tf.sampling import BlockedNetwork
 
@@ -38,11 +38,11 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         model: a built `MADE`.
         block_length: how many variables the sampler solves at once; `None`
             chooses.
-        batch_size: for how many rows at a time `None` chooses.
         validate_args: whether `log_prob` rejects values outside the support
             with an `InvalidArgumentError`.
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
+        batch_size: for how many rows at a time `block_length=None` chooses.
 
     Raises:
         ValueError: if `model` is no `MADE`, or `block_length` or `batch_size`
@@ -70,10 +70,10 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         self,
         model,
         block_length=None,
-        batch_size=None,
         validate_args=False,
         allow_nan_stats=True,
         name="MADEDistribution",
+        batch_size=None,
     ):
         parameters = dict(locals())
         if not isinstance(model, MADE):
@@ -105,12 +105,15 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         self._variables = [variable.value for variable in self._model.trainable_variables]
         self._traced = self._model.variables
         # Called eagerly, the sampler's loops run as one graph; traced once for any n.
-        signature = [tf.TensorSpec([None, 2], tf.int32)]
-        self._graph = tf.function(self._from_seeds, signature, autograph=False)
+        self._samples = self._graph(self._network.sample)
+        self._samples_and_log_probs = self._graph(self._network.sample_and_log_prob)
 
-    def _from_seeds(self, seeds):
-        uniforms = random.uniforms(seeds, self._model.event_size)
-        return self._network.sample_and_log_prob(uniforms)
+    def _graph(self, sample):
+        return tf.function(
+            lambda seeds: sample(random.uniforms(seeds, self._model.event_size)),
+            [tf.TensorSpec([None, 2], tf.int32)],
+            autograph=False,
+        )
 
     def stream(
         self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
@@ -130,32 +133,27 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         Raises:
             ValueError: if an argument is out of range.
         """
-        n = integer("num_samples", num_samples, 1, 2**31)
-        seed = integer("seed", seed, -(2**31), 2**31)
-        size = integer("batch_size", batch_size, 1, 2**31)
-        return self._stream(n, seed, size, progress)
+        batches = seed_batches(num_samples, seed, batch_size)
+        return self._stream(num_samples, batches, progress)
 
-    def _stream(self, n, seed, size, progress):
+    def _stream(self, num_samples, batches, progress):
         import tqdm
 
-        with tqdm.tqdm(desc="sampling", total=n, unit="row", disable=not progress) as bar:
-            for start in range(0, n, size):
-                rows = np.arange(start, min(start + size, n))
-                seeds = np.stack([np.full_like(rows, seed), rows], axis=1).astype(np.int32)
-                yield self._from_row_seeds(seeds)[0].numpy()
-                bar.update(len(rows))
+        with tqdm.tqdm(desc="sampling", total=num_samples, unit="row", disable=not progress) as bar:
+            for seeds in batches:
+                yield self._rows(seeds).numpy()
+                bar.update(len(seeds))
 
-    def _from_row_seeds(self, seeds):
+    def _rows(self, seeds):
+        self._follow_model()
+        return tf.stop_gradient(self._samples(seeds))  # None, where the graph would give zeros
+
+    def _follow_model(self):
         current = self._model.variables
         if len(current) != len(self._traced) or any(
             ours is not theirs for ours, theirs in zip(self._traced, current, strict=True)
         ):
             self._trace()  # `quantize` has replaced the variables
-        x, log_prob = self._graph(seeds)
-        return tf.stop_gradient(x), log_prob  # None, where the graph alone would give zeros
-
-    def _draw(self, n, seed):
-        return self._from_row_seeds(self._row_seeds(n, seed))
 
     @property
     def model(self) -> MADE:
@@ -180,11 +178,13 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         return tf.ensure_shape(tf.reshape(log_prob, batch), x.shape[:-1])
 
     def _sample_n(self, n, seed=None):
-        return self._draw(n, seed)[0]
+        return self._rows(self._row_seeds(n, seed))
 
     def _sample_and_log_prob(self, sample_shape, seed=None):
         n = tf.reduce_prod(sample_shape)
-        x, log_prob = self._draw(n, seed)
+        self._follow_model()
+        x, log_prob = self._samples_and_log_probs(self._row_seeds(n, seed))
+        x = tf.stop_gradient(x)
         shape = tf.TensorShape(tf.get_static_value(sample_shape))
         x = tf.reshape(x, tf.concat([sample_shape, self._event_shape_tensor()], 0))
         x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))

@@ -10,7 +10,8 @@ and what a right half would give to the left is zero and never stored.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+import itertools
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -69,12 +70,14 @@ class SamplingPlan:
         features: the network's inputs.
         hidden: the hidden layers.
         parameters: the network's outputs.
+        direct_connections: whether the inputs lead to the outputs, too.
     """
 
     variables: Level
     features: Level
     hidden: tuple[Level, ...]
     parameters: Level
+    direct_connections: bool
 
     @property
     def num_blocks(self) -> int:
@@ -112,7 +115,8 @@ class Runtime(NamedTuple):
     typical_rows: int
 
 
-# Fitted by benchmarks/block_length.py: TensorFlow's graphs start operators slowly.
+# Near the fit of benchmarks/block_length.py, where the lengths that they choose are within a few
+# percent of the best: TensorFlow's graphs start operators slowly.
 RUNTIMES = {
     "host": Runtime(Work(1800.0, 0.021, 0.1), 128),
     "device": Runtime(Work(180.0, 0.017, 0.12), 32),
@@ -125,7 +129,8 @@ def make_plan(
     parameter_sizes: IntArray,
     block_length: int | None = None,
     batch_size: int | None = None,
-    runtime: str = "device",
+    runtime: Literal["host", "device"] = "device",
+    direct_connections: bool = False,
 ) -> SamplingPlan:
     """Cuts a network into blocks.
 
@@ -136,9 +141,10 @@ def make_plan(
         block_length: how many variables a block has; `None` takes the length of
             the lowest `sampling_cost`.
         batch_size: for how many rows at a time the length is chosen; `None`
-            stands for 128 on the host and 32 on the device. Any plan serves any
+            stands for what is typical of the runtime. Any plan serves any
             number of rows.
-        runtime: a key of `RUNTIMES`: where the sampler will run.
+        runtime: where the sampler will run, see `RUNTIMES`.
+        direct_connections: whether the inputs lead to the outputs, too.
 
     Raises:
         ValueError: if `block_length` or `batch_size` is not a positive integer.
@@ -147,7 +153,7 @@ def make_plan(
     rows = typical_rows if batch_size is None else integer("batch_size", batch_size)
 
     def plan(length: int) -> SamplingPlan:
-        return _cut(degrees, input_sizes, parameter_sizes, length)
+        return _cut(degrees, input_sizes, parameter_sizes, length, direct_connections)
 
     if block_length is not None:
         return plan(integer("block_length", block_length))
@@ -161,20 +167,22 @@ def sampling_cost(plan: SamplingPlan, rows: int, prices: Work) -> float:
 
 
 def sampling_work(plan: SamplingPlan, rows: int) -> Work:
-    """Counts what the recursion of `made_tf.sampling` does.
-
-    Direct connections, which weigh on all plans alike, are left out.
-    """
+    """Counts what the recursion of `made_tf.sampling` does."""
     levels = [plan.features, *plan.hidden, plan.parameters]
     offsets = [level.offsets.tolist() for level in levels]
     variables = plan.variables.offsets.tolist()
+    kernels = list(itertools.pairwise(range(len(levels))))
+    if plan.direct_connections and plan.hidden:
+        kernels.append((0, len(levels) - 1))
     operators = products = copies = 0.0
 
-    def product(layer: int, first: int, last: int, block: int, times: float = 1.0) -> None:
+    def product(
+        source: int, target: int, first: int, last: int, block: int, times: float = 1.0
+    ) -> None:
         """Counts what some blocks give to another, in a product and a sum."""
         nonlocal operators, products, copies
-        width = offsets[layer][last] - offsets[layer][first]
-        height = offsets[layer + 1][block + 1] - offsets[layer + 1][block]
+        width = offsets[source][last] - offsets[source][first]
+        height = offsets[target][block + 1] - offsets[target][block]
         if width and height:
             operators += 2 * times
             products += times * (rows + _READING) * width * -(-height // _LANES) * _LANES
@@ -182,21 +190,21 @@ def sampling_work(plan: SamplingPlan, rows: int) -> Work:
 
     def count(first: int, last: int) -> None:
         nonlocal operators, copies
-        layers = range(len(levels) - 1)
         if last - first == 1:
             length = variables[last] - variables[first]
             passes = expected_passes(length, rows) + 1
-            for layer in layers:
-                product(layer, first, last, first, passes)
+            for source, target in kernels:
+                product(source, target, first, last, first, passes)
             operators += passes * _LEAF_OPERATORS
             copies += passes * rows * length * _LEAF_OPERATORS / 2
             return
         middle = (first + last) // 2
-        for layer in layers:
+        for level in offsets[:-1]:
             operators += 1
-            copies += rows * (offsets[layer][middle] - offsets[layer][first])  # put side by side
+            copies += rows * (level[middle] - level[first])  # put side by side
+        for source, target in kernels:
             for block in range(middle, last):
-                product(layer, first, middle, block)
+                product(source, target, first, middle, block)
         count(first, middle)
         count(middle, last)
 
@@ -207,19 +215,23 @@ def sampling_work(plan: SamplingPlan, rows: int) -> Work:
 def expected_passes(block_length: int, rows: int) -> float:
     """Returns how many passes the slowest of some rows needs for a block, on average.
 
-    Counted on networks trained on binarized MNIST (benchmarks/RESULTS.md): they
-    grow with a power of the block and the logarithm of the rows.
+    They grow with a power of the block and the logarithm of the rows, as counted
+    by benchmarks/block_length.py on a network trained on binarized MNIST.
     """
     return min(1 + (0.11 + 0.015 * np.log2(rows)) * block_length**0.7, block_length + 1)
 
 
 def _candidates(event_size: int) -> list[int]:
-    """Lengths that cut D into equal blocks: one to 64 of them."""
+    """Lengths that cut D into equal blocks: one to 64 of them (files of more convert slowly)."""
     return sorted({-(-event_size // count) for count in range(1, min(event_size, 64) + 1)})
 
 
 def _cut(
-    degrees: Degrees, input_sizes: IntArray, parameter_sizes: IntArray, length: int
+    degrees: Degrees,
+    input_sizes: IntArray,
+    parameter_sizes: IntArray,
+    length: int,
+    direct_connections: bool,
 ) -> SamplingPlan:
     # Block b holds the degrees lasts[b - 1] + 1 .. lasts[b].
     lasts = np.append(np.arange(length, degrees.event_size, length), degrees.event_size)
@@ -235,4 +247,5 @@ def _cut(
         features=level(np.repeat(degrees.inputs, input_sizes)),
         hidden=tuple(level(layer) for layer in degrees.hidden),
         parameters=level(np.repeat(degrees.inputs, parameter_sizes)),
+        direct_connections=direct_connections,
     )

@@ -38,11 +38,15 @@ def row_seeds(seed, num_rows):
     Returns:
         int32 tensor `[n, 2]`. The first rows do not depend on n.
     """
-    _, _, *mixed = _encrypted(tf.reshape(seed, [1, 2]))
-    mixed = tf.reshape(tf.stack(mixed), [2])
-    seed = tf.where(tf.equal(seed[1], 0), seed, mixed)
-    rows = tf.range(num_rows, dtype=tf.int32)
-    return tf.stack([tf.fill([num_rows], seed[0]), seed[1] + rows], axis=1)
+    first, start = tf.unstack(tf.where(tf.equal(seed[1], 0), seed, _mixed(seed)))
+    return tf.stack([tf.fill([num_rows], first), start + tf.range(num_rows)], axis=1)
+
+
+@tf.function(input_signature=[tf.TensorSpec([2], tf.int32)], autograph=False)
+def _mixed(seed):
+    """Encrypts a pair; as a graph, since the operators alone would take long to start."""
+    _, _, *words = _encrypted(tf.reshape(seed, [1, 2]))
+    return tf.reshape(tf.stack(words), [2])
 
 
 def uniforms(seeds, count: int):

@@ -3,8 +3,8 @@
 Drawing variable after variable takes D passes through the network. Here each
 weight is used about once, by divide and conquer over the blocks of a plan: solve
 the left half, let dense products carry it over to the blocks of the right half,
-solve the right half. What is left to solve is a single block, and there the sample x is
-the fixed point of
+solve the right half. What is left to solve is a single block, and there the
+sample x is the fixed point of
 
     x = transform(network(x), noise)
 
@@ -31,7 +31,7 @@ from made_tf.plan import Level, SamplingPlan, make_plan
 
 __all__ = ["BlockedNetwork"]
 
-_CONCATENATED = 4  # tensors at once: LiteRT's fast kernels (XNNPACK) take no more than five
+_CONCATENATED = 4  # tensors at once: of many, LiteRT's fast kernels (XNNPACK) take none
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,8 +97,9 @@ class _Block:
         It ends: pass k makes the first k variables final (by induction, since
         parameter k is a function of the variables before k alone), and what is
         final is computed from equal numbers by equal operations ever after. So
-        after B passes nothing changes, whatever the weights, and pass B + 1
-        finds that; the bound is for values that never equal themselves (NaN).
+        after B passes nothing changes, and pass B + 1 finds that. Only where
+        activations overflow does a later variable reach an earlier one (zero
+        times infinity): there the bound on the passes ends the loop.
 
         The values carry no gradient: units and parameters are functions of the
         weights at these values, as in `log_prob`.
@@ -153,6 +154,7 @@ class BlockedNetwork:
             block_length,
             batch_size,
             "device" if frozen else "host",
+            model.direct_connections,
         )
         self._sorted_family = self._family.select(self.plan.variables.units)
         self._constants = self._layers(np.asarray) if frozen else None
@@ -307,9 +309,8 @@ class BlockedNetwork:
             return True
 
         # The sum tells at a fraction of the price, unless a dead weight is not finite.
-        total = tf.reduce_sum(_float32(layer.kernel))
-        if layer.bias is not None:
-            total += tf.reduce_sum(_float32(layer.bias))
+        stored = (layer.kernel, layer.kernel_scale, layer.bias)
+        total = sum(tf.reduce_sum(_float32(part)) for part in stored if part is not None)
         tf.cond(tf.math.is_finite(total), lambda: True, check)
 
 

@@ -87,8 +87,9 @@ class Staircase:
 
     def matmul(self, inputs, kernel):
         """Multiplies: `[..., in]`, `[in, out]` -> `[..., out]`."""
-        rows = ops.reshape(inputs, (-1, inputs.shape[-1])) if len(inputs.shape) != 2 else inputs
-        kernel = ops.cast(kernel, inputs.dtype)  # of a variable, a tensor
+        dtype = keras.backend.result_type(inputs.dtype, kernel.dtype)
+        rows = ops.reshape(ops.cast(inputs, dtype), (-1, inputs.shape[-1]))
+        kernel = ops.cast(kernel, dtype)  # of a variable, a tensor
         outputs = ops.custom_gradient(self._with_gradient)(rows, kernel)
         if len(inputs.shape) == 2:
             return outputs

@@ -57,8 +57,42 @@ def test_png(tmp_path, x):
     assert os.listdir(tmp_path) == ["x.png"]
 
 
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+def test_a_stream_of_batches_is_written_as_it_comes(tmp_path, ending):
+    x = np.arange(14, dtype=np.float32).reshape(7, 2)
+    path = tmp_path / f"x.{ending}"
+    data.save_stream(path, (x[i : i + 3] for i in (0, 3, 6)), (np.int64(7), np.int32(2)))
+    np.testing.assert_array_equal(data.load_table(path)[0], x)
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+@pytest.mark.parametrize("shape", [(6, 2), (8, 2), (7, 3)])
+def test_a_stream_of_another_shape_leaves_what_was_there(tmp_path, ending, shape):
+    x = np.zeros((7, 2), np.float32)
+    path = tmp_path / f"x.{ending}"
+    path.write_text("before")
+    with pytest.raises(ValueError, match="`batches` must"):
+        data.save_stream(path, [x[:4], x[4:]], shape)
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+def test_an_interrupted_stream_leaves_what_was_there(tmp_path, ending):
+    def batches():
+        yield np.zeros((4, 2), np.float32)
+        raise KeyboardInterrupt
+
+    path = tmp_path / f"x.{ending}"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        data.save_stream(path, batches(), (8, 2))
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == [path.name]
+
+
 def test_unknown_endings(tmp_path, x):
-    with pytest.raises(ValueError, match=r"`path` must end in .npz, .csv or .png"):
+    with pytest.raises(ValueError, match=r"`path` must end in .npz or .csv"):
         data.save_rows(tmp_path / "x.txt", x)
     (tmp_path / "x.txt").write_text("1")
     with pytest.raises(ValueError, match=r"`path` must end in .npz, .csv or .parquet"):

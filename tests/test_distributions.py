@@ -354,4 +354,28 @@ def test_other_sizes_and_seeds_trace_nothing_new():
         dist.sample(n, seed=n)
         dist.experimental_sample_and_log_prob(n, seed=n)
         list(dist.stream(n, seed=n, batch_size=4))
-    assert dist._graph.experimental_get_tracing_count() == 1
+    for graph in (dist._samples, dist._samples_and_log_probs):
+        assert graph.experimental_get_tracing_count() == 1
+
+
+def test_the_density_of_a_sample_takes_no_second_pass(monkeypatch):
+    dist = made_tf.MADEDistribution(made_tf.MADE(6, hidden_units=(16,), seed=3))
+    expected = dist.log_prob(dist.sample(20, seed=4))
+
+    def second_pass(*args, **kwargs):
+        raise AssertionError("the model was called")
+
+    monkeypatch.setattr(dist.model, "call", second_pass)
+    monkeypatch.setattr(dist._network, "_score", second_pass)
+    x, log_prob = dist.experimental_sample_and_log_prob(20, seed=4)
+    np.testing.assert_array_equal(x, dist.sample(20, seed=4))
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-5)
+
+
+def test_the_batch_size_chooses_another_plan_and_the_same_rows():
+    model = made_tf.MADE(200, hidden_units=(100,), seed=3)
+    few, many = (made_tf.MADEDistribution(model, batch_size=n) for n in (1, 1000))
+    assert few._network.plan.num_blocks < many._network.plan.num_blocks
+    assert np.mean(few.sample(50, seed=1) == many.sample(50, seed=1)) > 0.999  # but for ties
+    with pytest.raises(ValueError, match="`batch_size`"):
+        made_tf.MADEDistribution(model, batch_size=0)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import reference
 
+from made_tf import MADE  # noqa: F401 - registers the class with Keras
+
 pytest.importorskip("jax")
 
 SCRIPT = """

@@ -95,10 +95,6 @@ def test_the_model_needs_no_tensorflow_probability():
     assert not {"tensorflow_probability", "tf_keras", "ai_edge_litert"} & set(loaded)
 
 
-def test_keras_finds_the_model_by_its_name_once_the_package_is_imported():
-    python("import keras, made_tf; assert keras.saving.get_registered_object('made_tf>MADE')")
-
-
 def test_importing_leaves_keras_and_the_global_generators_alone():
     python(
         "import random, numpy as np, keras\n"

@@ -46,6 +46,9 @@ def test_rows_do_not_depend_on_how_many_are_drawn_or_how(device):
     rows = device.sample(50, seed=7)
     np.testing.assert_array_equal(device.sample(16, seed=7), rows[:16])
     np.testing.assert_array_equal(device.sample(50, seed=7, batch_size=7), rows)
+    pieces = list(device.stream(50, seed=7, batch_size=20))
+    assert [len(piece) for piece in pieces] == [20, 20, 10]
+    np.testing.assert_array_equal(np.concatenate(pieces), rows)
     np.testing.assert_array_equal(device.sample_from(np.array([[7, 49]], np.int32)), rows[49:])
     assert (device.sample(50, seed=8) != rows).any()
     np.testing.assert_array_equal(device.log_prob(rows, batch_size=7), device.log_prob(rows))

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import reference
 import tensorflow as tf
 
 import made_tf
@@ -50,6 +51,50 @@ def test_what_the_mask_forbids_is_never_read(strict):
         outputs = Staircase(mask, 4).matmul(tf.constant(x), variable)
     assert np.isfinite(outputs).all()
     assert np.isfinite(tape.gradient(outputs, variable)).all()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "float16"])
+def test_other_dtypes_of_inputs_give_what_the_plain_product_gives(dtype):
+    degrees = np.arange(400)
+    layer = made_tf.MaskedDense(degrees, degrees, autocast=False)
+    x = tf.cast(np.random.default_rng(0).random((5, 400)) < 0.5, dtype)
+    assert layer(x).dtype == "float32"
+    assert layer._staircase is not None
+    expected = np.asarray(x, np.float64) @ np.asarray(layer.masked_kernel(), np.float64)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+
+
+@pytest.fixture
+def small_staircases(monkeypatch):
+    """Makes small kernels use staircases, too."""
+    monkeypatch.setattr("made_tf.staircase._SIDE_OF_A_BLOCK", 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("family", reference.FAMILIES)
+def test_models_with_staircases_keep_every_promise(family, dtype, small_staircases, tmp_path):
+    model = reference.small_model(family, 7, hidden_units=(20, 20), dtype=dtype)
+    assert sum(layer._staircase is not None for layer in model.masked_layers()) == 4
+    x = reference.rows(model.conditionals, 40, 7)
+    model.compile("adam")
+    model.fit(x, epochs=1, verbose=0)
+    assert not any(made_tf.verification.mask_violations(model).values())
+    reference.put_junk(model)
+    reference.assert_autoregressive(model)
+    half = dtype.startswith("mixed")
+    np.testing.assert_allclose(
+        model.log_prob(x),
+        reference.log_prob(model, x),
+        **({"rtol": 0.05, "atol": 0.3} if half else {"rtol": 1e-4, "atol": 1e-4}),
+    )
+    expected = np.asarray(model.log_prob(x))
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(loaded.log_prob(x), expected)
+    if dtype == "mixed_float16":
+        return  # which Keras does not quantize
+    loaded.quantize("int8")
+    reference.assert_autoregressive(loaded)
 
 
 def test_leading_axes_are_kept():
