@@ -36,7 +36,10 @@ def measure(side, batch, counts, rounds):
     """Returns (mode, what) -> count or name -> ratio to the plain product."""
     degrees = np.arange(1, side + 1)
     mask = KernelMask(degrees, degrees)
-    products = {"plain": tf.matmul, "mask": lambda x, kernel: tf.matmul(x, mask.apply(kernel))}
+    products = {
+        "plain": lambda x, kernel: tf.matmul(x, kernel),
+        "mask": lambda x, kernel: tf.matmul(x, mask.apply(kernel)),
+    }
     products |= {count: Staircase(mask, count).matmul for count in counts if side >= 32 * count}
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=(batch, side)), tf.float32)

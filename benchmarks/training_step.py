@@ -60,6 +60,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=7, help="counted epochs of each")
     parser.add_argument("--steps", type=int, help="steps of an epoch; all rows by default")
+    parser.add_argument("--input-order", default="natural", choices=["natural", "random"])
     parser.add_argument("--one-thread", action="store_true", help="use one core")
     parser.add_argument(
         "--jit-compile",
@@ -84,7 +85,7 @@ def main():
 
     keras.utils.set_random_seed(0)
     models = {
-        "masked": made_tf.MADE(784, args.hidden_units, seed=0),
+        "masked": made_tf.MADE(784, args.hidden_units, input_order=args.input_order, seed=0),
         "plain": Plain(784, args.hidden_units),
     }
     for model in models.values():

@@ -34,7 +34,7 @@ def best_num_blocks(mask: KernelMask) -> int:
 
     More blocks skip more and start more operators. Units that are not in the
     order of their degrees would have to be sorted first, in every step, which
-    costs more than the blocks save.
+    costs more than the blocks save (measured: benchmarks/RESULTS.md).
     """
     in_order = all(np.all(np.diff(side) >= 0) for side in (mask.in_degrees, mask.out_degrees))
     if not in_order or keras.backend.backend() not in ("tensorflow", "jax"):
