@@ -115,8 +115,8 @@ class Runtime(NamedTuple):
     typical_rows: int
 
 
-# Near the fit of benchmarks/block_length.py, where the lengths that they choose are within a few
-# percent of the best: TensorFlow's graphs start operators slowly.
+# Near the fit of benchmarks/block_length.py, where the lengths that they choose take at most 1.13
+# times as long as the best. TensorFlow's graphs start operators slowly.
 RUNTIMES = {
     "host": Runtime(Work(1800.0, 0.021, 0.1), 128),
     "device": Runtime(Work(180.0, 0.017, 0.12), 32),

@@ -81,15 +81,7 @@ class _Block:
 
     def finish(self, starts: list, x):
         """Passes the block's variables `[n, B]` through: its units by level, its parameters."""
-        units = [self.family.encode(x)]
-        for start, sources in zip(starts, self.layers, strict=True):
-            total = start
-            for source, triangle in sources:
-                total = _plus_product(total, units[source], triangle)
-            if total is not None and len(total.shape) == 1:  # a bias alone: [units] -> [n, units]
-                total = total + tf.zeros_like(x[:, :1])
-            units.append(total if total is None else self.activation(total))
-        return units[:-1], total
+        return self._through(starts, self.family.encode(x), x)
 
     def solve(self, starts: list, noise):
         """Solves x = transform(finish(x), noise): values, units by level, parameters.
@@ -100,6 +92,9 @@ class _Block:
         after B passes nothing changes, and pass B + 1 finds that. Only where
         activations overflow does a later variable reach an earlier one (zero
         times infinity): there the bound on the passes ends the loop.
+
+        The first pass sees no variable of the block; it may, since the first
+        variable depends on none and the others are not final before.
 
         The values carry no gradient: units and parameters are functions of the
         weights at these values, as in `log_prob`.
@@ -112,9 +107,22 @@ class _Block:
             new = self.family.transform(self.finish(starts, x)[1], noise)
             return count + 1, tf.reduce_any(new != x), new
 
-        state = (tf.constant(0), tf.constant(True), tf.zeros_like(noise))
+        first = self.family.transform(self._through(starts, None, noise)[1], noise)
+        state = (tf.constant(1), tf.constant(True), first)
         x = tf.stop_gradient(tf.while_loop(keep_going, body, state)[2])
         return x, *self.finish(starts, x)
+
+    def _through(self, starts: list, features, rows):
+        """Passes features (or none) through; `rows` is any tensor `[n, 1 or more]`."""
+        units = [features]
+        for start, sources in zip(starts, self.layers, strict=True):
+            total = start
+            for source, triangle in sources:
+                total = _plus_product(total, units[source], triangle)
+            if total is not None and len(total.shape) == 1:  # a bias alone: [units] -> [n, units]
+                total = total + tf.zeros_like(rows[:, :1])
+            units.append(total if total is None else self.activation(total))
+        return units[:-1], total
 
 
 class BlockedNetwork:
