@@ -32,6 +32,9 @@ BATCHES = (1, 16, 256)
 SLOW_ROUNDS = 3  # of what takes D passes, and of what it is compared to, in turn
 BESIDE_SLOW = (
     "made_tf, LiteRT",
+    "made_tf for 1 row, LiteRT",
+    "made_tf, graph",
+    "made_tf, XLA",
     "made_tf with generator, graph",
     "made_tf with generator, XLA",
 )
@@ -42,8 +45,10 @@ RATIOS = (
     (256, ["made_tf, LiteRT"], ["dense log_prob, LiteRT"], "<= 1.7"),
     (256, ["made_tf with generator, LiteRT"], ["dense log_prob, LiteRT"], "<= 2.2"),
     (1, ["naive, LiteRT"], ["made_tf, LiteRT"], ">= 200"),
+    (1, ["naive, LiteRT"], ["made_tf for 1 row, LiteRT"], ">= 200"),
     (256, ["naive, LiteRT"], ["made_tf, LiteRT"], ">= 350"),
     (256, ["made_tf, {host}"], ["forward pass, {host}"], "<= 2.0"),
+    (256, ["{peer}"], ["made_tf, {host}"], ">= 400"),
     (256, ["{peer}"], ["made_tf with generator, {host}"], ">= 400"),
     (256, ["made_tf + log_prob, {host}"], ["made_tf, {host}"], "<= 1.1"),
     (256, ["experimental_sample_and_log_prob(n)"], ["sample(n)"], "<= 1.1"),
@@ -68,6 +73,7 @@ def make_contest(model):
     from_uniforms = {
         "naive": frozen.sample,
         "made_tf": device.sample,
+        "made_tf for 1 row": BlockedNetwork(model, batch_size=1, frozen=True).sample,
         "made_tf + log_prob": device.sample_and_log_prob,
         "dense log_prob": frozen.log_prob,
         "made_tf log_prob": device.log_prob,
