@@ -22,7 +22,7 @@ def binary_rows(event_size, data_dir=None, num_rows=20_000):
     return (sums[:, 8:] - sums[:, :-8] > 2).astype("float32")
 
 
-def trained(event_size, hidden_units, rows, epochs, verbose=True):
+def trained(event_size, hidden_units, rows, epochs):
     """A MADE without direct connections, fitted to rows."""
     keras.utils.set_random_seed(0)
     with warnings.catch_warnings():  # a few dependencies are out of reach of 500 units
@@ -30,8 +30,7 @@ def trained(event_size, hidden_units, rows, epochs, verbose=True):
         model = made_tf.MADE(event_size, hidden_units, direct_connections=False, seed=0)
     model.compile("adam")
     history = model.fit(rows, batch_size=100, epochs=epochs, verbose=0).history
-    if verbose:
-        print(f"D={event_size}, hidden {hidden_units}: {history['nll'][-1]:.2f} nats in training")
+    print(f"D={event_size}, hidden {hidden_units}: {history['nll'][-1]:.2f} nats in training")
     return model
 
 

@@ -13,6 +13,7 @@ from tensorflow_probability.python.internal import reparameterization, samplers
 from made_tf import random
 from made_tf.arguments import integer, seed_batches
 from made_tf.models import MADE
+from made_tf.progress import with_progress
 from made_tf.sampling import BlockedNetwork
 
 __all__ = ["MADEDistribution"]
@@ -133,16 +134,9 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         Raises:
             ValueError: if an argument is out of range.
         """
-        batches = seed_batches(num_samples, seed, batch_size)
-        return self._stream(num_samples, batches, progress)
-
-    def _stream(self, num_samples, batches, progress):
-        import tqdm
-
-        with tqdm.tqdm(desc="sampling", total=num_samples, unit="row", disable=not progress) as bar:
-            for seeds in batches:
-                yield self._rows(seeds).numpy()
-                bar.update(len(seeds))
+        seeds = seed_batches(num_samples, seed, batch_size)
+        rows = (self._rows(batch).numpy() for batch in seeds)
+        return with_progress(rows, num_samples, disable=not progress)
 
     def _rows(self, seeds):
         self._follow_model()

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ __all__ = [
     "OutputFile",
     "check_outputs",
     "quiet",
-    "with_progress",
 ]
 
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -126,16 +125,6 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             setattr(sys, name, open(number, "w"))  # noqa: SIM115 - open until the process ends
-
-
-def with_progress(batches: Iterable[Sized], total: int) -> Iterator[Any]:
-    """Yields batches of rows; shows a bar on stderr where that takes more than a second."""
-    import tqdm
-
-    with tqdm.tqdm(desc="sampling", total=total, unit="row", delay=1, mininterval=0.5) as bar:
-        for batch in batches:
-            yield batch
-            bar.update(len(batch))
 
 
 @contextlib.contextmanager

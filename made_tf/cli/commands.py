@@ -18,7 +18,6 @@ from made_tf.cli.base import (
     OutputFile,
     check_outputs,
     quiet,
-    with_progress,
 )
 from made_tf.cli.models import load_keras, log_prob, make_model, open_model, summarise
 from made_tf.cli.texts import interruption_text, keras_facts, keras_text, tflite_text
@@ -295,6 +294,7 @@ def sample(
     """
     check_outputs([output], [model])
     from made_tf.data import MAX_PICTURES, save_rows, save_stream
+    from made_tf.progress import with_progress
 
     if (image_shape is None) == (output.suffix == ".png"):
         raise click.UsageError("--image-shape and an --output that ends in .png go together.")
@@ -304,7 +304,8 @@ def sample(
         opened = open_model(model)
         drawn = opened.stream(num, seed)
         first = next(drawn)  # what libraries have to tell, they tell now
-    batches = with_progress(itertools.chain([first], drawn), num)
+    rows = itertools.chain([first], drawn)
+    batches = with_progress(rows, num, delay=1, mininterval=0.5)  # a bar after one second
     if image_shape is None:
         save_stream(output, batches, (num, opened.event_size))
     else:

@@ -1,0 +1,18 @@
+"""The progress bar of rows that come in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+__all__ = ["with_progress"]
+
+
+def with_progress(batches: Iterable[Any], total: int, **options: Any) -> Iterator[Any]:
+    """Yields batches of sampled rows and shows a bar on stderr; options are those of tqdm."""
+    import tqdm
+
+    with tqdm.tqdm(desc="sampling", total=total, unit="row", **options) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch))
