@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-from tensorflow_probability.python.internal import reparameterization, samplers
+from tensorflow_probability.python.internal import reparameterization
 
 from made_tf import random
 from made_tf.arguments import integer, seed_batches
+from made_tf.conditioned import ConditionalMADE, DiscreteConditionalMADE
+from made_tf.mixtures import choose_set, each_row_by_its_set
 from made_tf.models import MADE
 from made_tf.progress import with_progress
+from made_tf.queries import Estimate, Queries
 from made_tf.sampling import BlockedNetwork
+from made_tf.seeds import seed_pair
 
 __all__ = ["MADEDistribution"]
 
@@ -44,10 +47,16 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
         batch_size: for how many rows at a time `block_length=None` chooses.
+        num_orders: M, for a model of several masks: the distribution is the
+            mixture of the densities under the first M of them, with equal
+            weights, and each row draws its mask first. Such a mixture's
+            samples cannot be compiled by XLA. `None` takes the model's
+            `num_orders`.
+        num_particles: how many weighted draws an answer takes that no order
+            gives exactly (`condition` and what follows it).
 
     Raises:
-        ValueError: if `model` is no `MADE`, or `block_length` or `batch_size`
-            is out of range.
+        ValueError: if `model` is no `MADE`, or another argument is out of range.
 
     Example:
         >>> dist = MADEDistribution(MADE(event_size=3, hidden_units=(8,), seed=0))
@@ -75,6 +84,8 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         allow_nan_stats=True,
         name="MADEDistribution",
         batch_size=None,
+        num_orders=None,
+        num_particles=1000,
     ):
         parameters = dict(locals())
         if not isinstance(model, MADE):
@@ -85,7 +96,15 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
                 f"distribution it is copied from. Received: {model.conditionals.name}"
             )
         self._model = model
-        self._network = BlockedNetwork(model, block_length, batch_size)
+        self._num_orders = model.num_orders if num_orders is None else num_orders
+        self._sets = model.mask_sets.first(self._num_orders)
+        self._network = BlockedNetwork(
+            model, block_length, batch_size, any_mask=self._num_orders > 1
+        )
+        self._make_queries = lambda: Queries(
+            model, self._num_orders, num_particles, block_length, batch_size
+        )
+        integer("num_particles", num_particles, 2)
         self._trace()
         super().__init__(
             dtype=tf.float32,
@@ -106,15 +125,31 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         self._variables = [variable.value for variable in self._model.trainable_variables]
         self._traced = self._model.variables
         # Called eagerly, the sampler's loops run as one graph; traced once for any n.
-        self._samples = self._graph(self._network.sample)
-        self._samples_and_log_probs = self._graph(self._network.sample_and_log_prob)
+        self._samples = self._graph(self._draw)
+        self._samples_and_log_probs = self._graph(self._draw_and_score)
+        self._answers = None
 
-    def _graph(self, sample):
-        return tf.function(
-            lambda seeds: sample(random.uniforms(seeds, self._model.event_size)),
-            [tf.TensorSpec([None, 2], tf.int32)],
-            autograph=False,
-        )
+    def _graph(self, draw):
+        return tf.function(draw, [tf.TensorSpec([None, 2], tf.int32)], autograph=False)
+
+    def _draw(self, seeds):
+        size = self._model.event_size
+        if self._num_orders == 1:
+            return self._network.sample(random.uniforms(seeds, size))
+        uniforms = random.uniforms(seeds, size + 1)
+        index = choose_set(uniforms[:, size], self._num_orders)
+
+        def draw(rows, degrees):
+            return (self._network.sample(tf.gather(uniforms[:, :size], rows), degrees),)
+
+        return each_row_by_its_set(index, self._sets, draw, (uniforms[:, :size],))[0]
+
+    def _draw_and_score(self, seeds):
+        if self._num_orders == 1:
+            uniforms = random.uniforms(seeds, self._model.event_size)
+            return self._network.sample_and_log_prob(uniforms)
+        x = tf.stop_gradient(self._draw(seeds))
+        return x, self._model.log_prob(x, self._num_orders)
 
     def stream(
         self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
@@ -150,6 +185,113 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
             self._trace()  # `quantize` has replaced the variables
 
     @property
+    def queries(self) -> Queries:
+        """What answers questions about subsets of the variables; made when first needed."""
+        self._follow_model()
+        if self._answers is None:
+            self._answers = self._make_queries()
+        return self._answers
+
+    def condition(self, evidence) -> ConditionalMADE:
+        """Returns the distribution of the unobserved variables, given the others.
+
+        Exact for a model of all orders (`MADE(num_masks=None)`), under an order
+        that puts the evidence first, or averaged over `num_orders` such; exact,
+        too, where the evidence is a prefix of the model's fixed order. Elsewhere
+        by importance sampling with `num_particles` draws, since no pass through
+        the network gives that conditional; `is_exact` and `evidence_log_prob`
+        (standard error, effective sample size) tell.
+
+        Args:
+            evidence: float `[..., D]`, NaN where nothing is known.
+
+        Raises:
+            ValueError: if `evidence` has the wrong shape, values outside the
+                support, or no NaN.
+        """
+        discrete = self._model.conditionals.is_discrete
+        kind = DiscreteConditionalMADE if discrete else ConditionalMADE
+        return kind(self.queries, evidence, self.validate_args, self.allow_nan_stats)
+
+    def impute(self, x, seed: int = 0) -> np.ndarray:
+        """Fills in missing values by one draw from the conditional of each row.
+
+        Args:
+            x: values `[N, D]`, NaN where they are missing; each row may lack
+                others.
+            seed: a 32-bit integer.
+
+        Returns:
+            float32 `[N, D]`. Exact or by importance sampling as `condition`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape or values outside the support.
+
+        Warns:
+            UserWarning: if importance sampling was left with less than ten
+                effective draws for a row.
+        """
+        return self.sample_conditional(x, 1, seed)[0]
+
+    def sample_conditional(self, evidence, num_samples: int = 1, seed: int = 0) -> np.ndarray:
+        """Draws whole rows that agree with evidence: `[N, D]` -> `[num_samples, N, D]`.
+
+        As `impute`, several times; the first draws do not depend on `num_samples`
+        where they are exact.
+        """
+        return self.queries.sample_conditional(evidence, num_samples, seed)
+
+    def log_marginal(self, x, seed: int = 0) -> Estimate:
+        """Returns log p of the values that are not NaN: `[N, D]` -> `[N]`, in nats.
+
+        Exact or by importance sampling as `condition`; the result has a
+        standard error (0 where exact) and an effective sample size.
+
+        Raises:
+            ValueError: if `x` has the wrong shape or values outside the support.
+        """
+        return self.queries.log_marginal(x, seed)
+
+    def conditional_log_prob(self, x, evidence, seed: int = 0) -> Estimate:
+        """Returns log p(x_A | x_B): `[N, D]`, `[N, D]` -> `[N]`, in nats.
+
+        Exact or by importance sampling as `condition`.
+
+        Args:
+            x: NaN outside A.
+            evidence: NaN outside B. Each row may have an A and a B of its own.
+            seed: of the draws, where it takes any.
+
+        Raises:
+            ValueError: if a shape is wrong, a value outside the support, or a
+                value in A as well as in B.
+        """
+        return self.queries.conditional_log_prob(x, evidence, seed)
+
+    def log_prob_in(self, allowed, num_samples: int = 1000, seed: int = 0) -> Estimate:
+        """Estimates log P(x_1 in A_1, x_2 in A_2, ...) for discrete variables.
+
+        By progressive sampling, under an order that puts the restricted
+        variables first where there is one; see `made_tf.queries.allowed_sets`
+        for a way to write the sets down.
+
+        Args:
+            allowed: `[queries, D, K]`, 1 for each value 0..K-1 that is allowed,
+                K being the largest number of states.
+            num_samples: how many draws each query gets, at least 2.
+            seed: a 32-bit integer.
+
+        Raises:
+            ValueError: if the model is not discrete or an argument is out of range.
+        """
+        return self.queries.log_prob_in(allowed, num_samples, seed)
+
+    @property
+    def num_orders(self) -> int:
+        """Over how many mask sets the density is averaged."""
+        return self._num_orders
+
+    @property
     def model(self) -> MADE:
         """The model whose density this is."""
         return self._model
@@ -168,36 +310,25 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
             )
         batch = tf.shape(x)[:-1]
         rows = tf.reshape(x, [-1, self._model.event_size])  # [..., D] -> [N, D]
-        log_prob = self._model.row_log_prob(rows, self._model(rows, training=False))
+        if self._num_orders == 1:
+            log_prob = self._model.row_log_prob(rows, self._model(rows, training=False))
+        else:
+            log_prob = self._model._order_statistics(rows, self._num_orders).log_prob
         return tf.ensure_shape(tf.reshape(log_prob, batch), x.shape[:-1])
 
     def _sample_n(self, n, seed=None):
-        return self._rows(self._row_seeds(n, seed))
+        return self._rows(random.row_seeds(seed_pair(seed), n))
 
     def _sample_and_log_prob(self, sample_shape, seed=None):
         n = tf.reduce_prod(sample_shape)
         self._follow_model()
-        x, log_prob = self._samples_and_log_probs(self._row_seeds(n, seed))
+        x, log_prob = self._samples_and_log_probs(random.row_seeds(seed_pair(seed), n))
         x = tf.stop_gradient(x)
         shape = tf.TensorShape(tf.get_static_value(sample_shape))
         x = tf.reshape(x, tf.concat([sample_shape, self._event_shape_tensor()], 0))
         x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))
         log_prob = tf.ensure_shape(tf.reshape(log_prob, sample_shape), shape)
         return x, log_prob
-
-    def _row_seeds(self, n, seed):
-        if isinstance(seed, numbers.Integral):
-            seed = tf.constant([integer("seed", seed, -(2**31), 2**31), 0], tf.int32)
-        else:
-            if tf.is_tensor(seed) and seed.shape.rank == 0:
-                seed = tf.stack([tf.cast(seed, tf.int32), 0])
-            seed = samplers.sanitize_seed(seed)
-            if seed.shape != [2]:
-                raise ValueError(
-                    "`seed` must be an integer or a pair of integers. "
-                    f"Received: seed of shape {seed.shape}"
-                )
-        return random.row_seeds(seed, n)
 
     def _sample_control_dependencies(self, x):
         if not self.validate_args:

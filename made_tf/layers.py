@@ -113,14 +113,7 @@ class MaskedDense(keras.layers.Layer):
         if self.quantized:
             self._add_quantized_kernel()
         else:
-            degrees = self.mask.get_config()
-            self.kernel = self.add_weight(
-                name="kernel",
-                shape=self.mask.shape,
-                initializer=MaskedInitializer(self.kernel_initializer, **degrees),
-                regularizer=self.kernel_regularizer,
-                constraint=MaskConstraint(**degrees, constraint=self.kernel_constraint),
-            )
+            self.kernel = self._add_kernel()
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
@@ -130,6 +123,16 @@ class MaskedDense(keras.layers.Layer):
                 constraint=self.bias_constraint,
             )
         self.built = True
+
+    def _add_kernel(self):
+        degrees = self.mask.get_config()
+        return self.add_weight(
+            name="kernel",
+            shape=self.mask.shape,
+            initializer=MaskedInitializer(self.kernel_initializer, **degrees),
+            regularizer=self.kernel_regularizer,
+            constraint=MaskConstraint(**degrees, constraint=self.kernel_constraint),
+        )
 
     def masked_kernel(self):
         """Returns the kernel `[in, out]` as the forward pass uses it."""

@@ -16,7 +16,10 @@ from keras import ops
 
 from made_tf import conditionals as families
 from made_tf import masks
+from made_tf.ensembles import OrderStatistics, combine
 from made_tf.layers import MaskedDense, elementwise, fingerprint
+from made_tf.resampling import MaskSets
+from made_tf.shared import SharedDense
 from made_tf.validation import check_data, check_rows, is_target
 
 __all__ = ["MADE"]
@@ -46,8 +49,19 @@ class MADE(keras.Model):
         dropout: the fraction of hidden units that training drops.
         kernel_initializer: initializer of all kernels.
         kernel_regularizer: optional regularizer of all kernels.
-        seed: seed of a random order and of random degrees. (Weights and
-            dropout follow `keras.utils.set_random_seed`.)
+        seed: seed of a random order, of random degrees and of all further
+            masks. (Weights and dropout follow `keras.utils.set_random_seed`.)
+        num_masks: how many masks training takes in turn, one for each step; 1
+            for a fixed order. With `None` each step has a fresh one: then the
+            density under any order may be asked for (`any_order`).
+        resample: what differs between masks: the `"order"`, the
+            `"connectivity"` of the hidden units, or `"both"`.
+        masks_per: whether each `"batch"` or each `"row"` of training has a
+            mask of its own; rows cost several times as much.
+        mask_weights: whether the layers see their mask through weights of its
+            own (Germain et al. 2015, section 4.2).
+        num_orders: M; the model's density is the average of the densities
+            under its first M masks. See `log_prob`.
         **kwargs: `name`, `dtype`.
 
     Raises:
@@ -82,6 +96,11 @@ class MADE(keras.Model):
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
         seed=None,
+        num_masks=1,
+        resample="both",
+        masks_per="batch",
+        mask_weights=False,
+        num_orders=1,
         **kwargs,
     ):
         # Rows must not be cast: half precision would merge classes and round real values.
@@ -94,6 +113,18 @@ class MADE(keras.Model):
         self.direct_connections = _boolean("direct_connections", direct_connections)
         self.dropout = _fraction("dropout", dropout)
         self.seed = None if seed is None else int(seed)
+        if num_masks != 1 and self.seed is None:
+            self.seed = int(np.random.default_rng().integers(2**31))  # for the file to keep
+        self.mask_sets = MaskSets(
+            self.degrees, num_masks, resample, masks_per, self.seed if self.seed is not None else 0
+        )
+        self.mask_weights = _boolean("mask_weights", mask_weights)
+        if self.mask_weights and self.mask_sets.is_fixed:
+            raise ValueError(
+                "`mask_weights` must be False where `num_masks` is 1: a mask that never changes "
+                "tells the layers nothing."
+            )
+        self.num_orders = num_orders
         self.activation = elementwise(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
@@ -112,6 +143,18 @@ class MADE(keras.Model):
                 stacklevel=2,
             )
         self._make_layers()
+        self._evaluating = False
+        self.mask_step = None
+        if not self.mask_sets.is_fixed:
+            self.mask_step = self.add_weight(
+                name="mask_step",
+                shape=(),
+                dtype="int32",
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
+            self.spread_tracker = keras.metrics.Mean(name="order_spread")
         self.nll_tracker = keras.metrics.Mean(name="nll")
         self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
         self.build((None, self.event_size))
@@ -122,8 +165,12 @@ class MADE(keras.Model):
         mixed = policy.compute_dtype != policy.variable_dtype
         to_params = {"strict": True, "dtype": policy.variable_dtype if mixed else policy}
 
+        fixed = self.mask_sets.is_fixed
+        to_units = {} if fixed else {"mask_weights": self.mask_weights}
+
         def masked(in_degrees, out_degrees, **kwargs):
-            return MaskedDense(
+            layer = MaskedDense if fixed else SharedDense
+            return layer(
                 in_degrees,
                 out_degrees,
                 kernel_initializer=_fresh(self.kernel_initializer),
@@ -135,12 +182,14 @@ class MADE(keras.Model):
         outputs = np.repeat(self.degrees.inputs, self.conditionals.parameter_sizes(self.event_size))
         levels = [inputs, *self.degrees.hidden]
         self.hidden_layers = [
-            masked(*ends, activation=self.activation, dtype=policy, name=f"hidden_{index}")
+            masked(
+                *ends, activation=self.activation, dtype=policy, name=f"hidden_{index}", **to_units
+            )
             for index, ends in enumerate(itertools.pairwise(levels), start=1)
         ]
         self.output_layer = self.direct_layer = None
         if self.hidden_layers:
-            self.output_layer = masked(levels[-1], outputs, name="output", **to_params)
+            self.output_layer = masked(levels[-1], outputs, name="output", **to_params, **to_units)
         if self.direct_connections:
             own_bias = self.output_layer is None
             self.direct_layer = masked(
@@ -169,44 +218,115 @@ class MADE(keras.Model):
                 layer.build((None, layer.mask.shape[0]))
         self.built = True
 
-    def call(self, x, training=None):
-        """Returns the conditionals' parameters: `[N, D]` -> `[N, P]`."""
+    @property
+    def any_order(self) -> bool:
+        """Whether the model was made for all orders (`num_masks=None`)."""
+        return self.mask_sets.any_order
+
+    @property
+    def num_orders(self) -> int:
+        """Over how many mask sets the model's density is averaged."""
+        return self._num_orders
+
+    @num_orders.setter
+    def num_orders(self, value):
+        self.mask_sets.check_count(value)
+        self._num_orders = int(value)
+
+    def call(self, x, training=None, degrees=None):
+        """Returns the conditionals' parameters under one mask: `[N, D]` -> `[N, P]`.
+
+        Args:
+            x: values `[N, D]`.
+            training: whether to drop units, and to take the next mask set.
+            degrees: another mask set for a model of several: int32 degrees of
+                the inputs `[D]` and of each hidden layer, or `[N, D]`, ... with
+                a set for each row. `None` takes the model's own.
+        """
         x = ops.convert_to_tensor(x)
         if len(x.shape) != 2 or x.shape[-1] != self.event_size:
             raise ValueError(
                 f"`x` must have the shape [rows, {self.event_size}]. "
                 f"Received: x.shape={tuple(x.shape)}"
             )
+        if degrees is None and training and self.mask_step is not None:
+            degrees = self.mask_sets.at_step(self.mask_step + 0, ops.shape(x)[0])
+            self.mask_step.assign_add(1)
         features = self.conditionals.encode(ops.cast(x, "float32"))  # [N, D] -> [N, F]
         units = features
+        levels = self._levels(degrees)
         for index, layer in enumerate(self.hidden_layers):
-            units = layer(units)
+            units = layer(units, *levels[index : index + 2])
             if self.dropout_layers:
                 units = self.dropout_layers[index](units, training=training)
-        params = [] if self.output_layer is None else [self.output_layer(units)]
+        params = []
+        if self.output_layer is not None:
+            params.append(self.output_layer(units, *levels[-2:]))
         if self.direct_layer is not None:
-            params.append(self.direct_layer(features))
+            params.append(self.direct_layer(features, *levels[:1], *levels[-1:]))
         return params[0] if len(params) == 1 else ops.add(*params)  # [N, P]
+
+    def _levels(self, degrees) -> list:
+        """Degrees of features, hidden units and parameters; none for the layers' own."""
+        if degrees is None:
+            return []
+        if self.mask_step is None:
+            raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
+        inputs, *hidden = (ops.cast(level, "int32") for level in degrees)
+        family, size = self.conditionals, self.event_size
+        return [
+            _repeated(inputs, family.input_sizes(size)),
+            *hidden,
+            _repeated(inputs, family.parameter_sizes(size)),
+        ]
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], int(self.conditionals.parameter_sizes(self.event_size).sum()))
 
-    def log_prob(self, x):
+    def log_prob(self, x, num_orders=None):
         """Returns the log-probability (or log-density) of each row, in nats.
 
         Args:
             x: values `[N, D]`: an array, or a tensor inside a traced function.
+            num_orders: M: the density is the average of those under the mask
+                sets 0 to M - 1, a log-mean-exp of joint log-probabilities;
+                `None` takes the model's `num_orders`.
 
         Returns:
             A float32 tensor `[N]`.
 
         Raises:
             ValueError: if `x` has the wrong shape, NaN, or values outside the
-                support (shape alone where `x` is symbolic).
+                support (shape alone where `x` is symbolic), or if there are
+                less than `num_orders` masks.
+        """
+        return self.order_statistics(x, num_orders).log_prob
+
+    def order_statistics(self, x, num_orders=None) -> OrderStatistics:
+        """Returns `log_prob` and how far the orders disagree on each row.
+
+        Args:
+            x: values `[N, D]`, as in `log_prob`.
+            num_orders: as in `log_prob`. The memory needed does not grow with it.
+
+        Raises:
+            ValueError: as `log_prob`.
         """
         x = x if ops.is_tensor(x) else np.asarray(x)
         check_rows("x", x, self.event_size, self.conditionals)
-        return self.row_log_prob(x, self(x, training=False))
+        return self._order_statistics(x, num_orders)
+
+    def _order_statistics(self, x, num_orders=None) -> OrderStatistics:
+        num_orders = self.num_orders if num_orders is None else num_orders
+        sets = self.mask_sets.first(num_orders)
+        if num_orders == 1:
+            return OrderStatistics.of_one(self.row_log_prob(x, self(x, training=False)))
+        x = ops.convert_to_tensor(x)
+
+        def log_prob(degrees):
+            return self.row_log_prob(x, self(x, training=False, degrees=degrees))
+
+        return combine(log_prob, sets)
 
     def row_log_prob(self, x, params):
         """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats."""
@@ -254,13 +374,16 @@ class MADE(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        del training
         if is_target(y):
             raise ValueError(
                 "MADE models `x` itself and has no targets: pass `x` alone, or "
                 "`(x, None, sample_weight)`. Received a `y`."
             )
-        nll = -self.row_log_prob(x, y_pred)  # [N]
+        spread = None
+        if training or self.mask_step is None:
+            nll = -self.row_log_prob(x, y_pred)  # [N]
+        else:
+            nll, spread = self._evaluated(x, y_pred)
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, nll.dtype)
             if len(sample_weight.shape) == 2 and sample_weight.shape[-1] == 1:
@@ -270,6 +393,8 @@ class MADE(keras.Model):
                     "`sample_weight` must have one weight for each row. Received: "
                     f"sample_weight.shape={tuple(sample_weight.shape)}"
                 )
+        if spread is not None:
+            self.spread_tracker.update_state(spread, sample_weight)
         self.nll_tracker.update_state(nll, sample_weight)
         self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
         if sample_weight is not None:
@@ -278,6 +403,16 @@ class MADE(keras.Model):
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
         return loss
+
+    def _evaluated(self, x, params):
+        """Returns negative log-likelihoods `[N]` and the spread of at least two orders."""
+        if self.num_orders > 1:
+            statistics = self._order_statistics(x)
+            return -statistics.log_prob, statistics.spread
+        log_prob = self.row_log_prob(x, params)
+        second = [level[1] for level in self.mask_sets.first(2)]
+        other = self.row_log_prob(x, self(x, training=False, degrees=second))
+        return -log_prob, ops.abs(log_prob - other) / math.sqrt(2.0)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
@@ -301,7 +436,18 @@ class MADE(keras.Model):
         signature = inspect.signature(super().evaluate)
         bound = signature.bind(_listed(x), y, *args, **kwargs)
         self._check_rows_and_weights("x", bound.arguments)
-        return super().evaluate(*bound.args, **bound.kwargs)
+        self._evaluating = True
+        try:
+            return super().evaluate(*bound.args, **bound.kwargs)
+        finally:
+            self._evaluating = False
+
+    @property
+    def metrics(self):
+        if self.mask_step is None or self._evaluating:
+            return super().metrics
+        # Of one order alone, which is all that a training step has, there is no spread.
+        return [metric for metric in super().metrics if metric is not self.spread_tracker]
 
     def _check_rows_and_weights(self, name, options):
         self._check_data(name, options.get("x"), options.get("y"))
@@ -325,6 +471,8 @@ class MADE(keras.Model):
 
     def save_own_variables(self, store):
         store["density"] = self._fingerprint()
+        if self.mask_step is not None:
+            store["mask_step"] = self.mask_step
 
     def load_own_variables(self, store):
         if not np.array_equal(np.asarray(store["density"]), self._fingerprint()):
@@ -335,6 +483,9 @@ class MADE(keras.Model):
                 f"activation={keras.activations.serialize(self.activation)!r}, "
                 f"direct_connections={self.direct_connections}"
             )
+
+        if self.mask_step is not None:
+            self.mask_step.assign(store["mask_step"])  # the masks go on where they were
 
     def _fingerprint(self) -> np.ndarray:
         """A digest of what the layers do not know: 16 bytes, the same on every platform."""
@@ -393,6 +544,11 @@ class MADE(keras.Model):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "seed": self.seed,
+            "num_masks": self.mask_sets.num_masks,
+            "resample": self.mask_sets.resample,
+            "masks_per": self.mask_sets.masks_per,
+            "mask_weights": self.mask_weights,
+            "num_orders": self.num_orders,
             "quantized": [layer.name for layer in self.masked_layers() if layer.quantized],
         }
 
@@ -413,6 +569,13 @@ class MADE(keras.Model):
 def _fresh(initializer):
     # One initializer object gives equal shapes equal values: each layer needs its own.
     return initializer.clone() if hasattr(initializer, "clone") else initializer
+
+
+def _repeated(degrees, sizes):
+    """Gives each of a variable's features or parameters its degree: `[..., D]` -> `[..., F]`."""
+    if np.all(sizes == 1):
+        return degrees
+    return ops.take(degrees, np.repeat(np.arange(len(sizes)), sizes).astype(np.int32), axis=-1)
 
 
 def _listed(x):

@@ -24,14 +24,31 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from made_tf.arrangement import Arrangement, arrange, arrange_plan
 from made_tf.conditionals import Conditionals
-from made_tf.masks import degrees_to_mask
+from made_tf.masks import Degrees, degrees_to_mask
 from made_tf.models import MADE
 from made_tf.plan import Level, SamplingPlan, make_plan
 
 __all__ = ["BlockedNetwork"]
 
+_IMPOSSIBLE = -1e9  # the logit of a class that its variable does not have
 _CONCATENATED = 4  # tensors at once: of many, LiteRT's fast kernels (XNNPACK) take none
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Stored:
+    """The weights of a layer as the model has them, with the levels that they read.
+
+    Attributes:
+        kernels: `[in, out]` each.
+        mask_kernels: those of the mask itself (`SharedDense.mask_kernel`).
+        biases: `[out]` each.
+    """
+
+    kernels: tuple[tuple[int, Any], ...]
+    mask_kernels: tuple[tuple[int, Any], ...]
+    biases: tuple
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,6 +93,7 @@ class _Block:
     """One block of the network: small triangles, from its variables to their parameters."""
 
     family: Conditionals
+    transform: Callable  # (family, parameters, noise) -> values
     activation: Callable
     layers: list[tuple[tuple[int, Any], ...]]  # of each layer: (level, triangle)
 
@@ -104,10 +122,10 @@ class _Block:
             return tf.logical_and(changed, count <= noise.shape[1])
 
         def body(count, _, x):
-            new = self.family.transform(self.finish(starts, x)[1], noise)
+            new = self.transform(self.family, self.finish(starts, x)[1], noise)
             return count + 1, tf.reduce_any(new != x), new
 
-        first = self.family.transform(self._through(starts, None, noise)[1], noise)
+        first = self.transform(self.family, self._through(starts, None, noise)[1], noise)
         state = (tf.constant(1), tf.constant(True), first)
         x = tf.stop_gradient(tf.while_loop(keep_going, body, state)[2])
         return x, *self.finish(starts, x)
@@ -135,6 +153,9 @@ class BlockedNetwork:
         block_length: how many variables a block has; `None` chooses.
         batch_size: for how many rows at a time `None` chooses.
         frozen: whether to read the weights now, once, as constants.
+        any_mask: whether calls say which mask set they are for, by `degrees`:
+            int32 degrees of the inputs `[D]` and of each hidden layer, tensors
+            or arrays. The units are then sorted in the graph, at each call.
 
     Raises:
         RuntimeError: if Keras does not run on TensorFlow.
@@ -147,6 +168,7 @@ class BlockedNetwork:
         block_length: int | None = None,
         batch_size: int | None = None,
         frozen: bool = False,
+        any_mask: bool = False,
     ):
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
@@ -155,24 +177,32 @@ class BlockedNetwork:
             )
         self._model = model
         self._family = model.conditionals
+        degrees, size = model.degrees, model.event_size
+        sizes = self._family.input_sizes(size), self._family.parameter_sizes(size)
+        if any_mask:  # all sets are alike once their units are sorted
+            hidden = tuple(np.sort(level) for level in degrees.hidden)
+            degrees = Degrees(np.arange(1, size + 1), hidden)
+            sizes = np.full(size, sizes[0].max()), np.full(size, sizes[1].max())
         self.plan: SamplingPlan = make_plan(
-            model.degrees,
-            self._family.input_sizes(model.event_size),
-            self._family.parameter_sizes(model.event_size),
+            degrees,
+            *sizes,
             block_length,
             batch_size,
             "device" if frozen else "host",
             model.direct_connections,
         )
-        self._sorted_family = self._family.select(self.plan.variables.units)
-        self._constants = self._layers(np.asarray) if frozen else None
+        self._own = None if any_mask else arrange_plan(self.plan)
+        self._stored = self._read(np.asarray) if frozen else None
+        self._sorted = self._layers(self._own) if frozen and self._own else None
 
-    def sample(self, uniforms):
+    def sample(self, uniforms, degrees=None, given=None):
         """Draws the rows that the uniforms stand for.
 
         Args:
             uniforms: float32 `[n, D]`, strictly between 0 and 1; column k
                 decides variable k.
+            degrees: the mask set, for a network of `any_mask`.
+            given: what is known of the rows (`made_tf.given`).
 
         Returns:
             Values, float32 `[n, D]`.
@@ -181,44 +211,67 @@ class BlockedNetwork:
             tf.errors.InvalidArgumentError: where a weight is not finite (under
                 XLA, which has no assertions, and with frozen weights: not).
         """
-        values, _ = self._generate(uniforms)
-        return _restore(values, self.plan.variables)
+        arrangement = self._arranged(degrees)
+        values, _ = self._generate(uniforms, arrangement, given)
+        return arrangement.restore(values)
 
-    def sample_and_log_prob(self, uniforms):
+    def sample_and_log_prob(self, uniforms, degrees=None):
         """Returns the rows `[n, D]` and, from the same pass, their log-probabilities `[n]`."""
-        values, params = self._generate(uniforms)
-        log_prob = tf.reduce_sum(self._sorted_family.log_prob(params, values), axis=1)
-        return _restore(values, self.plan.variables), log_prob
+        arrangement = self._arranged(degrees)
+        values, params = self._generate(uniforms, arrangement)
+        return arrangement.restore(values), self._total(values, params, arrangement)
 
-    def log_prob(self, x):
+    def sample_and_log_weight(self, uniforms, given, degrees=None):
+        """Returns rows `[n, D]` that agree with what is given, and their log-weights `[n]`."""
+        arrangement = self._arranged(degrees)
+        values, params = self._generate(uniforms, arrangement, given)
+        family = self._family.select(arrangement.variables)
+        log_weight = given.map(arrangement.sort).log_weight(family, params, values)
+        return arrangement.restore(values), log_weight
+
+    def log_prob(self, x, degrees=None):
         """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`."""
-        values, params = self._score(x)
-        return tf.reduce_sum(self._sorted_family.log_prob(params, values), axis=1)
+        arrangement = self._arranged(degrees)
+        values, params = self._score(x, arrangement)
+        return self._total(values, params, arrangement)
 
-    def parameters(self, x):
+    def parameters(self, x, degrees=None):
         """Returns the conditionals' parameters: `[n, D]` -> `[n, P]`."""
-        return _restore(self._score(x)[1], self.plan.parameters)
+        arrangement = self._arranged(degrees)
+        return arrangement.restore_parameters(self._score(x, arrangement)[1])
 
-    def _generate(self, uniforms):
+    def _arranged(self, degrees) -> Arrangement:
+        return arrange(self._family, degrees) if self._own is None else self._own
+
+    def _total(self, values, params, arrangement: Arrangement):
+        family = self._family.select(arrangement.variables)
+        return tf.reduce_sum(family.log_prob(params, values), axis=1)
+
+    def _generate(self, uniforms, arrangement: Arrangement, given=None):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
-        if self._constants is None:
+        if self._stored is None:
             self._assert_finite()
-        noise = _sort(self._family.noise(uniforms), self.plan.variables)
+        noise = arrangement.sort(self._family.noise(uniforms))
+        if given is not None:
+            given = given.map(arrangement.sort)
         values, params = [], []
 
         def leaf(index: int, block: _Block, starts: list):
-            block_noise = _columns(noise, self.plan.variables.span(index, index + 1))
-            x, units, block_params = block.solve(starts, block_noise)
+            places = self.plan.variables.span(index, index + 1)
+            if given is not None:
+                known = given.map(lambda part: _columns(part, places))
+                block = dataclasses.replace(block, transform=known.transform)
+            x, units, block_params = block.solve(starts, _columns(noise, places))
             values.append(x)
             params.append(block_params)
             return units
 
-        self._recurse(self._constants or self._layers(), leaf)
+        self._recurse(arrangement, leaf)
         return _join(values), _join(params)
 
-    def _score(self, x):
+    def _score(self, x, arrangement: Arrangement):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
-        values = _sort(x, self.plan.variables)
+        values = arrangement.sort(x)
         params = []
 
         def leaf(index: int, block: _Block, starts: list):
@@ -227,17 +280,18 @@ class BlockedNetwork:
             params.append(block_params)
             return units
 
-        features = self._sorted_family.encode(values)
-        self._recurse(self._constants or self._layers(), leaf, features)
+        features = self._family.select(arrangement.variables).encode(values)
+        self._recurse(arrangement, leaf, features)
         return values, _join(params)
 
-    def _recurse(self, layers: list[_Layer], leaf: Callable, features=None) -> None:
+    def _recurse(self, arrangement: Arrangement, leaf: Callable, features=None) -> None:
         """Calls `leaf(index, block, starts)` on block after block.
 
         `starts` is what the bias and earlier blocks give to each layer of the
         block; a leaf returns the block's units by level. Features, where all
         are known, need not be put together from theirs.
         """
+        layers = self._sorted or self._layers(arrangement)
         blocks = range(self.plan.num_blocks)
         starts = [[layer.bias_of(b) for b in blocks] for layer in layers]
         units: list[list] = [[None for _ in blocks] for _ in layers]  # by level
@@ -258,7 +312,8 @@ class BlockedNetwork:
 
         def solve(first: int, last: int) -> None:
             if last - first == 1:
-                found = leaf(first, self._block(layers, first), [start[first] for start in starts])
+                block = self._block(layers, first, arrangement)
+                found = leaf(first, block, [start[first] for start in starts])
                 for level, block_units in zip(units, found, strict=True):
                     level[first] = block_units
                 return
@@ -269,37 +324,53 @@ class BlockedNetwork:
 
         solve(0, self.plan.num_blocks)
 
-    def _block(self, layers: list[_Layer], index: int) -> _Block:
+    def _block(self, layers: list[_Layer], index: int, arrangement: Arrangement) -> _Block:
         triangles = [
             tuple((source, kernel.triangle(index)) for source, kernel in layer.sources)
             for layer in layers
         ]
-        family = self._family.select(self.plan.block_variables(index))
-        return _Block(family, self._model.activation, triangles)
+        places = self.plan.variables.span(index, index + 1)
+        family = self._family.select(arrangement.variables[places])
+        return _Block(family, _draw, self._model.activation, triangles)
 
-    def _layers(self, convert: Callable = tf.identity) -> list[_Layer]:
+    def _read(self, convert: Callable = tf.convert_to_tensor) -> list[_Stored]:
         """Reads the weights: hidden layers, then the output with its direct connections."""
-        model, plan = self._model, self.plan
-        levels = [plan.features, *plan.hidden, plan.parameters]
+        depth = len(self._model.hidden_layers)
+        layers = [[(k, dense)] for k, dense in enumerate(self._model.hidden_layers)]
+        last = [(depth, self._model.output_layer), (0, self._model.direct_layer)]
+        layers.append([(source, dense) for source, dense in last if dense is not None])
+        return [
+            _Stored(
+                tuple((source, convert(dense.unmasked_kernel())) for source, dense in dense_layers),
+                tuple(
+                    (source, convert(dense.mask_kernel))
+                    for source, dense in dense_layers
+                    if getattr(dense, "mask_kernel", None) is not None
+                ),
+                tuple(convert(dense.bias) for _, dense in dense_layers if dense.bias is not None),
+            )
+            for dense_layers in layers
+        ]
 
-        def layer(masked: list[tuple[int, Any]], level: int) -> _Layer:
-            sources, biases = [], []
-            for source, dense in masked:
-                weights = _sort(dense.unmasked_kernel(), levels[level])
-                weights = convert(_sort(weights, levels[source], axis=0))
-                strict = dense.mask.strict
-                sources.append((source, _Kernel(weights, levels[source], levels[level], strict)))
-                if dense.bias is not None:
-                    biases.append(_sort(dense.bias, levels[level], axis=0))
-            zeros = tf.zeros([len(levels[level].units)])
-            return _Layer(tuple(sources), convert(sum(biases, start=zeros)), levels[level])
-
-        depth = len(plan.hidden)
-        output = [(0, model.direct_layer)] if model.direct_layer is not None else []
-        if model.output_layer is not None:
-            output.insert(0, (depth, model.output_layer))
-        hidden = [layer([(k, dense)], k + 1) for k, dense in enumerate(model.hidden_layers)]
-        return [*hidden, layer(output, depth + 1)]
+    def _layers(self, arrangement: Arrangement) -> list[_Layer]:
+        """Sorts the weights by the degrees of their units."""
+        levels = [self.plan.features, *self.plan.hidden, self.plan.parameters]
+        layers = []
+        for target, stored in enumerate(self._stored or self._read(), start=1):
+            is_last = target == len(levels) - 1
+            kernels = []
+            for source, kernel in stored.kernels:
+                weights = arrangement.sort_units(kernel, target, axis=1)
+                weights = arrangement.sort_units(weights, source, axis=0)
+                kernels.append((source, _Kernel(weights, levels[source], levels[target], is_last)))
+            biases = [_float32(bias) for bias in stored.biases]
+            for source, kernel in stored.mask_kernels:
+                ends = arrangement.degrees[source], arrangement.degrees[target]
+                biases.append(_mask_bias(kernel, *ends, is_last))
+            zeros = np.zeros(arrangement.sizes[target], np.float32)
+            bias = arrangement.sort_units(sum(biases, start=zeros), target, 0, _IMPOSSIBLE)
+            layers.append(_Layer(tuple(kernels), bias, levels[target]))
+        return layers
 
     def _assert_finite(self) -> None:
         """Fails, when the sampler runs, where a live weight is NaN or infinite."""
@@ -322,7 +393,20 @@ class BlockedNetwork:
         tf.cond(tf.math.is_finite(total), lambda: True, check)
 
 
+def _draw(family: Conditionals, params, noise):
+    return family.transform(params, noise)
+
+
+def _mask_bias(kernel, in_degrees, out_degrees, strict: bool):
+    """What a layer's mask itself adds to its outputs, `[out]` (`SharedDense.mask_bias`)."""
+    compare = tf.less if strict else tf.less_equal
+    connected = compare(in_degrees[:, None], out_degrees[None, :])
+    return tf.reduce_sum(tf.where(connected, _float32(kernel), np.float32(0)), axis=0)
+
+
 def _float32(weights):
+    if isinstance(weights, np.ndarray):
+        return weights.astype(np.float32)
     return tf.cast(tf.convert_to_tensor(weights), tf.float32)
 
 
@@ -345,16 +429,3 @@ def _join(parts: list):
         groups = [parts[i : i + _CONCATENATED] for i in range(0, len(parts), _CONCATENATED)]
         parts = [tf.concat(group, axis=1) if len(group) > 1 else group[0] for group in groups]
     return parts[0] if parts else None
-
-
-def _sort(values, level: Level, axis: int = 1):
-    """Puts the model's own order into the order of degrees, in float32."""
-    values = _float32(values)
-    return values if level.is_sorted else tf.gather(values, level.units.astype(np.int32), axis=axis)
-
-
-def _restore(values, level: Level):
-    """Puts columns back into the model's own order."""
-    if level.is_sorted:
-        return values
-    return tf.gather(values, np.argsort(level.units).astype(np.int32), axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from made_tf.conditionals import Conditionals
 
-__all__ = ["check_data", "check_rows", "is_target"]
+__all__ = ["check_data", "check_partial_rows", "check_rows", "is_target"]
 
 _CHUNK = 8192  # rows checked at once, so that memory stays bounded
 
@@ -51,6 +51,25 @@ def check_rows(name: str, x, event_size: int, conditionals: Conditionals) -> Non
                 f"{conditionals.support} only. Received: {name}[{start + row}, {column}]="
                 f"{x[start + row, column]}"
             )
+
+
+def check_partial_rows(
+    name: str, x, event_size: int, conditionals: Conditionals
+) -> tuple[np.ndarray, np.ndarray]:
+    """Checks rows of which some values are missing, which NaN stands for.
+
+    Returns:
+        The values, float32 `[N, D]` with 0 where they are missing, and where
+        they are known, boolean `[N, D]`.
+
+    Raises:
+        ValueError: as `check_rows`, of the values that are not NaN.
+    """
+    x = np.array(_to_numpy(name, x), np.float32)
+    known = ~np.isnan(x)
+    x[~known] = 0.0
+    check_rows(name, x, event_size, conditionals)
+    return x, known
 
 
 def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> None:

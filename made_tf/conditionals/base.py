@@ -76,6 +76,28 @@ class Conditionals(abc.ABC):
     def transform(self, params, noise):
         """Returns the rest of `sample`: `[N, P]`, noise `[N, D]` -> values `[N, D]`."""
 
+    def transform_within(self, params, noise, allowed):
+        """Returns `transform` for the conditionals restricted to sets of values.
+
+        Args:
+            params: `[N, P]`.
+            noise: `[N, D]`.
+            allowed: `[N or 1, D, K]`, 1 for the values 0..K-1 that may occur
+                and 0 for the others, K being the largest number of states.
+
+        Raises:
+            ValueError: if the family is not discrete.
+        """
+        raise ValueError(f"Sets of values need discrete conditionals. Received: {self.name}")
+
+    def log_prob_within(self, params, allowed):
+        """Returns log P(x_k is allowed | x_<k) in nats: `[N, P]`, `[N or 1, D, K]` -> `[N, D]`.
+
+        Raises:
+            ValueError: if the family is not discrete.
+        """
+        raise ValueError(f"Sets of values need discrete conditionals. Received: {self.name}")
+
     @abc.abstractmethod
     def in_support(self, x):
         """Returns, for each value of `[N, D]`, whether it can occur (NaN never can)."""
@@ -95,7 +117,13 @@ class Conditionals(abc.ABC):
         )
 
     def select(self, variables: npt.NDArray[np.int64]) -> Conditionals:
-        """Returns the family of these variables alone, in this order."""
+        """Returns the family of these variables alone, in this order.
+
+        Args:
+            variables: indices, an array; or an int32 tensor, for an order that
+                is not known beforehand. The family of a tensor takes as many
+                features and parameters for each variable as the largest has.
+        """
         del variables
         return self
 

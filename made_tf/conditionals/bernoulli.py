@@ -51,6 +51,17 @@ class Bernoulli(Conditionals):
         (logits,) = as_float32(params)
         return ops.cast(logits > noise, "float32")
 
+    def transform_within(self, params, noise, allowed):
+        # 1 if it is the only value allowed, 0 if the other is, else what is drawn.
+        zero, one = allowed[..., 0], allowed[..., 1]
+        return one * ops.maximum(self.transform(params, noise), 1.0 - zero)
+
+    def log_prob_within(self, params, allowed):
+        zero, one = allowed[..., 0], allowed[..., 1]
+        single = self.log_prob(params, one * ops.ones_like(params))
+        log_prob = ops.where(zero * one > 0, 0.0, single)
+        return ops.where(zero + one > 0, log_prob, -np.inf)
+
     def in_support(self, x):
         return ops.logical_or(ops.equal(x, 0), ops.equal(x, 1))
 

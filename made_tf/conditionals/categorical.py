@@ -70,14 +70,28 @@ class Categorical(Conditionals):
 
     def transform(self, params, noise):
         (params,) = as_float32(params)
-        sizes = self._classes(noise.shape[-1])
-        logits = self._padded(params, sizes)
+        return self._transform(self._padded(params, self._classes(noise.shape[-1])), noise)
+
+    @staticmethod
+    def _transform(logits, noise):
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
         sums = ops.cumsum(weights, axis=-1)  # [N, D, K]
         # The noise is u itself. The class is the number of steps of the CDF below u. Division by
         # the last sum itself ends the CDF at exactly 1 > u with the last class that can occur.
         cdf = sums[..., :-1] / sums[..., -1:]
         return ops.sum(ops.cast(ops.expand_dims(noise, -1) >= cdf, "float32"), axis=-1)
+
+    def transform_within(self, params, noise, allowed):
+        (params,) = as_float32(params)
+        logits = self._padded(params, self._classes(noise.shape[-1]))
+        return self._transform(ops.where(allowed > 0, logits, _MINUS_INFINITY), noise)
+
+    def log_prob_within(self, params, allowed):
+        (params,) = as_float32(params)
+        logits = self._padded(params, self._classes(allowed.shape[-2]))
+        weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+        # Of 0 where nothing is allowed, or nothing that can occur, the log is -inf.
+        return ops.log(ops.sum(allowed * weights, axis=-1)) - ops.log(ops.sum(weights, axis=-1))
 
     def in_support(self, x):
         sizes = self._classes(x.shape[-1]).astype(np.float32)
@@ -97,6 +111,8 @@ class Categorical(Conditionals):
     def select(self, variables):
         if isinstance(self.num_classes, int):
             return self
+        if not isinstance(variables, np.ndarray):  # not known beforehand: all padded alike
+            return Categorical(max(self.num_classes))
         return Categorical([self.num_classes[variable] for variable in variables])
 
     @classmethod

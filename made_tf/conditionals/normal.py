@@ -39,6 +39,8 @@ class Normal(Conditionals):
     support = "a finite number"
     is_discrete = False
 
+    _selected: tuple | None = None  # moments of variables that are not known beforehand
+
     def __init__(self, data_loc=0.0, data_scale=1.0):
         self.data_loc = _numbers("data_loc", data_loc)
         self.data_scale = _numbers("data_scale", data_scale)
@@ -72,7 +74,8 @@ class Normal(Conditionals):
         loc, log_scale = self._loc_and_log_scale(params)
         _, data_scale = self._moments(x.shape[-1])
         z = (self._standardise(x) - loc) * ops.exp(-log_scale)
-        constant = (0.5 * math.log(2 * math.pi) + np.log(data_scale)).astype(np.float32)
+        log = np.log if isinstance(data_scale, np.ndarray) else ops.log
+        constant = ops.cast(0.5 * math.log(2 * math.pi) + log(data_scale), "float32")
         return -0.5 * z * z - log_scale - constant
 
     def noise(self, uniforms):
@@ -91,10 +94,18 @@ class Normal(Conditionals):
         return tfd.Independent(tfd.Normal(**self.unpack(params)), 1)
 
     def select(self, variables):
-        def chosen(values):
-            return [values[variable] for variable in variables] if _several(values) else values
+        if isinstance(variables, np.ndarray):
 
-        return Normal(chosen(self.data_loc), chosen(self.data_scale))
+            def chosen(values):
+                return [values[variable] for variable in variables] if _several(values) else values
+
+            return Normal(chosen(self.data_loc), chosen(self.data_scale))
+        selected = Normal()
+        selected._selected = tuple(
+            ops.take(np.asarray(values, np.float32), variables) if _several(values) else values
+            for values in (self.data_loc, self.data_scale)
+        )
+        return selected
 
     @classmethod
     def from_data(cls, x):
@@ -107,6 +118,8 @@ class Normal(Conditionals):
         return {"data_loc": self.data_loc, "data_scale": self.data_scale}
 
     def _moments(self, event_size):
+        if self._selected is not None:
+            return self._selected
         for name, values in self.get_config().items():
             if _several(values) and len(values) != event_size:
                 raise ValueError(

@@ -1,0 +1,80 @@
+"""A mixture of one model's densities under several mask sets: each row draws its set first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+__all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp"]
+
+
+def choose_set(uniforms, num_sets):
+    """Turns uniforms into set numbers, all equally probable: `[n]` -> int32 `[n]`."""
+    # A uniform next to 1 times M can round to M.
+    scaled = uniforms * tf.cast(num_sets, tf.float32)
+    return tf.minimum(tf.cast(scaled, tf.int32), num_sets - 1)
+
+
+def each_row_by_its_set(index, tables: list, draw: Callable, like: tuple, whole: bool = False):
+    """Draws every row under its own mask set, set after set.
+
+    Args:
+        index: the rows' set numbers, int32 `[n]`.
+        tables: the sets: int32 `[M, units]` of each level.
+        draw: from row numbers `[k]` (`None` for all rows) and the degrees of a
+            set to a tuple of results, `[k, ...]` each.
+        like: tensors of the shapes and dtypes of the results for all rows.
+        whole: whether to draw all rows under each set that occurs and keep
+            those that belong to it, so that every shape is known beforehand.
+
+    Returns:
+        A tuple of tensors as `like`.
+    """
+    num_sets = tf.shape(tables[0])[0]
+
+    def body(number, results):
+        mine = tf.equal(index, number)
+        degrees = [tf.gather(table, number) for table in tables]
+
+        def some():
+            if whole:
+                drawn = draw(None, degrees)
+                return tuple(
+                    tf.where(tf.reshape(mine, [-1] + [1] * (len(old.shape) - 1)), new, old)
+                    for new, old in zip(drawn, results, strict=True)
+                )
+            rows = tf.where(mine)[:, 0]
+            drawn = draw(rows, degrees)
+            return tuple(
+                tf.tensor_scatter_nd_update(old, rows[:, None], new)
+                for new, old in zip(drawn, results, strict=True)
+            )
+
+        return number + 1, tf.cond(tf.reduce_any(mine), some, lambda: results)
+
+    _, results = tf.while_loop(
+        lambda number, _: number < num_sets, body, (tf.constant(0), tuple(like))
+    )
+    return results
+
+
+def log_mean_exp(tables: list, log_prob: Callable, like):
+    """Averages densities over sets: log-probabilities of each set `[n]` -> `[n]`, in nats.
+
+    Args:
+        tables: the sets: int32 `[M, units]` of each level.
+        log_prob: from the degrees of a set to log-probabilities `[n]`.
+        like: a float32 tensor `[n]`.
+    """
+    num_sets = tables[0].shape[0]
+
+    def body(number, largest, total):
+        new = log_prob([tf.gather(table, number) for table in tables])
+        top = tf.maximum(largest, new)
+        total = total * tf.exp(largest - top) + tf.exp(new - top)
+        return number + 1, top, total
+
+    start = (tf.constant(0), tf.zeros_like(like) - 1e30, tf.zeros_like(like))
+    _, largest, total = tf.while_loop(lambda number, *_: number < num_sets, body, start)
+    return largest + tf.math.log(total) - tf.math.log(float(num_sets))

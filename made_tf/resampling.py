@@ -1,0 +1,192 @@
+"""Many masks for one set of weights: fixed, K in turn, or fresh ones at every step.
+
+A mask set is the degrees of all units: the order of the inputs, and for each
+hidden layer the degrees of its units. Another order is a permutation of 1..D;
+another connectivity deals the degrees of a hidden layer out to other units. So
+every set has the same multiset of degrees in each layer, and with the units in
+the order of their degrees all sets are one and the same staircase: the sampler
+needs one plan for all of them, and no set can lose a path that another has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from made_tf.arguments import integer
+from made_tf.masks import Degrees
+
+__all__ = ["MaskSets", "Sets", "evidence_first"]
+
+#: Mask sets: int32 degrees `[M, units]` of the inputs and of each hidden layer.
+Sets = list[npt.NDArray[np.int32]]
+
+Resample = Literal["both", "order", "connectivity"]
+MasksPer = Literal["batch", "row"]
+
+_RESAMPLE = ("both", "order", "connectivity")
+_PER = ("batch", "row")
+
+
+class MaskSets:
+    """The mask sets of one model, numbered from 0; set 0 has the model's own degrees.
+
+    Args:
+        degrees: the model's own degrees.
+        num_masks: how many sets training takes in turn; `None` for a fresh one
+            each time.
+        resample: what differs between sets: the `"order"` of the inputs, the
+            `"connectivity"` (which hidden unit has which degree), or `"both"`.
+        masks_per: whether a set serves a `"batch"` or a `"row"`.
+        seed: seed of all sets.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    References:
+        Germain et al. 2015, arXiv:1502.03509, sections 4.1 and 4.2. There each
+        hidden unit draws its degree anew; here the units share out the same
+        degrees, which leaves out the sets that happen to lack some.
+    """
+
+    def __init__(
+        self,
+        degrees: Degrees,
+        num_masks: int | None = 1,
+        resample: Resample = "both",
+        masks_per: MasksPer = "batch",
+        seed: int = 0,
+    ):
+        self.degrees = degrees
+        self.num_masks = None if num_masks is None else integer("num_masks", num_masks)
+        self.resample = _one_of("resample", resample, _RESAMPLE)
+        self.masks_per = _one_of("masks_per", masks_per, _PER)
+        self.seed = integer("seed", seed, 0)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is one mask set alone."""
+        return self.num_masks == 1
+
+    @property
+    def any_order(self) -> bool:
+        """Whether training sees every order, so that any one may be asked for."""
+        return self.num_masks is None and self.resample != "connectivity"
+
+    def first(self, count: int) -> Sets:
+        """Returns the sets 0 to `count - 1`: int32 degrees `[count, units]` of each level.
+
+        Set i follows from the seed and i alone: its permutations sort the output of NumPy's
+        Philox bit generator, whose stream is fixed.
+
+        Raises:
+            ValueError: if `count` is more than `num_masks`.
+        """
+        count = self.check_count(count)
+        return [
+            np.stack([self._level(level, index) for index in range(count)])
+            for level in self._levels
+        ]
+
+    def check_count(self, count: int) -> int:
+        """Raises a ValueError if there are less than `count` sets."""
+        count = integer("num_orders", count)
+        if self.num_masks is not None and count > self.num_masks:
+            raise ValueError(
+                f"`num_orders` must be at most the number of masks that the model was made for, "
+                f"num_masks={self.num_masks}. Received: num_orders={count}"
+            )
+        return count
+
+    def at_step(self, step, num_rows=None) -> list:
+        """Returns the set that training uses at a step, as tensors.
+
+        Args:
+            step: the number of steps before, an int32 scalar tensor.
+            num_rows: N, where rows have sets of their own.
+
+        Returns:
+            Degrees of the inputs and of each hidden layer: int32 `[units]`, or
+            `[N, units]` with a set for each row.
+        """
+        by_row = self.masks_per == "row"
+        if self.num_masks is None:
+            return [
+                self._fresh(level, step, num_rows if by_row else None) for level in self._levels
+            ]
+        index = step % self.num_masks
+        if by_row:
+            index = (step * num_rows + ops.arange(num_rows, dtype="int32")) % self.num_masks
+        return [ops.take(table, index, axis=0) for table in self.first(self.num_masks)]
+
+    @property
+    def _levels(self) -> range:
+        return range(1 + len(self.degrees.hidden))
+
+    def _own(self, level: int) -> npt.NDArray[np.int32]:
+        own = self.degrees.inputs if level == 0 else self.degrees.hidden[level - 1]
+        return own.astype(np.int32)
+
+    def _varies(self, level: int) -> bool:
+        return self.resample != ("connectivity" if level == 0 else "order")
+
+    def _level(self, level: int, index: int) -> npt.NDArray[np.int32]:
+        own = self._own(level)
+        if index == 0 or not self._varies(level):
+            return own
+        words = np.random.Philox(key=self.seed, counter=[0, level, index, 0]).random_raw(len(own))
+        return own[np.argsort(words, kind="stable")]
+
+    def _fresh(self, level: int, step, num_rows):
+        own = self._own(level)
+        shape = (len(own),) if num_rows is None else (num_rows, len(own))
+        if not self._varies(level):
+            return ops.broadcast_to(ops.convert_to_tensor(own), shape)
+        uniforms = keras.random.uniform(shape, seed=_Key(self.seed, level, step))
+        return ops.take(own, ops.argsort(uniforms, axis=-1), axis=0)
+
+
+def evidence_first(order: npt.NDArray[np.integer], *known: Any) -> npt.NDArray[np.int32]:
+    """Moves variables to the front of an order, which otherwise stays as it is.
+
+    Args:
+        order: degrees of the inputs, a permutation of 1..D.
+        *known: booleans `[D]`: what comes first, what comes next, ...
+
+    Returns:
+        The new degrees of the inputs, int32 `[D]`.
+    """
+    rank = np.zeros(len(order), np.int64)
+    for group in known:
+        rank = 2 * rank + ~np.asarray(group, bool)
+    degrees = np.empty(len(order), np.int32)
+    degrees[np.lexsort((order, rank))] = np.arange(1, len(order) + 1)
+    return degrees
+
+
+class _Key(keras.random.SeedGenerator):
+    """A seed for `keras.random` that is made from a step's number in the graph.
+
+    Keras' own generators count by themselves, in a variable that neither its
+    files nor TensorFlow's checkpoints keep; here the model keeps the count.
+    """
+
+    def __init__(self, seed: int, level: int, step):
+        dtype = "uint32" if keras.backend.backend() == "jax" else "int32"
+        key = (seed * 0x9E3779B1 + level * 0x85EBCA77) % 2**31
+        self._pair = ops.stack([ops.cast(key, dtype), ops.cast(step, dtype)])
+
+    def next(self, ordered=True):
+        """Returns the pair."""
+        del ordered
+        return self._pair
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
+    if isinstance(value, str) and value in choices:
+        return value
+    raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")
