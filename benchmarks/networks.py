@@ -22,12 +22,12 @@ def binary_rows(event_size, data_dir=None, num_rows=20_000):
     return (sums[:, 8:] - sums[:, :-8] > 2).astype("float32")
 
 
-def trained(event_size, hidden_units, rows, epochs):
-    """A MADE without direct connections, fitted to rows."""
+def trained(event_size, hidden_units, rows, epochs, **options):
+    """A MADE without direct connections and with further options, fitted to rows."""
     keras.utils.set_random_seed(0)
     with warnings.catch_warnings():  # a few dependencies are out of reach of 500 units
         warnings.simplefilter("ignore")
-        model = made_tf.MADE(event_size, hidden_units, direct_connections=False, seed=0)
+        model = made_tf.MADE(event_size, hidden_units, direct_connections=False, seed=0, **options)
     model.compile("adam")
     history = model.fit(rows, batch_size=100, epochs=epochs, verbose=0).history
     print(f"D={event_size}, hidden {hidden_units}: {history['nll'][-1]:.2f} nats in training")

@@ -14,7 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from made_tf.export.compact import compact_tflite
-from made_tf.export.signatures import SIGNATURES, make_signatures
+from made_tf.export.signatures import Signatures, make_signatures
 from made_tf.export.verify import ExportReport, verify_tflite, with_dtype
 from made_tf.files import replacing
 from made_tf.models import MADE
@@ -28,14 +28,17 @@ def to_tflite(
     path: str | os.PathLike[str],
     block_length: int | None = None,
     batch_size: int | None = None,
+    num_orders: int | None = None,
 ) -> ExportReport:
     """Writes a model into one `.tflite` file and verifies it.
 
-    The file holds the signatures `sample`, `log_prob` and `conditionals` (see
-    `made_tf.export.signatures`), for any batch size, with builtin operators
-    alone. A model of another precision is exported in float32. The file
-    appears at `path` only when it was found to do what the model does; until
-    then, and if anything fails, what was at `path` before stays.
+    The file holds the signatures `sample`, `log_prob` and `conditionals`, and
+    for a model of all orders `impute` (see `made_tf.export.signatures`), for any
+    batch size, with builtin operators alone. A mixture of orders has one copy of
+    the weights, which the file sorts for an order when it is asked. A model of
+    another precision is exported in float32. The file appears at `path` only
+    when it was found to do what the model does; until then, and if anything
+    fails, what was at `path` before stays.
 
     Args:
         model: a `MADE`.
@@ -44,14 +47,16 @@ def to_tflite(
             chooses.
         batch_size: for how many rows at a time `None` chooses; the file serves
             any number of rows.
+        num_orders: M, over how many of the model's mask sets the density is
+            averaged; `None` takes the model's `num_orders`.
 
     Returns:
         What was written and how it compares with the model; `str(report)` is
         readable.
 
     Raises:
-        ValueError: if `model` is no `MADE`, has weights that are not finite,
-            or `path` does not end in `.tflite`.
+        ValueError: if `model` is no `MADE`, has weights that are not finite or
+            less than `num_orders` masks, or `path` does not end in `.tflite`.
         OSError: if the file cannot be written there.
         ExportError: if the converted file does not do what the model does.
 
@@ -69,23 +74,23 @@ def to_tflite(
     for name in not_finite(model):
         raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
     model = _in_float32(model)
-    content = _convert(model, block_length, batch_size)
+    num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
+    content = _convert(make_signatures(model, block_length, batch_size, num_orders))
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-        report = verify_tflite(model, temporary)
+        report = verify_tflite(model, temporary, num_orders)
     return dataclasses.replace(
         report, path=os.fspath(path), seconds=round(time.perf_counter() - started, 3)
     )
 
 
-def _convert(model: MADE, block_length: int | None, batch_size: int | None) -> bytes:
+def _convert(signatures: Signatures) -> bytes:
     with tempfile.TemporaryDirectory() as directory, _only_warnings():
         # A module without variables: those of a tracked model would stay in the graph as
         # resources, which LiteRT reads as zeros.
-        signatures = make_signatures(model, block_length, batch_size)
         tf.saved_model.save(tf.Module(), directory, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            directory, signature_keys=list(SIGNATURES)
+            directory, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         return compact_tflite(converter.convert())

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from made_tf.arguments import integer, seed_batches
+from made_tf.patterns import pattern_groups, pieces
 
 __all__ = ["LiteSampler", "open_interpreter"]
+
+_OUTSIDE = "`x` must contain values of the model's support only (0 and 1, or classes). "
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -73,6 +77,9 @@ class LiteSampler:
         self._sample = interpreter.get_signature_runner("sample")
         self._log_prob = interpreter.get_signature_runner("log_prob")
         self._conditionals = interpreter.get_signature_runner("conditionals")
+        self._impute: Any = None
+        if "impute" in signatures:
+            self._impute = interpreter.get_signature_runner("impute")
         self.event_size = int(self._log_prob.get_input_details()["x"]["shape"][-1])
 
     def sample(self, num_samples: int, seed: int = 0, batch_size: int = 1024) -> FloatArray:
@@ -124,6 +131,54 @@ class LiteSampler:
         with self._lock:
             return self._sample(seeds=np.ascontiguousarray(seeds))["x"]
 
+    def impute(self, x: npt.ArrayLike, seed: int = 0, batch_size: int = 1024) -> FloatArray:
+        """Fills in missing values by one draw given the rest of each row.
+
+        Args:
+            x: values `[n, D]`, NaN where they are missing; each row may lack
+                others.
+            seed: a 32-bit integer; row i is drawn from (seed, i).
+            batch_size: how many rows the interpreter draws at once.
+
+        Returns:
+            Values `[n, D]`: the rows of `MADEDistribution.impute` with the same
+            seed.
+
+        Raises:
+            ValueError: if the file has no signature `impute` (its model has a
+                fixed order), or if `x` has the wrong shape, infinite values or
+                values outside the model's support.
+        """
+        if self._impute is None:
+            raise ValueError(
+                "This file cannot fill in values: export a model of all orders (num_masks=None)."
+            )
+        seed = integer("seed", seed, -(2**31), 2**31)
+        size = integer("batch_size", batch_size, 1, 2**31)
+        values = np.array(x, dtype=np.float32)
+        known = ~np.isnan(values)
+        values[~known] = 0.0
+        self._rows(values)  # checks
+        seeds = np.stack([np.full(len(values), seed), np.arange(len(values))], 1)
+        # The file takes a pass for each pattern in a batch: rows of one pattern go together.
+        for pattern, numbers in pattern_groups(known):
+            for part in pieces(numbers, size):
+                self._impute_some(values, pattern, part, seeds)
+        return values
+
+    def _impute_some(self, values, pattern, rows, seeds) -> None:
+        observed = np.ascontiguousarray(np.broadcast_to(pattern, (len(rows), len(pattern))))
+        with self._lock:
+            drawn = self._impute(
+                x=values[rows],
+                observed=observed.astype(np.int32),
+                seeds=seeds[rows].astype(np.int32),
+            )["x"]
+        if np.isnan(drawn).any():
+            row = rows[int(np.argmax(np.isnan(drawn).any(axis=1)))]
+            raise ValueError(_OUTSIDE + f"Received: x[{row}]={_shown(values[row])}")
+        values[rows] = drawn
+
     def log_prob(self, x: npt.ArrayLike, batch_size: int = 1024) -> FloatArray:
         """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`.
 
@@ -141,10 +196,7 @@ class LiteSampler:
         log_prob = np.concatenate(parts)
         if np.isnan(log_prob).any():
             row = int(np.argmax(np.isnan(log_prob)))
-            raise ValueError(
-                "`x` must contain values of the model's support only (0 and 1, or classes). "
-                f"Received: x[{row}]={np.array2string(rows[row], threshold=8)}"
-            )
+            raise ValueError(_OUTSIDE + f"Received: x[{row}]={_shown(rows[row])}")
         return log_prob
 
     def conditionals(self, x: npt.ArrayLike) -> dict[str, FloatArray]:
@@ -170,3 +222,7 @@ class LiteSampler:
                 f"`x` must be finite. Received: x[{row}, {column}]={rows[row, column]}"
             )
         return rows
+
+
+def _shown(row: FloatArray) -> str:
+    return np.array2string(row, threshold=8)

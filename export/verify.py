@@ -15,7 +15,9 @@ from made_tf import random
 from made_tf.conditionals import Conditionals
 from made_tf.export.inspection import inspect_tflite
 from made_tf.export.runtime import LiteSampler
+from made_tf.mixtures import choose_set, sample_mixture
 from made_tf.models import MADE
+from made_tf.resampling import Sets, evidence_first
 from made_tf.sampling import BlockedNetwork
 
 __all__ = ["ExportError", "ExportReport", "verify_tflite"]
@@ -23,6 +25,8 @@ __all__ = ["ExportError", "ExportReport", "verify_tflite"]
 FloatArray = npt.NDArray[np.float32]
 
 _NUM_ROWS = 256
+_NUM_IMPUTED = 24
+_NUM_PATTERNS = 4
 _SEED = 20150208
 _LOG_PROB_TOLERANCE = 1e-4  # nats per row
 _RELATIVE_ROUNDING = 1e-6  # of a sum of D logarithms in float32
@@ -81,12 +85,13 @@ class ExportReport:
         )
 
 
-def verify_tflite(model: MADE, path: str | os.PathLike[str]) -> ExportReport:
+def verify_tflite(model: MADE, path: str | os.PathLike[str], num_orders: int = 1) -> ExportReport:
     """Compares a written file with its model.
 
     Args:
         model: the model, computing in float32.
         path: the file.
+        num_orders: the number of orders that the file mixes.
 
     Returns:
         What was found.
@@ -101,17 +106,22 @@ def verify_tflite(model: MADE, path: str | os.PathLike[str]) -> ExportReport:
     inspection = inspect_tflite(path)
     _check_operators(inspection["ops"])
     device = LiteSampler(path)
+    host = _Host.of(model, num_orders)
     seeds = random.row_seeds(tf.constant([_SEED, 0], tf.int32), _NUM_ROWS)
-    uniforms = random.uniforms(seeds, model.event_size)
-    host_rows = tf.function(BlockedNetwork(model).sample, autograph=False)(uniforms).numpy()
+    uniforms = random.uniforms(seeds, model.event_size + 1)
+    sets = choose_set(uniforms[:, -1], num_orders).numpy()
+    host_rows = host.sample(uniforms)
+    uniforms = uniforms[:, :-1]
     rows = device.sample(_NUM_ROWS, _SEED)
-    params, precise = _parameters(model, rows)
-    _check_samples(model, rows, uniforms, params, precise)
+    _check_samples(host, rows, uniforms, sets, np.zeros(model.event_size, bool))
+    if model.any_order:
+        some = slice(_NUM_IMPUTED)
+        _check_imputed(host, device, rows[some], uniforms[some], sets[some])
     for size in (1, 3):
         if not _close(device.sample(size, _SEED), rows[:size], model.conditionals.is_discrete):
             raise ExportError(f"The file gives other rows at batch size {size}.")
-    log_prob_difference = _check_log_prob(model, device, rows, params, precise)
-    _check_conditionals(model, device, rows, params, precise)
+    log_prob_difference = _check_log_prob(host, device, rows)
+    _check_conditionals(host, device, rows)
     return ExportReport(
         path=os.fspath(path),
         size_bytes=inspection["size_bytes"],
@@ -130,14 +140,96 @@ def _check_operators(ops: dict[str, int]) -> None:
         raise ExportError(f"The file needs operators that are no LiteRT builtins: {foreign}.")
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Host:
+    """A model beside a copy in float64.
+
+    What the two differ by is what rounding does in this model, found without
+    the sampler's own code.
+    """
+
+    model: MADE
+    precise: MADE
+    num_orders: int
+    sets: Sets
+
+    @classmethod
+    def of(cls, model: MADE, num_orders: int) -> _Host:
+        sets = model.mask_sets.first(num_orders)
+        return cls(model, with_dtype(model, "float64"), num_orders, sets)
+
+    @property
+    def is_mixture(self) -> bool:
+        return self.num_orders > 1
+
+    def sample(self, uniforms) -> FloatArray:
+        """Draws rows from uniforms `[n, D + 1]` on the host."""
+        network = BlockedNetwork(self.model, any_mask=self.is_mixture)
+
+        def draw(uniforms):
+            if self.is_mixture:
+                return sample_mixture(network.sample, uniforms, self.sets)
+            return network.sample(uniforms[:, :-1])
+
+        return tf.function(draw, autograph=False)(uniforms).numpy()
+
+    def parameters(
+        self, rows: FloatArray, number: int = 0, known: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Returns the parameters `[n, P]` of both under a set, with what is known first."""
+        degrees = None
+        if not self.model.mask_sets.is_fixed:
+            order, *hidden = (level[number] for level in self.sets)
+            degrees = [order if known is None else evidence_first(order, known), *hidden]
+        ours, precise = (
+            np.asarray(model(rows, training=False, degrees=degrees), np.float32)
+            for model in (self.model, self.precise)
+        )
+        return ours, precise
+
+
 def _check_samples(
-    model: MADE, rows: FloatArray, uniforms, params: FloatArray, precise: FloatArray
+    host: _Host,
+    rows: FloatArray,
+    uniforms,
+    sets: npt.NDArray[np.int32],
+    known: npt.NDArray[np.bool_],
 ) -> None:
     """Each value of a row must be what the host draws after the values before it.
 
     One step at a time, because after one tie (or in a chaotic continuous
-    model) all later values may differ rightly.
+    model) all later values may differ rightly. Variables that are known come
+    first and are not drawn.
     """
+    for number in np.unique(sets):
+        own = np.flatnonzero(sets == number)
+        params = host.parameters(rows[own], number, known if known.any() else None)
+        _check_drawn(host.model, rows[own], tf.gather(uniforms, own), *params, ~known)
+
+
+def _check_imputed(
+    host: _Host, device: LiteSampler, rows: FloatArray, uniforms, sets: npt.NDArray[np.int32]
+) -> None:
+    """Values that the device fills in, in rows that lack the same ones and others."""
+    shape = (_NUM_PATTERNS, host.model.event_size)
+    patterns = np.random.default_rng(_SEED).random(shape) < 0.5
+    known = patterns[np.arange(len(rows)) % _NUM_PATTERNS]
+    filled = device.impute(np.where(known, rows, np.nan), _SEED)
+    if not np.array_equal(filled[known], rows[known]):
+        raise ExportError("The file changes observed values in `impute`.")
+    for first, pattern in enumerate(patterns):
+        own = np.arange(first, len(rows), _NUM_PATTERNS)
+        _check_samples(host, filled[own], tf.gather(uniforms, own), sets[own], pattern)
+
+
+def _check_drawn(
+    model: MADE,
+    rows: FloatArray,
+    uniforms,
+    params: FloatArray,
+    precise: FloatArray,
+    drawn: npt.NDArray[np.bool_],
+) -> None:
     family = model.conditionals
     if family.is_discrete:
         tie = np.minimum(_TIE + np.abs(params - precise).max(axis=1, keepdims=True), 1e-2)
@@ -150,6 +242,7 @@ def _check_samples(
         # Column by column: neither a wide variable nor a far one lends its scale to another.
         tolerance = (upper - lower) + 8 * rounding + _RELATIVE_ROUNDING * np.abs(expected)
         wrong = ~(np.abs(rows - expected) <= tolerance)
+    wrong &= drawn
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ExportError(
@@ -158,18 +251,16 @@ def _check_samples(
         )
 
 
-def _check_log_prob(
-    model: MADE, device: LiteSampler, rows: FloatArray, params: FloatArray, precise: FloatArray
-) -> float:
-    expected = model.row_log_prob(rows, params).numpy()
+def _check_log_prob(host: _Host, device: LiteSampler, rows: FloatArray) -> float:
+    expected = host.model.log_prob(rows, host.num_orders).numpy()
     difference = np.abs(device.log_prob(rows) - expected)
-    rounding = np.abs(model.row_log_prob(rows, precise).numpy() - expected)
-    if not model.conditionals.is_discrete:
+    rounding = np.abs(host.precise.log_prob(rows, host.num_orders).numpy() - expected)
+    if not host.model.conditionals.is_discrete:
         # What rounding the values themselves does to the density.
         rng = np.random.default_rng(_SEED)
         for _ in range(8):
             ulps = rng.choice(np.array([-1, 0, 1], np.float32), rows.shape)
-            moved = model.log_prob(rows + ulps * np.spacing(rows)).numpy()
+            moved = host.model.log_prob(rows + ulps * np.spacing(rows), host.num_orders).numpy()
             rounding = np.maximum(rounding, np.abs(moved - expected))
     tolerance = _LOG_PROB_TOLERANCE + _RELATIVE_ROUNDING * np.abs(expected) + 8 * rounding.max()
     if not np.all(difference <= tolerance):
@@ -179,30 +270,20 @@ def _check_log_prob(
     return float(difference.max())
 
 
-def _check_conditionals(
-    model: MADE, device: LiteSampler, rows: FloatArray, params: FloatArray, precise: FloatArray
-) -> None:
+def _check_conditionals(host: _Host, device: LiteSampler, rows: FloatArray) -> None:
+    params, precise = host.parameters(rows)
     on_device = device.conditionals(rows)
-    unpack = model.conditionals.unpack
+    unpack = host.model.conditionals.unpack
     named = unpack(precise)
+    is_discrete = host.model.conditionals.is_discrete
     for name, values in unpack(params).items():
         expected = np.asarray(values)
         rounding = np.abs(np.asarray(named[name]) - expected).max(axis=0)
         # A parameter near zero is measured by how far its variable's others spread.
-        spread = np.abs(expected).max(axis=0) if model.conditionals.is_discrete else expected.std(0)
+        spread = np.abs(expected).max(axis=0) if is_discrete else expected.std(0)
         tolerance = 1e-4 * (np.abs(expected) + spread) + 8 * rounding + np.finfo(np.float32).tiny
         if not np.all(np.abs(on_device[name] - expected) <= tolerance):
             raise ExportError(f"The file's conditionals differ from the model's in {name!r}.")
-
-
-def _parameters(model: MADE, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Returns the host's parameters `[n, P]`, and the same from a copy in float64.
-
-    What the two differ by is what rounding does in this model, found without
-    the sampler's own code.
-    """
-    precise = with_dtype(model, "float64")(rows, training=False)
-    return np.asarray(model(rows, training=False)), np.asarray(precise, np.float32)
 
 
 def with_dtype(model: MADE, dtype: str) -> MADE:

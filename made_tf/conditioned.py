@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-from tensorflow_probability.python.internal import reparameterization
+from tensorflow_probability.python.internal import parameter_properties, reparameterization
 
 from made_tf import random
-from made_tf.queries import Estimate, Queries, pattern_groups, pick
+from made_tf.patterns import pattern_groups
+from made_tf.queries import Estimate, Queries, pick
 from made_tf.seeds import seed_pair
 
 __all__ = ["ConditionalMADE"]
@@ -25,9 +26,10 @@ class ConditionalMADE(tfd.Distribution):
 
     For a model of all orders, and where the evidence is a prefix of a fixed
     order, all of it is exact (`is_exact`). Else `log_prob` divides by an
-    estimate of p(evidence), and `sample` chooses among weighted draws by their
-    weights; `evidence_log_prob` tells the standard error and the effective
-    sample size. Estimates are made anew whenever they are needed, from equal
+    estimate of p(evidence), of which it has no gradient, and `sample` chooses
+    among weighted draws by their weights, the same draws for all samples of a
+    call; `evidence_log_prob` tells the standard error and the effective sample
+    size. Estimates are made anew whenever they are needed, from equal
     seeds, so that they follow the model's weights.
 
     Args:
@@ -81,7 +83,7 @@ class ConditionalMADE(tfd.Distribution):
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
+        return {"evidence": parameter_properties.ParameterProperties(event_ndims=1)}
 
     @property
     def unobserved(self):
@@ -97,7 +99,7 @@ class ConditionalMADE(tfd.Distribution):
         """Returns log p(evidence) of each row of the batch, in nats."""
         parts = np.zeros((3, len(self._values)))
         for known, rows in self._patterns:
-            parts[:, rows] = self._queries.log_marginal_of(self._values[rows], known, 0)
+            parts[:, rows] = self._queries.log_marginal_of(self._values[rows], known, 0, rows)
         return Estimate(*parts.reshape(3, *self._batch))
 
     def _batch_shape(self):
@@ -113,10 +115,7 @@ class ConditionalMADE(tfd.Distribution):
         return tf.constant([len(self._unobserved)], tf.int32)
 
     def _log_prob(self, value):
-        # [..., batch, E] -> [S, B, D]
-        shape = tf.broadcast_dynamic_shape(tf.shape(value)[:-1], tf.constant(self._batch, tf.int32))
-        value = tf.broadcast_to(value, tf.concat([shape, tf.shape(value)[-1:]], 0))
-        rows = self._whole(tf.reshape(value, [-1, len(self._values), len(self._unobserved)]))
+        rows, shape = self._rows(value)
         parts = []
         for known, numbers in self._patterns:
             own = tf.reshape(tf.gather(rows, numbers, axis=1), [-1, rows.shape[-1]])
@@ -129,14 +128,39 @@ class ConditionalMADE(tfd.Distribution):
         static = tf.broadcast_static_shape(value.shape[:-1], tf.TensorShape(self._batch))
         return tf.ensure_shape(tf.reshape(log_prob, shape), static)
 
+    def _rows(self, value):
+        """Returns whole rows `[S, B, D]`, and the shape of their log-probabilities."""
+        if value.shape.rank == 0 or value.shape[-1] != len(self._unobserved):
+            raise ValueError(
+                f"`value` must have the shape [..., {len(self._unobserved)}]. "
+                f"Received: value.shape={tuple(value.shape)}"
+            )
+        # [..., batch, E] -> [S, B, D]
+        shape = tf.broadcast_dynamic_shape(tf.shape(value)[:-1], tf.constant(self._batch, tf.int32))
+        value = tf.broadcast_to(value, tf.concat([shape, tf.shape(value)[-1:]], 0))
+        value = tf.reshape(value, [-1, len(self._values), len(self._unobserved)])
+        return self._whole(value), shape
+
+    def _sample_control_dependencies(self, value):
+        if not self.validate_args:
+            return []
+        family = self._queries.model.conditionals
+        return [
+            tf.debugging.Assert(
+                tf.reduce_all(family.in_support(self._rows(value)[0])),
+                [f"A value is outside the support of {family.name}: {family.support}", value],
+            )
+        ]
+
     def _pattern_log_prob(self, rows, known, numbers):
         """Log-probabilities of the unobserved values of rows `[S len(numbers), D]` in a pattern."""
         sets = self._queries.sets_for(known, ~known)
         if sets is not None:
             return self._queries.log_prob_under(rows, ~known, sets)
-        evidence = self._queries.log_marginal_of(self._values[numbers], known, 0).log_prob
-        joint = self._queries.model.log_prob(rows, num_orders=1)
-        joint = tf.reshape(joint, [-1, len(numbers)]) - evidence.astype(np.float32)
+        evidence = self._queries.evidence_log_prob(self._values[numbers], known, numbers)
+        model = self._queries.model
+        joint = model.row_log_prob(rows, model(rows, training=False))
+        joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
         return tf.reshape(joint, [-1])
 
     def _sample_n(self, n, seed=None):
@@ -157,7 +181,8 @@ class ConditionalMADE(tfd.Distribution):
             parts.append(rows)
         rows = tf.gather(tf.concat(parts, axis=1), self._back(), axis=1)
         rows = tf.gather(rows, self._unobserved, axis=2)
-        return tf.reshape(rows, tf.concat([[n], self._batch, [len(self._unobserved)]], 0))
+        batch = self._batch_shape_tensor()
+        return tf.reshape(rows, tf.concat([[n], batch, [len(self._unobserved)]], 0))
 
     def _pattern_particles(self, values, known, seeds, n):
         """Draws `[n, N, D]` by weighted particles: seeds `[n N, 2]`."""
@@ -174,7 +199,7 @@ class ConditionalMADE(tfd.Distribution):
         if not self._shared:
             return value
         missing = tf.scatter_nd(
-            self._unobserved[:, None],
+            self._unobserved[:, None].astype(np.int32),
             tf.transpose(value, [2, 0, 1]),
             tf.stack([len(self._known[0]), *tf.unstack(tf.shape(value)[:2])]),
         )

@@ -21,6 +21,7 @@ from made_tf.files import PathLike, replacing
 
 __all__ = [
     "Splits",
+    "check_support",
     "load_digits",
     "load_rows",
     "load_splits",
@@ -83,7 +84,9 @@ def load_digits(seed: int = 0) -> Splits:
     return Splits(train, valid, test, columns)
 
 
-def load_table(path: PathLike, array: str | None = None) -> tuple[FloatArray, list[str]]:
+def load_table(
+    path: PathLike, array: str | None = None, allow_missing: bool = False
+) -> tuple[FloatArray, list[str]]:
     """Reads one table of numbers.
 
     - `.npz`: the array of the given name, or the only one.
@@ -94,6 +97,9 @@ def load_table(path: PathLike, array: str | None = None) -> tuple[FloatArray, li
     Args:
         path: the file.
         array: the array's name in an `.npz` that holds several.
+        allow_missing: whether values may be missing: NaN, or in a table an
+            empty field, which become NaN. (A `.csv` must have all its commas,
+            and `nan` in a line that would otherwise be blank.)
 
     Returns:
         Float32 values `[rows, D]` and D column names.
@@ -102,18 +108,18 @@ def load_table(path: PathLike, array: str | None = None) -> tuple[FloatArray, li
         FileNotFoundError: if there is no such file.
         ModuleNotFoundError: if the reader of this format is not installed.
         ValueError: if the file cannot be read, has no rows, or holds anything
-            but finite numbers.
+            but finite numbers (and missing values, where these are allowed).
     """
     path = _existing(path)
     if path.suffix == ".npz":
-        x = _npz_array(path, _read_npz(path), array)
+        x = _npz_array(path, _read_npz(path), array, allow_missing)
         return x, _names(x.shape[1])
     if array is not None:
         raise ValueError(
             "`array` (on the command line --array, of evaluate --split) is for .npz files only. "
             f"Received: array={array!r} for {path}"
         )
-    return _read_frame(path)
+    return _read_frame(path, allow_missing)
 
 
 def load_rows(path: PathLike, array: str | None = None) -> FloatArray:
@@ -171,8 +177,10 @@ def load_splits(
     else:
         x, columns = load_table(path, array)
     if conditionals is not None:
+        from made_tf.conditionals import FAMILIES
+
         for name, part in parts.items() if parts else [(array, x)]:
-            _check_support(path, part, columns, name, conditionals)
+            check_support(path, part, columns, FAMILIES[conditionals].from_data(part), name)
     test = parts.get("test", x[:0])
     if "valid" in parts:
         return Splits(x, parts["valid"], test, columns)
@@ -261,9 +269,22 @@ def save_stream(
         with replacing(path) as temporary, open(temporary, "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(columns or _names(shape[1]))
             for batch in _counted(batches, shape):
-                np.savetxt(file, batch, fmt="%.9g", delimiter=",")
+                np.savetxt(file, _shortest(batch), fmt="%.9g", delimiter=",")
     else:
         raise ValueError(f"`path` must end in .npz or .csv. Received: path={str(path)!r}")
+
+
+def _shortest(x: npt.NDArray) -> npt.NDArray[np.float64]:
+    """Returns the shortest decimals that stand for float32 values: 0.1, not 0.100000001."""
+    x = np.asarray(x, np.float32)
+    shortest = x.astype(np.float64)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        magnitude = np.floor(np.log10(np.abs(shortest)))
+        for digits in (8, 7, 6):
+            scale = 10.0 ** (digits - 1 - magnitude)
+            rounded = np.rint(x * scale) / scale
+            shortest = np.where(rounded.astype(np.float32) == x, rounded, shortest)
+    return shortest
 
 
 def _counted(batches: Iterable[npt.NDArray], shape: tuple[int, ...]) -> Iterator[npt.NDArray]:
@@ -335,7 +356,9 @@ def _npz_splits(path: Path) -> dict[str, FloatArray]:
     return parts
 
 
-def _npz_array(path: Path, arrays: dict[str, np.ndarray], name: str | None) -> FloatArray:
+def _npz_array(
+    path: Path, arrays: dict[str, np.ndarray], name: str | None, allow_missing: bool = False
+) -> FloatArray:
     if name is None and len(arrays) == 1:
         (name,) = arrays
     if name is None:
@@ -352,10 +375,10 @@ def _npz_array(path: Path, arrays: dict[str, np.ndarray], name: str | None) -> F
             f"{path}: array {name!r} must be numeric, of shape [rows, columns]. "
             f"Received: shape {values.shape}, dtype {values.dtype}"
         )
-    return _checked(path, values, _names(values.shape[1]), name)
+    return _checked(path, values, _names(values.shape[1]), name, allow_missing)
 
 
-def _read_frame(path: Path) -> tuple[FloatArray, list[str]]:
+def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, list[str]]:
     pandas = _needs("pandas", "pandas", "tables")
     has_names = True
     try:
@@ -366,6 +389,8 @@ def _read_frame(path: Path) -> tuple[FloatArray, list[str]]:
                 frame = frame.reset_index()
         else:
             has_names = _has_names(path)
+            if allow_missing:
+                _check_lines(path)
             header = 0 if has_names else None
             frame = pandas.read_csv(path, header=header, index_col=False, skipinitialspace=True)
     except _DAMAGED as error:
@@ -376,7 +401,7 @@ def _read_frame(path: Path) -> tuple[FloatArray, list[str]]:
         for index, name in enumerate(columns if len(frame) else ())
     ]
     values = np.stack(parts, axis=1) if parts else np.empty(frame.shape)
-    return _checked(path, values, columns), columns
+    return _checked(path, values, columns, allow_missing=allow_missing), columns
 
 
 def _has_names(path: Path) -> bool:
@@ -394,6 +419,22 @@ def _has_names(path: Path) -> bool:
             "The first line must hold the column names, and commas must separate the fields."
         )
     return True
+
+
+def _check_lines(path: Path) -> None:
+    """Fails if a line of a csv is cut off: pandas would take its end for missing values."""
+    expected = None
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        for line in reader:
+            if not any(line) and len(line) <= 1:  # blank
+                continue
+            expected = expected or len(line)
+            if len(line) < expected:
+                raise ValueError(
+                    f"line {reader.line_num} has {len(line)} field(s), and the first has "
+                    f"{expected}. A missing value must have its comma."
+                )
 
 
 def _is_data(field: str) -> bool:
@@ -420,29 +461,44 @@ def _numbers(path: Path, column: Any, name: str) -> np.ndarray:
 
 
 def _checked(
-    path: Path, values: np.ndarray, columns: list[str], array: str | None = None
+    path: Path,
+    values: np.ndarray,
+    columns: list[str],
+    array: str | None = None,
+    allow_missing: bool = False,
 ) -> FloatArray:
     where = _where(path, array)
     if values.size == 0:
         raise ValueError(f"{where} must have rows and columns. Received: shape {values.shape}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: told below
         x = values.astype(np.float32)
-    _check(f"{where}: all values must be finite numbers", x, np.isfinite(x), columns)
+    right = np.isfinite(x) | (np.isnan(x) & allow_missing)
+    _check(f"{where}: all values must be finite numbers", x, right, columns)
     return x
 
 
-def _check_support(
-    path: Path, x: FloatArray, columns: list[str], array: str | None, conditionals: str
+def check_support(
+    path: PathLike, x: FloatArray, columns: Sequence[str], family: Any, array: str | None = None
 ) -> None:
-    from made_tf.conditionals import FAMILIES
+    """Checks that the values of a table that are not NaN lie in a family's support.
 
-    family = FAMILIES[conditionals].from_data(x)
-    right = np.asarray(family.in_support(x))
-    message = f"{_where(path, array)} must contain, for {conditionals} conditionals, "
+    Args:
+        path: the table's file, for the message.
+        x: its values `[rows, D]`.
+        columns: D names.
+        family: a `made_tf.conditionals.Conditionals`.
+        array: the array's name in an `.npz`.
+
+    Raises:
+        ValueError: if one does not, naming its row and column.
+    """
+    missing = np.isnan(x)
+    right = missing | np.asarray(family.in_support(np.where(missing, np.float32(0), x)))
+    message = f"{_where(path, array)} must contain, for {family.name} conditionals, "
     _check(f"{message}{family.support} only", x, right, columns)
 
 
-def _check(message: str, x: FloatArray, right: np.ndarray, columns: list[str]) -> None:
+def _check(message: str, x: FloatArray, right: np.ndarray, columns: Sequence[str]) -> None:
     wrong = np.argwhere(~right)
     if len(wrong):
         row, column = wrong[0]
@@ -452,7 +508,7 @@ def _check(message: str, x: FloatArray, right: np.ndarray, columns: list[str]) -
         )
 
 
-def _where(path: Path, array: str | None) -> str:
+def _where(path: PathLike, array: str | None) -> str:
     return f"{path}" if array is None else f"{path}, array {array!r}"
 
 

@@ -12,7 +12,7 @@ from tensorflow_probability.python.internal import reparameterization
 from made_tf import random
 from made_tf.arguments import integer, seed_batches
 from made_tf.conditioned import ConditionalMADE, DiscreteConditionalMADE
-from made_tf.mixtures import choose_set, each_row_by_its_set
+from made_tf.mixtures import sample_mixture
 from made_tf.models import MADE
 from made_tf.progress import with_progress
 from made_tf.queries import Estimate, Queries
@@ -136,13 +136,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         size = self._model.event_size
         if self._num_orders == 1:
             return self._network.sample(random.uniforms(seeds, size))
-        uniforms = random.uniforms(seeds, size + 1)
-        index = choose_set(uniforms[:, size], self._num_orders)
-
-        def draw(rows, degrees):
-            return (self._network.sample(tf.gather(uniforms[:, :size], rows), degrees),)
-
-        return each_row_by_its_set(index, self._sets, draw, (uniforms[:, :size],))[0]
+        return sample_mixture(self._network.sample, random.uniforms(seeds, size + 1), self._sets)
 
     def _draw_and_score(self, seeds):
         if self._num_orders == 1:

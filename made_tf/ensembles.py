@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -45,33 +44,34 @@ def combine(log_prob: Callable, sets: list) -> OrderStatistics:
     count = len(sets[0])
     first = log_prob([level[0] for level in sets])
     ones, zeros = ops.ones_like(first), ops.zeros_like(first)
-    # Relative to the largest so far: the sum of weights and of their squares; and, relative to the
-    # first, the sum of log-probabilities and of their squares.
-    start = (first, ones, ones, zeros, zeros)
+    # The mean of n densities relative to the largest, and of log-probabilities; with each the sum
+    # of squared differences from it, by Welford's updates: sums of squares would cancel.
+    start = (first, ones, zeros, first, zeros)
+    levels = [ops.convert_to_tensor(level) for level in sets]
 
-    def step(carry, degrees):
-        largest, total, squares, moved, moved_squares = carry
-        current = log_prob(degrees)
+    def step(index, carry):
+        largest, mean, squares, log_mean, log_squares = carry
+        n = ops.cast(index + 1, first.dtype)
+        current = log_prob([ops.take(level, index, axis=0) for level in levels])
         new = ops.maximum(largest, current)
         # Where all are -inf so far there is nothing to scale (and -inf - -inf is NaN).
         finite = ops.where(ops.isinf(new), zeros, new)
-        old_weight, weight = ops.exp(largest - finite), ops.exp(current - finite)
-        difference = current - first
-        return (
-            new,
-            total * old_weight + weight,
-            squares * old_weight**2 + weight**2,
-            moved + difference,
-            moved_squares + difference**2,
-        ), None
+        scale = ops.exp(largest - finite)
+        mean, squares = _updated(ops.exp(current - finite), n, mean * scale, squares * scale**2)
+        log_mean, log_squares = _updated(current, n, log_mean, log_squares)
+        return new, mean, squares, log_mean, log_squares
 
-    rest = [ops.convert_to_tensor(level[1:]) for level in sets]
-    (largest, total, squares, moved, moved_squares), _ = ops.scan(step, start, rest)
-    variance = (moved_squares - moved**2 / count) / (count - 1)
-    weight_variance = (squares - total**2 / count) / (count - 1)
-    relative = ops.sqrt(ops.maximum(weight_variance, 0.0) * count) / total
+    # (Keras' `scan` would allocate M rows of outputs, though there are none.)
+    largest, mean, squares, _, log_squares = ops.fori_loop(1, count, step, start)
     return OrderStatistics(
-        largest + ops.log(total) - math.log(count),
-        relative,
-        ops.sqrt(ops.maximum(variance, 0.0)),
+        largest + ops.log(mean),
+        ops.sqrt(squares / (count * (count - 1))) / mean,
+        ops.sqrt(log_squares / (count - 1)),
     )
+
+
+def _updated(value, n, mean, squares):
+    """Adds value number n to a mean and to the squared differences from it."""
+    difference = value - mean
+    mean = mean + difference / n
+    return mean, squares + difference * (value - mean)

@@ -6,7 +6,28 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-__all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp"]
+__all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp", "sample_mixture"]
+
+
+def sample_mixture(draw: Callable, uniforms, tables: list, whole: bool = False):
+    """Draws rows, each under the mask set that its last uniform chooses.
+
+    Args:
+        draw: from uniforms `[k, D]` and the degrees of a set to rows `[k, D]`.
+        uniforms: float32 `[n, D + 1]`.
+        tables: the sets: int32 `[M, units]` of each level.
+        whole: as in `each_row_by_its_set`.
+
+    Returns:
+        float32 `[n, D]`.
+    """
+    own = uniforms[:, :-1]
+    index = choose_set(uniforms[:, -1], tables[0].shape[0])
+
+    def draw_some(rows, degrees):
+        return (draw(own if rows is None else tf.gather(own, rows), degrees),)
+
+    return each_row_by_its_set(index, tables, draw_some, (own,), whole)[0]
 
 
 def choose_set(uniforms, num_sets):

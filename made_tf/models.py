@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import json
@@ -149,7 +150,7 @@ class MADE(keras.Model):
             self.mask_step = self.add_weight(
                 name="mask_step",
                 shape=(),
-                dtype="int32",
+                dtype="int",  # on TensorFlow 64 bits: XLA finds no variable of 32 on a GPU
                 initializer="zeros",
                 trainable=False,
                 aggregation="only_first_replica",
@@ -272,7 +273,13 @@ class MADE(keras.Model):
             return []
         if self.mask_step is None:
             raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
-        inputs, *hidden = (ops.cast(level, "int32") for level in degrees)
+        inputs, *hidden = levels = [ops.cast(level, "int32") for level in degrees]
+        widths = [len(level) for level in (self.degrees.inputs, *self.degrees.hidden)]
+        if [level.shape[-1] for level in levels] != widths:
+            raise ValueError(
+                f"`degrees` must be those of the inputs and of each hidden layer, widths {widths}. "
+                f"Received shapes: {[tuple(level.shape) for level in levels]}"
+            )
         family, size = self.conditionals, self.event_size
         return [
             _repeated(inputs, family.input_sizes(size)),
@@ -365,7 +372,8 @@ class MADE(keras.Model):
             )
         on_tensorflow = keras.backend.backend() == "tensorflow"
         if jit_compile == "auto" and on_tensorflow and self.count_params() >= _XLA_PAYS:
-            jit_compile = True
+            # What XLA compiles reaches the variables of one device alone.
+            jit_compile = self._num_replicas() == 1
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
@@ -402,7 +410,13 @@ class MADE(keras.Model):
         loss = ops.mean(nll)
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
-        return loss
+        # As Keras' own losses do: the replicas' gradients will be summed.
+        return loss / self._num_replicas()
+
+    def _num_replicas(self) -> int:
+        if keras.backend.backend() != "tensorflow":
+            return 1
+        return self.distribute_strategy.num_replicas_in_sync
 
     def _evaluated(self, x, params):
         """Returns negative log-likelihoods `[N]` and the spread of at least two orders."""
@@ -436,9 +450,18 @@ class MADE(keras.Model):
         signature = inspect.signature(super().evaluate)
         bound = signature.bind(_listed(x), y, *args, **kwargs)
         self._check_rows_and_weights("x", bound.arguments)
+        with self._reporting_spread():
+            return super().evaluate(*bound.args, **bound.kwargs)
+
+    def test_on_batch(self, *args, **kwargs):
+        with self._reporting_spread():
+            return super().test_on_batch(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _reporting_spread(self):
         self._evaluating = True
         try:
-            return super().evaluate(*bound.args, **bound.kwargs)
+            yield
         finally:
             self._evaluating = False
 
@@ -477,13 +500,18 @@ class MADE(keras.Model):
     def load_own_variables(self, store):
         if not np.array_equal(np.asarray(store["density"]), self._fingerprint()):
             raise ValueError(
-                "The weights were saved with other conditionals, activation or direct connections "
-                "than this model's, and would be another density. Expected: "
+                "The weights were saved with other conditionals, mask weights, activation or "
+                "direct connections than this model's, and would be another density. Expected: "
                 f"{self.conditionals.name} with {self.conditionals.get_config()}, "
                 f"activation={keras.activations.serialize(self.activation)!r}, "
-                f"direct_connections={self.direct_connections}"
+                f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}"
             )
-
+        many = self.mask_step is not None
+        if many != ("mask_step" in set(store.keys())):
+            raise ValueError(
+                f"The weights were saved by a model of {'one mask' if many else 'many masks'}, and "
+                f"this one has num_masks={self.mask_sets.num_masks}."
+            )
         if self.mask_step is not None:
             self.mask_step.assign(store["mask_step"])  # the masks go on where they were
 
@@ -495,6 +523,7 @@ class MADE(keras.Model):
                 self.conditionals.get_config(),
                 self.direct_connections,
                 keras.activations.serialize(self.activation),
+                *(["mask_weights"] if self.mask_weights else []),  # older files know none
             ]
         )
         return fingerprint(content.encode())

@@ -21,12 +21,23 @@ if TYPE_CHECKING:
 
     from made_tf.models import MADE
 
-__all__ = ["plot_history", "plot_images", "plot_masks", "save"]
+__all__ = [
+    "plot_completions",
+    "plot_history",
+    "plot_images",
+    "plot_masks",
+    "plot_order_spread",
+    "save",
+]
 
 _INK = "#1f3a5f"
 _ACCENT = "#d1495b"
 _GREY = "#5c6670"
 _PAPER = "#eef1f5"
+_BLUSH = "#fbe9ec"  # _ACCENT's paper
+_UNKNOWN = "#c9cfd6"
+
+_ROWS = 1000  # scored at once
 
 
 def plot_masks(model: MADE) -> Figure:
@@ -171,6 +182,148 @@ def plot_history(
     return figure
 
 
+def plot_completions(
+    evidence: npt.ArrayLike,
+    completions: npt.ArrayLike,
+    image_shape: tuple[int, int],
+    truth: npt.ArrayLike | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draws what is known of some pictures beside several ways to complete them.
+
+    One line for each row: its known pixels, the unknown ones being grey; its
+    completions, with what was drawn in red; and, if given, the true picture.
+
+    Args:
+        evidence: `[N, height * width]`, NaN where a pixel is unknown.
+        completions: `[n, N, height * width]`, as
+            `MADEDistribution.sample_conditional` returns.
+        image_shape: height and width of a row's picture.
+        truth: the true rows `[N, height * width]`.
+        title: the figure's title.
+
+    Returns:
+        A figure with two panels, or three with `truth`.
+
+    Raises:
+        ValueError: if there is nothing to draw, a shape does not fit the
+            others, or a completion holds values that are not finite.
+    """
+    height, width = image_shape
+    evidence = np.asarray(evidence, np.float32)
+    if evidence.ndim != 2 or not len(evidence) or evidence.shape[1] != height * width:
+        raise ValueError(
+            f"`evidence` must be rows of {height * width} values for pictures of {height}x{width}. "
+            f"Received: evidence.shape={evidence.shape}"
+        )
+    groups = {"drawn": np.asarray(completions, np.float32)}
+    if groups["drawn"].ndim != 3 or not len(groups["drawn"]):
+        raise ValueError(
+            "`completions` must have the shape [completions, rows, values]. "
+            f"Received: completions.shape={groups['drawn'].shape}"
+        )
+    if truth is not None:
+        groups["true"] = np.asarray(truth, np.float32)[None]
+    for name, pictures in groups.items():
+        if pictures.shape[1:] != evidence.shape or not np.isfinite(pictures).all():
+            raise ValueError(
+                f"`evidence` has the shape {evidence.shape}: the rows {name} must have it too, "
+                f"and finite values. Received: shape {pictures.shape[1:]}"
+            )
+    shown = np.concatenate([part.reshape(-1) for part in groups.values()])
+    low, high = float(shown.min()), float(shown.max())
+    known = ~np.isnan(evidence)
+
+    def panel(pictures: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        # [n, N, D] -> all completions of a row in one line -> [N * height, n * width, 3]
+        count, rows, size = pictures.shape
+        level = (pictures - low) / (high - low if high > low else 1.0)
+        red = _colours(_BLUSH, _ACCENT)(level)[..., :3]
+        colours = np.where(drawn[..., None], red, _colours()(level)[..., :3])
+        colours = np.where(np.isnan(pictures)[..., None], _rgb(_UNKNOWN), colours)
+        colours = colours.swapaxes(0, 1).reshape(rows * count, size, 3)
+        return np.nan_to_num(_mosaic(colours, height, width, count), nan=1.0)
+
+    panels = {"known": panel(evidence[None], np.zeros_like(known)[None])}
+    for name, pictures in groups.items():
+        drawn = np.broadcast_to(~known & (name == "drawn"), pictures.shape)
+        panels[name] = panel(pictures, drawn)
+    across = [picture.shape[1] for picture in panels.values()]
+    scale = 0.75 / max(height, width)  # inches for each pixel
+    figure, axes = _panels(
+        len(panels),
+        scale * sum(across) / len(panels) + 0.25,
+        scale * panels["known"].shape[0] + (0.75 if title else 0.4),
+        title,
+        across,
+    )
+    for axis, (name, picture) in zip(axes, panels.items(), strict=True):
+        axis.imshow(picture, interpolation="nearest")
+        axis.set_title(name, fontsize=10, color=_INK)
+        axis.axis("off")
+    return figure
+
+
+def plot_order_spread(model: MADE, x: npt.ArrayLike, num_orders: int = 16) -> Figure:
+    """Draws how far the orders of a model disagree.
+
+    On the left, how the spread of `MADE.order_statistics` is distributed over
+    the rows: the standard deviation of a row's log-probabilities under the
+    first M orders. On the right, the negative log-likelihood of each of these
+    orders alone (dots) and of the average of the first 1, 2, ..., M densities.
+
+    Args:
+        model: a model of several masks.
+        x: rows `[N, D]`.
+        num_orders: M, at least 2.
+
+    Returns:
+        A figure with two panels.
+
+    Raises:
+        ValueError: if the model has less than `num_orders` masks, `num_orders`
+            is less than 2, the rows are not of the model's kind, or a
+            log-probability is not finite.
+    """
+    if model.mask_sets.check_count(num_orders) < 2:
+        raise ValueError(f"`num_orders` must be at least 2. Received: num_orders={num_orders}")
+    log_prob = _log_prob_by_order(model, x, num_orders)
+    if not np.isfinite(log_prob).all():
+        raise ValueError("`model` must give finite log-probabilities. Received: others")
+    spread = log_prob.std(axis=0, ddof=1)
+    orders = np.arange(1, num_orders + 1)
+    together = np.logaddexp.accumulate(log_prob, axis=0) - np.log(orders)[:, None]
+
+    figure, (left, right) = _panels(2, 4.6, 3.4, None)
+    left.hist(spread, bins=min(30, max(5, len(spread) // 5)), color=_INK)
+    left.axvline(spread.mean(), color=_ACCENT, linewidth=1.5)
+    left.annotate(
+        f" mean {spread.mean():.2f}",
+        (spread.mean(), 0.97),
+        xycoords=("data", "axes fraction"),
+        va="top",
+        color=_ACCENT,
+        fontsize=9,
+    )
+    left.set_xlabel(f"spread of a row over {num_orders} orders (nats)")
+    left.set_ylabel("rows")
+    right.plot(orders, -log_prob.mean(axis=1), "o", color=_GREY, ms=4, label="one order alone")
+    right.plot(orders, -together.mean(axis=1), color=_INK, lw=2, label="the average of the first")
+    if num_orders > 4:
+        right.set_xscale("log", base=2)
+        right.xaxis.set_major_formatter("{x:.0f}")
+    else:
+        right.set_xticks(orders)
+    right.set_xlabel("orders")
+    right.set_ylabel("negative log-likelihood (nats)")
+    right.legend(frameon=False)
+    for axis in (left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_axisbelow(True)
+        axis.grid(axis="y", color=_PAPER)
+    return figure
+
+
 def save(figure: Figure, path: PathLike) -> None:
     """Writes a figure; the file is replaced as a whole or left as it was.
 
@@ -186,8 +339,29 @@ def save(figure: Figure, path: PathLike) -> None:
         figure.savefig(temporary, dpi=150, facecolor="white")
 
 
+def _log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> np.ndarray:
+    """Scores rows under each of a model's first M mask sets: `[N, D]` -> `[M, N]`, in nats."""
+    from made_tf.validation import check_rows
+
+    x = np.asarray(x)
+    check_rows("x", x, model.event_size, model.conditionals)
+    sets = model.mask_sets.first(num_orders)
+    log_prob = np.empty([num_orders, len(x)])
+    for number in range(num_orders):
+        degrees = [level[number] for level in sets]
+        for start in range(0, len(x), _ROWS):
+            rows = x[start : start + _ROWS]
+            params = model(rows, training=False, degrees=degrees)
+            log_prob[number, start : start + _ROWS] = model.row_log_prob(rows, params)
+    return log_prob
+
+
 def _panels(
-    count: int, width: float, height: float, title: str | None
+    count: int,
+    width: float,
+    height: float,
+    title: str | None,
+    width_ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     try:
         from matplotlib.figure import Figure
@@ -197,16 +371,22 @@ def _panels(
             "matplotlib is not installed: pip install 'made-tf[demo]'"
         ) from error
     figure = Figure(figsize=(width * count, height), layout=ConstrainedLayoutEngine(wspace=0.06))
-    axes = figure.subplots(1, count, squeeze=False)[0]
+    axes = figure.subplots(1, count, squeeze=False, width_ratios=width_ratios)[0]
     if title:
         figure.suptitle(title, fontsize=11, color=_INK)
     return figure, list(axes)
 
 
-def _colours():
+def _colours(low: str = _PAPER, high: str = _INK):
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("ink", [_PAPER, _INK]).with_extremes(bad="white")
+    return LinearSegmentedColormap.from_list("ink", [low, high]).with_extremes(bad="white")
+
+
+def _rgb(colour: str) -> np.ndarray:
+    from matplotlib.colors import to_rgb
+
+    return np.array(to_rgb(colour))
 
 
 def _frame(axis: Axes) -> None:
@@ -215,12 +395,14 @@ def _frame(axis: Axes) -> None:
         spine.set_linewidth(0.6)
 
 
-def _mosaic(rows: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Tiles `[N, height * width]` into one picture, with white lines (NaN) between."""
-    across = math.ceil(math.sqrt(len(rows)))
+def _mosaic(rows: np.ndarray, height: int, width: int, across: int | None = None) -> np.ndarray:
+    """Tiles `[N, height * width, ...]` into one picture, with white lines (NaN) between."""
+    across = across or math.ceil(math.sqrt(len(rows)))
     down = math.ceil(len(rows) / across)
-    tiles = np.full((down * across, height + 1, width + 1), np.nan, np.float32)
-    tiles[: len(rows), :height, :width] = rows.reshape(-1, height, width)
+    channels = rows.shape[2:]
+    tiles = np.full((down * across, height + 1, width + 1, *channels), np.nan, np.float32)
+    tiles[: len(rows), :height, :width] = rows.reshape(-1, height, width, *channels)
     # [down * across, h, w] -> [down, h, across, w] -> one picture, without its last line
-    picture = tiles.reshape(down, across, height + 1, width + 1).swapaxes(1, 2)
-    return picture.reshape(down * (height + 1), across * (width + 1))[:-1, :-1]
+    picture = tiles.reshape(down, across, height + 1, width + 1, *channels).swapaxes(1, 2)
+    picture = picture.reshape(down * (height + 1), across * (width + 1), *channels)
+    return picture[:-1, :-1]

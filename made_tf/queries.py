@@ -22,19 +22,22 @@ import tensorflow as tf
 from made_tf import random
 from made_tf.arguments import integer
 from made_tf.given import KnownSets, KnownValues
+from made_tf.many_patterns import ManyPatterns, lonely_rows
 from made_tf.mixtures import choose_set, each_row_by_its_set
 from made_tf.models import MADE
+from made_tf.patterns import pattern_groups, pieces
 from made_tf.resampling import Sets, evidence_first
 from made_tf.sampling import BlockedNetwork
 from made_tf.validation import check_partial_rows
 
-__all__ = ["Estimate", "Queries", "allowed_sets", "pattern_groups", "pick"]
+__all__ = ["Estimate", "Queries", "allowed_sets", "pick"]
 
 _ROWS = 4096  # drawn at once
 _FEW = 10.0  # effective particles, below which a draw is hardly one of the conditional
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 
 
 class Estimate(NamedTuple):
@@ -42,7 +45,8 @@ class Estimate(NamedTuple):
 
     Attributes:
         log_prob: `[N]`, in nats.
-        standard_error: that of `log_prob`, `[N]`; 0 where it is exact.
+        standard_error: that of `log_prob`, `[N]`; 0 where it is exact, NaN where
+            all draws have the weight 0.
         effective_sample_size: how many equally weighted draws the weighted
             ones were worth, `[N]`; infinite where it is exact.
     """
@@ -72,7 +76,7 @@ class Estimate(NamedTuple):
         with np.errstate(divide="ignore", invalid="ignore"):  # of nothing but zeros
             log_prob = np.log(total / count) + np.where(np.isfinite(largest), largest, 0.0)[:, 0]
             error = weights.std(axis=1, ddof=1) / np.sqrt(count) / (total / count)
-            size = total**2 / (weights**2).sum(axis=1)
+            size = np.where(total > 0, total**2 / (weights**2).sum(axis=1), 0.0)
         return cls(log_prob, error, size)
 
 
@@ -116,6 +120,9 @@ class Queries:
         self._draws_within = tf.function(
             self._make_draws_within, [seeds, allowed, tables], autograph=False
         )
+        self._many: ManyPatterns | None = None
+        if model.any_order and not model.mask_weights:
+            self._many = ManyPatterns(model, self._sets, block_length, batch_size)
 
     # What is asked, in NumPy: NaN stands for what is not known, or not asked for.
 
@@ -130,6 +137,7 @@ class Queries:
         """Returns log p(x_A | x_B), x_A and x_B being what is not NaN: `[N, D]` twice -> `[N]`."""
         x, asked = self.partial_rows("x", x)
         values, known = self.partial_rows("evidence", evidence)
+        seed = integer("seed", seed, -(2**31), 2**31)
         if x.shape != values.shape:
             raise ValueError(
                 "`x` and `evidence` must have equal shapes. Received: "
@@ -143,9 +151,14 @@ class Queries:
             )
         values = np.where(known, values, x)
         parts = np.zeros((3, len(x)))
-        for pattern, rows in pattern_groups(np.concatenate([known, asked], axis=1)):
+        groups = list(pattern_groups(np.concatenate([known, asked], axis=1)))
+        if self._many is not None and len(lonely := lonely_rows(groups)):
+            log_prob = self._many.log_prob(values[lonely], known[lonely], asked[lonely])
+            parts[:, lonely] = Estimate.exact(log_prob)
+            groups = _without(groups, lonely)
+        for pattern, rows in groups:
             first, then = np.split(pattern, 2)
-            parts[:, rows] = self._conditional(values[rows], first, then, seed)
+            parts[:, rows] = self._conditional(values[rows], first, then, seed, rows)
         return Estimate(*parts)
 
     def sample_conditional(
@@ -158,9 +171,13 @@ class Queries:
         rows = np.broadcast_to(values, (count, *values.shape)).copy()
         flat = rows.reshape(-1, values.shape[1])
         worst = np.inf
-        for pattern, found in pattern_groups(known):
-            if pattern.all():
-                continue
+        groups = [(pattern, found) for pattern, found in pattern_groups(known) if not pattern.all()]
+        if self._many is not None and len(lonely := lonely_rows(groups)):
+            own = (np.arange(count)[:, None] * len(values) + lonely).reshape(-1)
+            evidence = np.tile(lonely, count)
+            flat[own] = self._many.draw(_seeds(seed, own), known[evidence], values[evidence])
+            groups = _without(groups, lonely)
+        for pattern, found in groups:
             sets = self.sets_for(pattern)
             if sets is None:
                 drawn, size = self._resampled(values[found], pattern, count, seed, found)
@@ -168,9 +185,8 @@ class Queries:
                 worst = min(worst, size)
                 continue
             own = (np.arange(count)[:, None] * len(values) + found).reshape(-1)
-            for part in _pieces(own, _ROWS):
-                seeds = np.stack([np.full_like(part, seed), part], axis=1).astype(np.int32)
-                flat[part] = self.draw(seeds, pattern, flat[part], sets)[0]
+            for part in pieces(own, _ROWS):
+                flat[part] = self.draw(_seeds(seed, part), pattern, flat[part], sets)[0]
         if worst < _FEW:
             warnings.warn(
                 f"Of {self.num_particles} weighted draws only {worst:.1f} count (the effective "
@@ -202,7 +218,7 @@ class Queries:
         size = self.model.event_size
         states = [len(values) for values in self.model.conditionals.states(size)]
         allowed = np.asarray(allowed, np.float32)
-        if allowed.ndim != 3 or allowed.shape[1:] != (size, max(states)):
+        if allowed.ndim != 3 or not len(allowed) or allowed.shape[1:] != (size, max(states)):
             raise ValueError(
                 f"`allowed` must have the shape [queries, {size}, {max(states)}]. "
                 f"Received: allowed.shape={allowed.shape}"
@@ -213,7 +229,7 @@ class Queries:
         seed = integer("seed", seed, -(2**31), 2**31)
         exists = np.arange(max(states)) < np.array(states)[:, None]
         restricted = (exists & (allowed == 0)).any(axis=2)  # [N, D]
-        seeds = np.stack([np.full(num_samples, seed), np.arange(num_samples)], 1).astype(np.int32)
+        seeds = _seeds(seed, np.arange(num_samples))
         parts = []
         for sets_of_values, asked in zip(allowed, restricted, strict=True):
             sets = self.sets_for(asked)
@@ -231,9 +247,7 @@ class Queries:
             orders = np.stack([evidence_first(order, *known) for order in self._sets[0]])
             return [orders, *self._sets[1:]]
         for number, order in enumerate(self._sets[0]):
-            ends = np.cumsum([group.sum() for group in known])
-            groups = np.logical_or.accumulate(known)
-            if all((order[g] <= end).all() for g, end in zip(groups, ends, strict=True)):
+            if _comes_first(order, *known):
                 return [level[number : number + 1] for level in self._sets]
         return None
 
@@ -248,35 +262,66 @@ class Queries:
         observed = known[None].astype(np.float32)
         return self._draws(seeds, observed, values, self._tables(sets))
 
-    def particles(self, values, known: BoolArray, seeds):
+    def particles(self, values, known: BoolArray, seeds, sets: Sets | None = None):
         """Draws L rows for each evidence `[N, D]`: rows `[N, L, D]`, log-weights `[N, L]`.
 
         Args:
             values: the evidence.
             known: where it is known, `[D]`.
             seeds: int32 `[N L, 2]`.
+            sets: under which mask set; the model's own by default.
         """
         count, size = self.num_particles, self.model.event_size
-        own = [level[:1] for level in self._sets]
-        rows, log_weights = self.draw(seeds, known, tf.repeat(values, count, axis=0), own)
+        sets = sets or [level[:1] for level in self._sets]
+        rows, log_weights = self.draw(seeds, known, tf.repeat(values, count, axis=0), sets)
         return tf.reshape(rows, [-1, count, size]), tf.reshape(log_weights, [-1, count])
 
-    def log_marginal_of(self, values: FloatArray, known: BoolArray, seed: int) -> Estimate:
-        """Returns log p of the known values `[N, D]`, exactly where an order allows it."""
+    def log_marginal_of(
+        self,
+        values: FloatArray,
+        known: BoolArray,
+        seed: int,
+        numbers: Rows,
+        sets: Sets | None = None,
+    ) -> Estimate:
+        """Returns log p of the known values `[N, D]`, exactly where an order allows it.
+
+        Args:
+            values: the known values.
+            known: where they are, `[D]`.
+            seed: of the draws.
+            numbers: the rows' numbers in the call; each has draws of its own.
+            sets: the one mask set to answer under; by default one that allows
+                an exact answer, if there is one.
+        """
         if not known.any():
             return Estimate.exact(np.zeros(len(values)))
-        sets = self.sets_for(known)
-        if sets is not None:
+        if sets is None:
+            sets = self.sets_for(known)
+        if sets is not None and all(_comes_first(order, known) for order in sets[0]):
             return Estimate.exact(self._under(values, known, sets))
-        log_weights = [weights for _, weights in self._particles(values, known, seed)]
-        return Estimate.of_weights(np.concatenate(log_weights))
+        draws = self._particles(values, known, seed, numbers, sets)
+        return Estimate.of_weights(np.concatenate([weights.numpy() for _, weights in draws]))
 
-    def _conditional(self, values, known: BoolArray, asked: BoolArray, seed: int) -> Estimate:
+    def evidence_log_prob(self, values: FloatArray, known: BoolArray, numbers: Rows):
+        """As the `log_prob` of `log_marginal_of` by draws of seed 0, for graphs: a tensor `[N]`."""
+        parts = [
+            tf.reduce_logsumexp(log_weights, axis=1) - np.log(np.float32(self.num_particles))
+            for _, log_weights in self._particles(values, known, 0, numbers)
+        ]
+        return tf.concat(parts, axis=0)
+
+    def _conditional(
+        self, values: FloatArray, known: BoolArray, asked: BoolArray, seed: int, numbers: Rows
+    ) -> Estimate:
         sets = self.sets_for(known, asked)
         if sets is not None:
             return Estimate.exact(self._under(values, asked, sets))
-        joint = self.log_marginal_of(values, known | asked, seed)
-        evidence = self.log_marginal_of(values, known, seed + 1)
+        # Both parts under one order: p / q of two models is no conditional.
+        sets = self.sets_for(known) or self.sets_for(known | asked)
+        sets = sets or [level[:1] for level in self._sets]
+        joint = self.log_marginal_of(values, known | asked, seed, numbers, sets)
+        evidence = self.log_marginal_of(values, known, seed + 1, numbers, sets)
         return Estimate(
             joint.log_prob - evidence.log_prob,
             np.hypot(joint.standard_error, evidence.standard_error),
@@ -285,26 +330,27 @@ class Queries:
 
     def _under(self, values: FloatArray, asked: BoolArray, sets: Sets) -> FloatArray:
         rows = max(1, _ROWS // len(sets[0]))
-        parts = [self.log_prob_under(part, asked, sets).numpy() for part in _pieces(values, rows)]
+        parts = [self.log_prob_under(part, asked, sets).numpy() for part in pieces(values, rows)]
         return np.concatenate(parts)
 
     def _particles(
-        self, values: FloatArray, known: BoolArray, seed: int, numbers: npt.NDArray | None = None
-    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        self,
+        values: FloatArray,
+        known: BoolArray,
+        seed: int,
+        numbers: Rows,
+        sets: Sets | None = None,
+    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """Yields `particles` for some rows at a time; row `numbers[i]` has draws of its own."""
-        numbers = np.arange(len(values)) if numbers is None else numbers
         rows = max(1, _ROWS // self.num_particles)
-        for part in _pieces(np.arange(len(values)), rows):
+        for part in pieces(np.arange(len(values)), rows):
             draws = (
                 numbers[part][:, None] * self.num_particles + np.arange(self.num_particles)
             ).reshape(-1)
-            seeds = np.stack([np.full_like(draws, seed), draws], axis=1)
-            seeds = (seeds + 2**31) % 2**32 - 2**31  # as 32-bit numbers wrap
-            found, log_weights = self.particles(values[part], known, seeds.astype(np.int32))
-            yield found.numpy(), log_weights.numpy()
+            yield self.particles(values[part], known, _seeds(seed, draws), sets)
 
     def _resampled(
-        self, values: FloatArray, known: BoolArray, count: int, seed: int, numbers: npt.NDArray
+        self, values: FloatArray, known: BoolArray, count: int, seed: int, numbers: Rows
     ) -> tuple[FloatArray, float]:
         """Draws from the particles by their weights: `[count, N, D]`, the worst effective size."""
         picks = random.row_seeds(tf.constant([seed, 1], tf.int32), int(numbers.max()) + 1)
@@ -313,7 +359,7 @@ class Queries:
         for rows, log_weights in self._particles(values, known, seed, numbers):
             index = pick(log_weights, picks[start : start + len(rows)])
             start += len(rows)
-            chosen.append(np.take_along_axis(rows, np.asarray(index)[:, :, None], axis=1))
+            chosen.append(np.take_along_axis(rows.numpy(), np.asarray(index)[:, :, None], axis=1))
             sizes.append(Estimate.of_weights(log_weights).effective_sample_size)
         return np.concatenate(chosen).swapaxes(0, 1), float(np.min(np.concatenate(sizes)))
 
@@ -401,21 +447,24 @@ def pick(log_weights, uniforms):
     return tf.minimum(index, log_weights.shape[1] - 1)
 
 
+def _seeds(seed: int, numbers: npt.NDArray) -> npt.NDArray[np.int32]:
+    """Returns the pairs (seed, number), int32 `[n, 2]`."""
+    pairs = np.stack([np.full_like(numbers, seed), numbers], axis=1)
+    return ((pairs + 2**31) % 2**32 - 2**31).astype(np.int32)  # as 32-bit numbers wrap
+
+
+def _without(groups: list, rows: Rows) -> list:
+    """Returns the groups that have none of the rows."""
+    return [group for group in groups if not np.isin(group[1][0], rows)]
+
+
+def _comes_first(order: npt.NDArray[np.int32], *known: BoolArray) -> bool:
+    """Returns whether an order has the first group before the second, ..., before the rest."""
+    ends = np.cumsum([group.sum() for group in known])
+    groups = np.logical_or.accumulate(known)
+    return all((order[g] <= end).all() for g, end in zip(groups, ends, strict=True))
+
+
 def _rows_of(part, rows):
     """Takes rows, of which there may be one that stands for all."""
     return tf.gather(part, tf.minimum(rows, tf.cast(tf.shape(part)[0], rows.dtype) - 1))
-
-
-def pattern_groups(patterns: BoolArray) -> Iterator[tuple[BoolArray, npt.NDArray[np.intp]]]:
-    """Yields the patterns that occur, each with the numbers of its rows."""
-    packed = np.packbits(patterns, axis=1)
-    _, owner = np.unique(packed, axis=0, return_inverse=True)
-    owner = owner.reshape(-1)
-    order = np.argsort(owner, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
-        yield patterns[rows[0]], rows
-
-
-def _pieces(rows: npt.NDArray, length: int) -> Iterator[npt.NDArray]:
-    for start in range(0, len(rows), length):
-        yield rows[start : start + length]

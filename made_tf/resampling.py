@@ -106,13 +106,14 @@ class MaskSets:
         """Returns the set that training uses at a step, as tensors.
 
         Args:
-            step: the number of steps before, an int32 scalar tensor.
+            step: the number of steps before, an integer scalar tensor.
             num_rows: N, where rows have sets of their own.
 
         Returns:
             Degrees of the inputs and of each hidden layer: int32 `[units]`, or
             `[N, units]` with a set for each row.
         """
+        step = ops.cast(step, "int32")
         by_row = self.masks_per == "row"
         if self.num_masks is None:
             return [

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ from made_tf.masks import Degrees, degrees_to_mask
 from made_tf.models import MADE
 from made_tf.plan import Level, SamplingPlan, make_plan
 
-__all__ = ["BlockedNetwork"]
+__all__ = ["BlockedNetwork", "Kernel", "Layer", "Matrix"]
 
 _IMPOSSIBLE = -1e9  # the logit of a class that its variable does not have
 _CONCATENATED = 4  # tensors at once: of many, LiteRT's fast kernels (XNNPACK) take none
@@ -51,18 +51,34 @@ class _Stored:
     biases: tuple
 
 
+class Matrix(NamedTuple):
+    """Weights that a product takes as they are or transposed."""
+
+    weights: Any
+    transposed: bool
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Kernel:
-    """A kernel `[in, out]` with both sides sorted by degree."""
+class Kernel:
+    """A kernel with both sides sorted by degree.
+
+    Attributes:
+        weights: `[in, out]`, or `[out, in]` where they are transposed.
+        inputs: the level that it reads.
+        outputs: the level that it leads to.
+        strict: whether a connection needs a higher degree.
+        transposed: whether the weights are.
+    """
 
     weights: Any
     inputs: Level
     outputs: Level
     strict: bool
+    transposed: bool
 
     def rectangle(self, first: int, middle: int, block: int):
         """Returns what leads from the blocks `first` to `middle - 1` to a later one: all live."""
-        return self.weights[self.inputs.span(first, middle), self.outputs.span(block, block + 1)]
+        return self._part(self.inputs.span(first, middle), self.outputs.span(block, block + 1))
 
     def triangle(self, block: int):
         """Returns what leads from a block to itself, masked."""
@@ -70,15 +86,22 @@ class _Kernel:
         mask = degrees_to_mask(
             self.inputs.degrees[rows], self.outputs.degrees[columns], self.strict
         )
-        where = np.where if isinstance(self.weights, np.ndarray) else tf.where
-        return where(mask, self.weights[rows, columns], np.float32(0))
+        part = self._part(rows, columns)
+        where = np.where if isinstance(part.weights, np.ndarray) else tf.where
+        mask = mask.T if self.transposed else mask
+        return part._replace(weights=where(mask, part.weights, np.float32(0)))
+
+    def _part(self, rows: slice, columns: slice) -> Matrix:
+        if self.transposed:
+            return Matrix(self.weights[columns, rows], True)
+        return Matrix(self.weights[rows, columns], False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Layer:
+class Layer:
     """A layer: its kernels with the levels that they read, its bias, its own level."""
 
-    sources: tuple[tuple[int, _Kernel], ...]
+    sources: tuple[tuple[int, Kernel], ...]
     bias: Any  # [units]
     level: Level
 
@@ -324,7 +347,7 @@ class BlockedNetwork:
 
         solve(0, self.plan.num_blocks)
 
-    def _block(self, layers: list[_Layer], index: int, arrangement: Arrangement) -> _Block:
+    def _block(self, layers: list[Layer], index: int, arrangement: Arrangement) -> _Block:
         triangles = [
             tuple((source, kernel.triangle(index)) for source, kernel in layer.sources)
             for layer in layers
@@ -332,6 +355,11 @@ class BlockedNetwork:
         places = self.plan.variables.span(index, index + 1)
         family = self._family.select(arrangement.variables[places])
         return _Block(family, _draw, self._model.activation, triangles)
+
+    def _block_of(self, variables, triangles: list, given) -> _Block:
+        """Returns a block of rows that have variables `[n, B]` of their own."""
+        family = self._family.select(variables)
+        return _Block(family, given.transform, self._model.activation, triangles)
 
     def _read(self, convert: Callable = tf.convert_to_tensor) -> list[_Stored]:
         """Reads the weights: hidden layers, then the output with its direct connections."""
@@ -352,7 +380,7 @@ class BlockedNetwork:
             for dense_layers in layers
         ]
 
-    def _layers(self, arrangement: Arrangement) -> list[_Layer]:
+    def _layers(self, arrangement: Arrangement) -> list[Layer]:
         """Sorts the weights by the degrees of their units."""
         levels = [self.plan.features, *self.plan.hidden, self.plan.parameters]
         layers = []
@@ -360,16 +388,22 @@ class BlockedNetwork:
             is_last = target == len(levels) - 1
             kernels = []
             for source, kernel in stored.kernels:
-                weights = arrangement.sort_units(kernel, target, axis=1)
-                weights = arrangement.sort_units(weights, source, axis=0)
-                kernels.append((source, _Kernel(weights, levels[source], levels[target], is_last)))
+                weights = arrangement.sort_units(kernel, source, axis=0)
+                transposed = self._own is None
+                if transposed:
+                    # Gathered at each call, and rows are gathered faster than columns.
+                    weights = arrangement.sort_units(tf.transpose(weights), target, axis=0)
+                else:
+                    weights = arrangement.sort_units(weights, target, axis=1)
+                ends = levels[source], levels[target]
+                kernels.append((source, Kernel(weights, *ends, is_last, transposed)))
             biases = [_float32(bias) for bias in stored.biases]
             for source, kernel in stored.mask_kernels:
                 ends = arrangement.degrees[source], arrangement.degrees[target]
                 biases.append(_mask_bias(kernel, *ends, is_last))
             zeros = np.zeros(arrangement.sizes[target], np.float32)
             bias = arrangement.sort_units(sum(biases, start=zeros), target, 0, _IMPOSSIBLE)
-            layers.append(_Layer(tuple(kernels), bias, levels[target]))
+            layers.append(Layer(tuple(kernels), bias, levels[target]))
         return layers
 
     def _assert_finite(self) -> None:
@@ -417,9 +451,12 @@ def _columns(values, columns: slice):
 
 def _plus_product(total, x, kernel):
     """Adds `x @ kernel`, unless one of them is empty (LiteRT has no empty tensors)."""
-    if total is None or x is None or 0 in kernel.shape:
+    if total is None or x is None or 0 in kernel.weights.shape:
         return total
-    return total + tf.matmul(x, kernel)
+    if len(kernel.weights.shape) == 3:  # [n, in, out]: a kernel for each row
+        product = tf.matmul(x[:, None], kernel.weights, transpose_b=kernel.transposed)
+        return total + product[:, 0]
+    return total + tf.matmul(x, kernel.weights, transpose_b=kernel.transposed)
 
 
 def _join(parts: list):

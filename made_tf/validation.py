@@ -65,7 +65,8 @@ def check_partial_rows(
     Raises:
         ValueError: as `check_rows`, of the values that are not NaN.
     """
-    x = np.array(_to_numpy(name, x), np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        x = np.array(_to_numpy(name, x), np.float32)
     known = ~np.isnan(x)
     x[~known] = 0.0
     check_rows(name, x, event_size, conditionals)

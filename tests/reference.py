@@ -162,13 +162,20 @@ def log_prob(model, x):
     return conditional_log_prob(model.conditionals, forward(model, x), x).sum(axis=1)
 
 
-def sample(model, uniforms):
-    """The textbook loop: one forward pass for each variable, in generation order."""
+def sample(model, uniforms, degrees=None, draw=None):
+    """The textbook loop: one forward pass for each variable, in generation order.
+
+    `draw` is from parameters, uniforms and a variable to the values of that variable.
+    """
     x = np.zeros(np.shape(uniforms), np.float32)
     if not model.conditionals.is_discrete:
         x += np.broadcast_to(np.asarray(model.conditionals.data_loc, np.float32), x.shape[1])
-    for variable in model.degrees.generation_order:
-        params = model(x, training=False)
+    order = model.degrees.inputs if degrees is None else degrees[0]
+    for variable in np.argsort(order):
+        params = model(x, training=False, degrees=degrees)
+        if draw is not None:
+            x[:, variable] = draw(params, uniforms, variable)
+            continue
         values = model.conditionals.sample(params, np.asarray(uniforms, np.float32))
         x[:, variable] = np.asarray(values)[:, variable]
     return x
@@ -225,3 +232,80 @@ def small_model(family="bernoulli", event_size=5, **kwargs):
     return made_tf.MADE(
         event_size, conditionals=FAMILIES[family](event_size), **{**defaults, **kwargs}
     )
+
+
+def loud(family="bernoulli", event_size=5, scale=2.0, **kwargs):
+    """A model whose conditionals depend strongly on what came before."""
+    model = small_model(family, event_size, **kwargs)
+    for layer in model.masked_layers():
+        layer.kernel.assign(layer.kernel * scale)
+    return model
+
+
+def under(model, degrees):
+    """The model of one fixed mask set that has another model's weights."""
+    order, *hidden = (np.asarray(level).tolist() for level in degrees)
+    fixed = made_tf.MADE(
+        model.event_size,
+        hidden_units=[len(level) for level in hidden],
+        conditionals=model.conditionals,
+        input_order=order,
+        hidden_degrees=hidden,
+        activation=model.activation,
+        direct_connections=model.direct_connections,
+    )
+    for ours, theirs in zip(fixed.masked_layers(), model.masked_layers(), strict=True):
+        ours.kernel.assign(theirs.kernel)
+        if ours.bias is not None:
+            ours.bias.assign(theirs.bias)
+    return fixed
+
+
+def order_of(model, number=0):
+    """Mask set `number` of a model, level by level."""
+    return [level[number] for level in model.mask_sets.first(number + 1)]
+
+
+def known_first(order, *groups):
+    """The degrees of an order in which some variables come first, by sorting."""
+    first = [[not group[k] for group in groups] + [order[k]] for k in range(len(order))]
+    variables = sorted(range(len(order)), key=lambda k: first[k])
+    return [variables.index(k) + 1 for k in range(len(order))]
+
+
+class Table:
+    """The probabilities of all states of a small model under one mask set."""
+
+    def __init__(self, model, degrees=None):
+        self.states = states(model)
+        fixed = under(model, order_of(model) if degrees is None else degrees)
+        self.probs = np.exp(fixed.log_prob(self.states).numpy().astype(np.float64))
+
+    def __call__(self, *rows):
+        """P of what is not NaN in each row, or of all rows at once where they do not clash."""
+        agrees = [np.isnan(row) | (self.states == row) for row in rows]
+        return self.probs[np.all(agrees, axis=(0, 2))].sum()
+
+    def within(self, allowed):
+        """P of the sets of one query `[D, K]`."""
+        inside = [allowed[k, self.states[:, k].astype(int)] for k in range(len(allowed))]
+        return self.probs @ np.prod(inside, axis=0)
+
+    def given(self, row):
+        """The conditional probabilities of all states."""
+        agrees = np.all(np.isnan(row) | (self.states == row), axis=1)
+        return np.where(agrees, self.probs, 0.0) / self.probs[agrees].sum()
+
+    def counts(self, rows):
+        """How often each state occurs in rows `[N, D]`."""
+        index = {tuple(state): k for k, state in enumerate(self.states)}
+        return np.bincount([index[tuple(row)] for row in rows], minlength=len(self.states))
+
+
+def chi_squared_pvalue(counts, expected):
+    rare = expected < 5  # pooled, as the test asks
+    counts = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    assert counts[expected == 0].sum() == 0, "what cannot occur has occurred"
+    keep = expected > 0
+    return scipy.stats.chisquare(counts[keep], expected[keep], sum_check=False).pvalue

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from made_tf import callbacks
 from made_tf.cli import main
 
-COMMANDS = ["demo", "train", "evaluate", "sample", "export", "inspect"]
+COMMANDS = ["demo", "train", "evaluate", "sample", "impute", "export", "inspect"]
 
 
 def run(*arguments, exit_code=0):
@@ -77,6 +77,13 @@ def exported(folder, model):
 @pytest.fixture(scope="module")
 def tflite(exported):
     return exported[1]
+
+
+@pytest.fixture(scope="module")
+def any_order(folder, rows):
+    path = folder / "any_order.keras"
+    run("train", rows, "-o", path, "--num-masks", "fresh", "--num-orders", 3, *TINY)
+    return path
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -235,6 +242,7 @@ def test_all_options_reach_the_model(tmp_path, rows):
     evenly = [1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5]  # not drawn
     assert loaded.degrees.hidden[0].tolist() != evenly
     assert loaded.seed == 5
+    assert loaded.mask_sets.is_fixed
 
 
 def test_all_options_reach_the_run(tmp_path, rows, monkeypatch):
@@ -299,6 +307,11 @@ def test_bad_training_data(tmp_path, rows):
         (("-o", "m.keras", "--nonsense"), "No such option"),
         (("-o", "m.keras", "--learning-rate", "nan"), "'nan' must be a finite number"),
         (("-o", "m.keras", "--learning-rate", "inf"), "'inf' must be a finite number"),
+        (("-o", "m.keras", "--num-masks", "0"), "'0' must be a positive integer or 'fresh'"),
+        (("-o", "m.keras", "--num-masks", "all"), "'all' must be a positive integer or 'fresh'"),
+        (("-o", "m.keras", "--resample", "order"), "give --num-masks, too"),
+        (("-o", "m.keras", "--num-masks", "1", "--resample", "both"), "give --num-masks, too"),
+        (("-o", "m.keras", "--num-masks", "2", "--num-orders", "3"), "num_masks=2. Received"),
     ],
 )
 def test_bad_training_options(tmp_path, rows, monkeypatch, arguments, message):
@@ -374,6 +387,252 @@ def test_an_output_is_never_an_input(tmp_path, model, tflite):
         assert "would overwrite the input" in fails(*command)
     assert table.read_bytes() == before
     assert sorted(os.listdir(tmp_path)) == ["link.csv", "rows.csv"]
+
+
+def test_masks_reach_the_model(tmp_path, rows, any_order):
+    loaded = keras.saving.load_model(any_order)
+    assert loaded.any_order
+    assert loaded.num_orders == 3
+    assert loaded.mask_sets.resample == "both"
+    output = tmp_path / "m.keras"
+    command = ("train", rows, "-o", output, "--num-masks", "4", "--resample", "order")
+    run(*command, "--hidden-units", 16, "--epochs", 1)
+    loaded = keras.saving.load_model(output)
+    assert loaded.mask_sets.num_masks == 4
+    assert loaded.mask_sets.resample == "order"
+    assert loaded.num_orders == 1
+    facts = json.loads(run("inspect", output, "--json").stdout)
+    assert (facts["num_masks"], facts["resample"], facts["num_orders"]) == (4, "order", 1)
+    assert (
+        "masks: 4 in turn (the order differs); orders averaged: 1" in run("inspect", output).stdout
+    )
+    facts = json.loads(run("inspect", any_order, "--json").stdout)
+    assert (facts["num_masks"], facts["resample"], facts["num_orders"]) == (None, "both", 3)
+    text = run("inspect", any_order).stdout
+    assert "masks: a fresh one for each batch (order and connectivity differ)" in text
+
+
+def test_a_fixed_mask_is_not_worth_a_line(model):
+    assert "masks" not in run("inspect", model).stdout
+    assert json.loads(run("inspect", model, "--json").stdout)["num_masks"] == 1
+
+
+def test_other_masks_are_another_run(tmp_path, rows, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    command = ("train", rows, "-o", tmp_path / "m.keras", *TINY, "--num-masks")
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.ProgressBar, "on_epoch_end", interrupted)
+        assert "Interrupted after epoch 1" in run(*command, "fresh", exit_code=130).stderr
+    assert "num_masks (was 'fresh', is 2)" in fails(*command, 2)
+    assert "3/3" in run(*command, "fresh").stderr
+
+
+def test_evaluate_with_several_orders(any_order, rows, folder, monkeypatch):
+    from made_tf.cli import models
+
+    monkeypatch.setattr(models, "_ROWS", 70)
+    scores = json.loads(run("evaluate", any_order, rows, "--num-orders", 5, "--json").stdout)
+    loaded = keras.saving.load_model(any_order)
+    x = np.load(rows)["test"]
+    sets = loaded.mask_sets.first(5)
+    by_order = np.stack(
+        [loaded.row_log_prob(x, loaded(x, degrees=[d[i] for d in sets])) for i in range(5)]
+    ).astype(float)
+    densities = np.exp(by_order)
+    assert scores["rows"] == 200
+    assert scores["num_orders"] == 5
+    assert scores["nll"] == pytest.approx(-np.log(densities.mean(0)).mean(), rel=1e-5)
+    assert scores["order_spread"] == pytest.approx(by_order.std(0, ddof=1).mean(), rel=1e-4)
+    errors = densities.std(0, ddof=1) / 5**0.5 / densities.mean(0)
+    assert scores["order_standard_error"] == pytest.approx(errors.mean(), rel=1e-4)
+    text = run("evaluate", any_order, rows, "--num-orders", 5).stdout
+    assert (
+        f"orders             5, their average leaving a standard error of {errors.mean():.4f}"
+        in (text)
+    )
+    assert f"order spread       {scores['order_spread']:.4f} nats" in text
+    own = json.loads(run("evaluate", any_order, rows, "--json").stdout)
+    assert own["num_orders"] == 3  # as in training
+    assert own["nll"] == pytest.approx(-np.log(densities[:3].mean(0)).mean(), rel=1e-5)
+    one = json.loads(run("evaluate", any_order, rows, "--num-orders", 1, "--json").stdout)
+    assert set(one) == {"rows", "nll", "nll_standard_error", "bits_per_dim"}
+    assert one["nll"] == pytest.approx(-by_order[0].mean(), rel=1e-5)
+
+
+def test_orders_that_are_not_there(model, tflite, rows, tmp_path):
+    assert "num_masks=1. Received: num_orders=2" in fails(
+        "evaluate", model, rows, "--num-orders", 2
+    )
+    message = fails("evaluate", tflite, rows, "--num-orders", 2)
+    assert "--num-orders is for files that end in .keras" in message
+    assert "not in the range" in fails("evaluate", model, rows, "--num-orders", 0)
+
+
+def with_gaps(rows, seed=3):
+    """Rows of which a third of the values, the whole row 0 and none of row 1 are missing."""
+    x = make_rows(rows, seed).astype(np.float32)
+    missing = np.random.default_rng(seed).random(x.shape) < 1 / 3
+    missing[0], missing[1] = True, False
+    return np.where(missing, np.float32(np.nan), x)
+
+
+def as_csv(x, names="a,b,c,d,e,f"):
+    lines = [",".join("" if np.isnan(v) else f"{v:g}" for v in row) for row in x]
+    return "\n".join([names, *lines]) + "\n"
+
+
+def test_impute(any_order, tmp_path):
+    import made_tf
+
+    x = with_gaps(30)
+    (tmp_path / "x.csv").write_text(as_csv(x))
+    output = tmp_path / "filled.csv"
+    result = run("impute", any_order, tmp_path / "x.csv", "-o", output, "--seed", 5)
+    gaps = np.isnan(x)
+    assert result.stdout == (
+        f"{gaps.sum()} values filled in, in {gaps.any(axis=1).sum()} of 30 rows: {output}\n"
+    )
+    assert "Warning" not in result.stderr
+    assert output.read_text().splitlines()[0] == "a,b,c,d,e,f"
+    filled = np.loadtxt(output, delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(filled[~gaps], x[~gaps])
+    assert set(filled[gaps]) == {0, 1}
+    loaded = keras.saving.load_model(any_order)
+    theirs = made_tf.MADEDistribution(loaded, num_orders=3).impute(x, seed=5)
+    np.testing.assert_array_equal(filled, theirs)
+
+    np.savez(tmp_path / "x.npz", train=x[:1], gaps=x)
+    command = ("impute", any_order, tmp_path / "x.npz", "-o", tmp_path / "f.npz")
+    run(*command, "--array", "gaps", "--seed", 5)
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npz")["x"], filled)
+    run(*command, "--array", "gaps", "--seed", 6)
+    assert (np.load(tmp_path / "f.npz")["x"] != filled).any()
+    run(*command, "--array", "gaps", "--seed", 5, "--num-orders", 1)
+    theirs = made_tf.MADEDistribution(loaded, num_orders=1).impute(x, seed=5)
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npz")["x"], theirs)
+    assert "array" in fails(*command)
+    assert sorted(os.listdir(tmp_path)) == ["f.npz", "filled.csv", "x.csv", "x.npz"]
+
+
+def test_imputed_values_follow_what_is_known(tmp_path, any_order, monkeypatch):
+    from made_tf.cli import imputing
+
+    monkeypatch.setattr(imputing, "_ROWS", 500)
+    # p(x_1 | x_0 = 1), x_5 = 0), counted by enumeration of the other three variables.
+    x = np.tile(np.float32([1, np.nan, np.nan, np.nan, np.nan, 0]), (2000, 1))
+    np.savez(tmp_path / "x.npz", x)
+    run("impute", any_order, tmp_path / "x.npz", "-o", tmp_path / "f.npz")
+    filled = np.load(tmp_path / "f.npz")["x"]
+    loaded = keras.saving.load_model(any_order)
+    import made_tf
+
+    states = np.array([[int(bit) for bit in f"{i:04b}"] for i in range(16)], np.float32)
+    whole = np.concatenate([np.ones([16, 1]), states, np.zeros([16, 1])], axis=1)
+    evidence = np.tile(x[:1], (16, 1))
+    asked = np.where(np.isnan(evidence), whole, np.nan)
+    dist = made_tf.MADEDistribution(loaded, num_orders=3)
+    expected = np.exp(dist.conditional_log_prob(asked, evidence).log_prob)
+    assert expected.sum() == pytest.approx(1, abs=1e-5)
+    counts = np.bincount((filled[:, 1:5] @ [8, 4, 2, 1]).astype(int), minlength=16)
+    chi_squared = ((counts - 2000 * expected) ** 2 / (2000 * expected)).sum()
+    assert chi_squared < 37.7  # 99.9% of 15 degrees of freedom
+    batches = filled.reshape(4, 500, 6)  # each batch has numbers of its own
+    for other in batches[1:]:
+        assert (other != batches[0]).any(axis=1).mean() > 0.2
+
+
+def test_impute_from_parquet(tmp_path, any_order):
+    pandas = pytest.importorskip("pandas")
+    x = with_gaps(20)
+    frame = pandas.DataFrame(x, columns=[*"abcdef"])
+    frame["b"] = frame["b"].astype("Int8")
+    frame.to_parquet(tmp_path / "x.parquet")
+    run("impute", any_order, tmp_path / "x.parquet", "-o", tmp_path / "f.csv")
+    filled = np.loadtxt(tmp_path / "f.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(filled[~np.isnan(x)], x[~np.isnan(x)])
+    assert np.isin(filled, (0, 1)).all()
+
+
+def test_impute_leaves_real_values_as_they_were_written(tmp_path):
+    rng = np.random.default_rng(0)
+    table = [[f"{a:.3f}", f"{b:.1f}"] for a, b in rng.normal(size=[60, 2])]
+    (tmp_path / "x.csv").write_text("\n".join(["a,b", *(",".join(row) for row in table)]))
+    model = tmp_path / "m.keras"
+    run("train", tmp_path / "x.csv", "-o", model, "--conditionals", "normal", *TINY)
+    (tmp_path / "gaps.csv").write_text("a,b\n0.1,\n-2.345,\n,1.5\n0.7,0.3\n")
+    run("impute", model, tmp_path / "gaps.csv", "-o", tmp_path / "f.csv")
+    names, *lines = [line.split(",") for line in (tmp_path / "f.csv").read_text().splitlines()]
+    assert names == ["a", "b"]
+    assert [lines[0][0], lines[1][0], lines[2][1]] == ["0.1", "-2.345", "1.5"]
+    assert lines[3] == ["0.7", "0.3"]
+    assert np.isfinite(np.array(lines, float)).all()
+
+
+def test_few_particles_are_told(tmp_path, model, monkeypatch):
+    from made_tf.cli import imputing
+
+    monkeypatch.setattr(imputing, "_ROWS", 2)
+    x = np.tile(np.float32([np.nan, 0, 1, 0, 1, 0]), (4, 1))  # what is missing comes first
+    np.savez(tmp_path / "x.npz", x)
+    command = ("impute", model, tmp_path / "x.npz", "-o", tmp_path / "f.npz")
+    result = run(*command, "--num-particles", 2)
+    (line,) = (line for line in result.stderr.splitlines() if "Warning" in line)
+    assert line.startswith("Warning: Of 2 weighted draws only")
+    assert "Warning" not in run(*command).stderr
+    assert "not in the range" in fails(*command, "--num-particles", 1)
+
+
+def test_nothing_to_fill_in(tmp_path, any_order):
+    np.savez(tmp_path / "x.npz", make_rows(4, 0))
+    result = run("impute", any_order, tmp_path / "x.npz", "-o", tmp_path / "f.npz")
+    assert result.stdout.startswith("0 values filled in, in 0 of 4 rows")
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npz")["x"], make_rows(4, 0))
+
+
+def test_bad_rows_to_impute(tmp_path, any_order, model, tflite):
+    table, output = tmp_path / "x.csv", tmp_path / "f.csv"
+    command = ("impute", any_order, table, "-o", output)
+    header = "a,b,c,d,e,f\n"
+    for text, message in [
+        (header + "0,1,0,,0,1\n0,,0,1,2,1\n", "0 or 1 only. Received: 2.0 in row 2 (the first"),
+        (header + "0,1,0,,0,1\n0,,0\n", "line 3 has 3 field(s), and the first has 6"),
+        (header + "0,1,0,,0,inf\n", "all values must be finite numbers. Received: inf in row 1"),
+        (header + "0,1,0,,0,x\n", "column 'f' is not numeric"),
+        (header, "must have rows"),
+        ("a,b\n0,\n", "must have the 6 columns"),
+    ]:
+        table.write_text(text)
+        assert message in fails(*command)
+    table.write_text(as_csv(with_gaps(3)))
+    assert "would overwrite the input" in fails("impute", any_order, table, "-o", table)
+    assert "must end in .npz or .csv" in fails("impute", any_order, table, "-o", "f.png")
+    message = fails("impute", tflite, table, "-o", output)
+    assert "cannot fill in rows: MODEL must be a file that ends in .keras" in message
+    message = fails("impute", model, table, "-o", output, "--num-orders", 2)
+    assert "num_masks=1. Received: num_orders=2" in message
+    assert "must be a model" in fails("impute", table, table, "-o", output)
+    assert sorted(os.listdir(tmp_path)) == ["x.csv"]
+
+
+def test_a_failed_imputation_leaves_what_was_there(tmp_path, any_order, monkeypatch):
+    from made_tf.cli import imputing
+
+    np.savez(tmp_path / "x.npz", with_gaps(4))
+    output = tmp_path / "f.csv"
+    output.write_text("before")
+    whole = imputing._filled
+
+    def broken(*args):
+        yield next(whole(*args))[:2]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(imputing, "_filled", broken)
+    message = fails("impute", any_order, tmp_path / "x.npz", "-o", output, exit_code=1)
+    assert "No space left on device" in message
+    assert output.read_text() == "before"
+    assert sorted(os.listdir(tmp_path)) == ["f.csv", "x.npz"]
 
 
 def test_what_is_exported_already(tmp_path, tflite):

@@ -197,6 +197,79 @@ def test_a_density_integrates_to_one(name):
         assert abs(total - 1) < 1e-5
 
 
+def random_sets(family, count, event_size=D):
+    """Sets of values `[count, D, K]`; some hold nothing that exists."""
+    states = [len(values) for values in family.states(event_size)]
+    exists = np.arange(max(states)) < np.array(states)[:, None]
+    allowed = np.random.default_rng(4).integers(0, 2, (count, event_size, max(states)))
+    return allowed.astype(np.float32), exists
+
+
+@pytest.mark.parametrize("name", reference.DISCRETE)
+@pytest.mark.parametrize("rows_of_sets", [1, 40])
+def test_the_probability_of_a_set_is_the_sum_of_its_values(name, rows_of_sets):
+    family = made(name)
+    params = random_params(family, 40, 3.0)
+    allowed, exists = random_sets(family, rows_of_sets)
+    total = np.zeros((40, D))
+    for n, k in np.ndindex(40, D):
+        law = reference.conditional(family, params[n], k, D)
+        values = np.flatnonzero(allowed[n % rows_of_sets, k] * exists[k])
+        total[n, k] = sum(law.pmf(value) for value in values)
+    found = np.exp(np.asarray(family.log_prob_within(params, allowed)))
+    np.testing.assert_allclose(found, total, rtol=1e-5, atol=1e-6)
+    assert (found[total == 0] == 0).all()
+    everything = np.ones_like(allowed)
+    np.testing.assert_array_equal(family.log_prob_within(params, everything), np.zeros((40, D)))
+
+
+@pytest.mark.parametrize("name", reference.DISCRETE)
+def test_draws_within_sets_follow_the_restricted_conditional(name):
+    family = made(name)
+    params = random_params(family, 8, 2.0)
+    allowed, exists = random_sets(family, 8)
+    u = (np.arange(4000, dtype=np.float32) + 0.5) / 4000  # evenly, so that counts are exact
+    noise = np.asarray(family.noise(np.repeat(u[:, None], D, axis=1)))
+    compared = 0
+    for row, sets in zip(params, allowed, strict=True):
+        drawn = np.asarray(
+            family.transform_within(np.repeat(row[None], 4000, axis=0), noise, sets[None])
+        )
+        for k in range(D):
+            law = reference.conditional(family, row, k, D)
+            inside = sets[k] * exists[k] * [law.pmf(v) for v in range(sets.shape[1])]
+            if inside.sum() == 0:
+                continue
+            found = np.bincount(drawn[:, k].astype(int), minlength=sets.shape[1]) / 4000
+            np.testing.assert_allclose(found, inside / inside.sum(), atol=2e-3)
+            assert (found[inside == 0] == 0).all()
+            compared += 1
+    assert compared > 16
+
+
+def test_sets_may_have_values_that_none_of_the_selected_variables_has():
+    family = families.Categorical([2, 4, 3])
+    small = family.select(np.array([0, 2]))
+    params = random_params(small, 6, event_size=2)
+    allowed = np.array([[[0, 1, 1, 1], [1, 0, 1, 0]]], np.float32)
+    noise = random_uniforms((6, 2))
+    drawn = np.asarray(small.transform_within(params, noise, allowed))
+    np.testing.assert_array_equal(drawn, small.transform_within(params, noise, allowed[..., :3]))
+    assert (drawn[:, 0] == 1).all() and np.isin(drawn[:, 1], (0, 2)).all()
+    np.testing.assert_array_equal(
+        small.log_prob_within(params, allowed), small.log_prob_within(params, allowed[..., :3])
+    )
+
+
+@pytest.mark.parametrize("name", ["normal", "scaled_normal"])
+def test_real_values_have_no_sets(name):
+    family = made(name)
+    with pytest.raises(ValueError, match="Sets of values need discrete conditionals"):
+        family.transform_within(None, None, None)
+    with pytest.raises(ValueError, match="Sets of values need discrete conditionals"):
+        family.log_prob_within(None, None)
+
+
 def test_states_are_listed_for_discrete_families_only():
     assert [s.tolist() for s in families.Categorical([2, 3]).states(2)] == [[0, 1], [0, 1, 2]]
     assert [s.tolist() for s in families.Bernoulli().states(2)] == [[0, 1], [0, 1]]

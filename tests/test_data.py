@@ -138,6 +138,73 @@ def test_parquet(tmp_path):
         data.load_table(path)
 
 
+@pytest.mark.parametrize("text", ["a,b,c\n1,,2.5\n,nan,NA\n", "1,,2.5\n, ,null\n"])
+def test_missing_values_where_they_are_allowed(tmp_path, text):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="finite numbers. Received: nan in row 1"):
+        data.load_table(path)
+    values, _ = data.load_table(path, allow_missing=True)
+    np.testing.assert_array_equal(values, [[1, np.nan, 2.5], [np.nan] * 3])
+    np.savez(tmp_path / "x.npz", values)
+    np.testing.assert_array_equal(
+        data.load_table(tmp_path / "x.npz", allow_missing=True)[0], values
+    )
+    with pytest.raises(ValueError, match="finite numbers. Received: nan in row 1"):
+        data.load_table(tmp_path / "x.npz")
+
+
+def test_missing_values_of_a_parquet(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "x.parquet"
+    columns = {
+        "a": pandas.array([1, None], dtype="Int64"),
+        "b": [None, True],
+        "c": [0.5, np.nan],
+    }
+    pandas.DataFrame(columns).to_parquet(path)
+    values, names = data.load_table(path, allow_missing=True)
+    np.testing.assert_array_equal(values, [[1, np.nan, 0.5], [np.nan, 1, np.nan]])
+    assert names == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,c\n1,,2\n1,2\n", r"line 3 has 2 field\(s\), and the first has 3"),
+        ("\na,b\n1,2\n\n1\n", r"line 5 has 1 field\(s\), and the first has 2"),
+        ("a,b\n1,inf\n", "finite numbers. Received: inf in row 1"),
+        ("a,b\n1,1e39\n", "finite numbers. Received: inf in row 1"),
+    ],
+)
+def test_missing_values_excuse_nothing_else(tmp_path, text, message):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        data.load_table(path, allow_missing=True)
+
+
+def test_values_known_in_part_are_checked():
+    from made_tf import Categorical
+
+    x = np.array([[0, np.nan], [1, 2]], np.float32)
+    data.check_support("x.csv", x, ["a", "b"], Categorical([2, 3]))
+    with pytest.raises(ValueError, match=r"x.csv must .* 2.0 in row 2 .*column 'b'; 1 such"):
+        data.check_support("x.csv", x, ["a", "b"], Categorical([2, 2]))
+
+
+def test_csv_holds_the_shortest_decimals(tmp_path):
+    path = tmp_path / "x.csv"
+    data.save_rows(path, [[0.1, 2, -1.25e-7, 16777216, 0, 123.456, np.nan]])
+    assert path.read_text().splitlines()[1] == "0.1,2,-1.25e-07,16777216,0,123.456,nan"
+    bits = np.random.default_rng(0).integers(0, 2**32, 5000, dtype=np.uint32)
+    x = bits.view(np.float32)
+    x = x[np.isfinite(x) & (np.abs(x) > 1e-37)]  # those below have fewer digits than six
+    data.save_rows(path, x[:, None])
+    lines = path.read_text().splitlines()[1:]
+    assert [float(line) for line in lines] == [float(str(value)) for value in x]
+
+
 def test_npz_splits(tmp_path, x):
     path = tmp_path / "x.npz"
     np.savez(path, train=x.astype(np.uint8), valid=x[:2], test=x[2:])

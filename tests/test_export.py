@@ -293,9 +293,11 @@ def test_a_tie_is_no_difference_and_a_wrong_bit_is():
     uniforms = np.full((1, 5), 0.3, np.float32)
     uniforms[0, 1] = 0.5 + 1e-6
 
+    host = verify._Host.of(model, 1)
+
     def check(rows):
-        rows = np.array(rows, np.float32)
-        verify._check_samples(model, rows, uniforms, *verify._parameters(model, rows))
+        rows, none = np.array(rows, np.float32), np.zeros(5, bool)
+        verify._check_samples(host, rows, uniforms, np.zeros(1, np.int32), none)
 
     check([[1, 0, 1, 1, 1]])
     check([[1, 1, 1, 1, 1]])

@@ -71,6 +71,103 @@ def test_history_marks_the_best_epoch():
         plotting.plot_history([])
 
 
+def picture(axis):
+    return np.asarray(axis.get_images()[0].get_array())
+
+
+def test_completions_tell_known_from_drawn_pixels():
+    nan = np.nan
+    evidence = [[1, nan], [nan, nan], [0, 1]]
+    completions = np.array([[[1, 0], [1, 1], [0, 1]], [[1, 1], [0, 1], [0, 1]]])
+    figure = plotting.plot_completions(evidence, completions, (1, 2), truth=completions[0])
+    assert [axis.get_title() for axis in figure.axes] == ["known", "drawn", "true"]
+    known, drawn, true = (picture(axis) for axis in figure.axes)
+    assert known.shape == (5, 2, 3)  # one row of pixels for each picture, white lines between
+    assert drawn.shape == (5, 5, 3)
+    assert true.shape == known.shape
+    assert (known[[1, 3]] == 1).all()
+    assert (drawn[:, 2] == 1).all()
+    dark, light = known[0, 0], known[4, 0]
+    assert dark.max() < 0.5 < light.min()
+    grey = known[0, 1]
+    np.testing.assert_array_equal(known[2], [grey, grey])
+    assert not (grey == dark).all()
+    assert not (grey == light).all()
+    # In the drawn ones known pixels stay as they are; the others are red or its paper.
+    np.testing.assert_array_equal(drawn[0, [0, 3]], [dark, dark])
+    np.testing.assert_array_equal(drawn[4], [light, dark, [1, 1, 1], light, dark])
+    red, paper = drawn[0, 4], drawn[0, 1]
+    assert red[0] > 0.6 > red[1]
+    assert paper.min() > 0.8
+    np.testing.assert_array_equal(drawn[2], [red, red, [1, 1, 1], paper, red])
+    np.testing.assert_array_equal(true[2], [dark, dark])
+
+
+def test_completions_without_truth_or_contrast():
+    figure = plotting.plot_completions([[np.nan] * 4], np.ones([3, 1, 4]), (2, 2), title="ones")
+    assert [axis.get_title() for axis in figure.axes] == ["known", "drawn"]
+    assert picture(figure.axes[1]).shape == (2, 8, 3)
+    assert np.isfinite(picture(figure.axes[1])).all()
+
+
+@pytest.mark.parametrize(
+    ("evidence", "completions", "truth", "message"),
+    [
+        (np.zeros([2, 5]), np.zeros([1, 2, 5]), None, r"rows of 4 values.*shape=\(2, 5\)"),
+        (np.zeros([0, 4]), np.zeros([1, 0, 4]), None, "rows of 4 values"),
+        (np.zeros([2, 4]), np.zeros([2, 4]), None, r"completions.shape=\(2, 4\)"),
+        (np.zeros([2, 4]), np.zeros([0, 2, 4]), None, r"completions.shape=\(0, 2, 4\)"),
+        (np.zeros([2, 4]), np.zeros([1, 3, 4]), None, r"rows drawn must have it"),
+        (np.zeros([2, 4]), np.full([1, 2, 4], np.nan), None, "rows drawn .* finite values"),
+        (np.zeros([2, 4]), np.zeros([1, 2, 4]), np.zeros([1, 4]), "rows true must have it"),
+    ],
+)
+def test_bad_completions(evidence, completions, truth, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.plot_completions(evidence, completions, (2, 2), truth)
+
+
+def test_order_spread_draws_what_the_model_says(monkeypatch):
+    monkeypatch.setattr(plotting, "_ROWS", 7)
+    model = made_tf.MADE(5, hidden_units=(12,), num_masks=None, seed=0)
+    x = np.random.default_rng(0).integers(0, 2, [20, 5])
+    left, right = plotting.plot_order_spread(model, x, num_orders=6).axes
+    alone, together = right.get_lines()
+    np.testing.assert_array_equal(together.get_xdata(), [1, 2, 3, 4, 5, 6])
+    for orders, nll in zip(*together.get_data(), strict=True):
+        assert nll == pytest.approx(-np.mean(model.log_prob(x, int(orders))), rel=1e-5)
+    sets = model.mask_sets.first(6)
+    for number, nll in enumerate(alone.get_ydata()):
+        params = model(x, degrees=[level[number] for level in sets])
+        assert nll == pytest.approx(-np.mean(model.row_log_prob(x, params)), rel=1e-5)
+    spread = np.asarray(model.order_statistics(x, 6).spread)
+    assert sum(bar.get_height() for bar in left.patches) == 20
+    edges = [bar.get_x() for bar in left.patches]
+    assert edges[0] == pytest.approx(spread.min(), rel=1e-4)
+    assert [text.get_text() for text in left.texts] == [f" mean {spread.mean():.2f}"]
+
+
+def test_order_spread_of_few_orders_and_rows():
+    model = made_tf.MADE(3, hidden_units=(8,), num_masks=2, seed=0)
+    _, right = plotting.plot_order_spread(model, [[0, 1, 0]], num_orders=2).axes
+    assert right.get_xscale() == "linear"
+    assert list(right.get_xticks()) == [1, 2]
+
+
+def test_bad_order_spreads():
+    model = made_tf.MADE(3, hidden_units=(8,), num_masks=2, seed=0)
+    x = [[0, 1, 0]]
+    with pytest.raises(ValueError, match="`num_orders` must be at least 2"):
+        plotting.plot_order_spread(model, x, num_orders=1)
+    with pytest.raises(ValueError, match="`num_orders` must be at most .*num_masks=2"):
+        plotting.plot_order_spread(model, x, num_orders=3)
+    with pytest.raises(ValueError, match="0 or 1 only"):
+        plotting.plot_order_spread(model, [[0, 2, 0]], num_orders=2)
+    model.output_layer.bias.assign(np.full(3, np.nan))
+    with pytest.raises(ValueError, match="must give finite log-probabilities"):
+        plotting.plot_order_spread(model, x, num_orders=2)
+
+
 def test_saving(tmp_path):
     figure = plotting.plot_history([{"epoch": 1, "nll": 2.0}])
     plotting.save(figure, tmp_path / "a.png")

@@ -31,6 +31,7 @@ MODULES = {
     "masks",
     "models",
     "plotting",
+    "queries",
     "random",
     "sampling",
     "verification",

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import made_tf
 from made_tf import random, sampling
+from made_tf.given import KnownSets, KnownValues
 from made_tf.sampling import BlockedNetwork
 
 CONFIGS = {
@@ -17,16 +18,26 @@ CONFIGS = {
 }
 
 
+# Networks whose order is an input of the graph.
+ANY_MASK = {
+    "one hidden layer": {"hidden_units": (11,)},
+    "two narrow layers": {"hidden_units": (7, 4)},
+    "no hidden layer": {"hidden_units": ()},
+    "no direct connections": {"direct_connections": False, "hidden_units": (14, 14)},
+    "order alone": {"resample": "order"},
+    "connectivity alone": {"resample": "connectivity"},
+    "mask weights": {"mask_weights": True},
+    "mask weights, no hidden layer": {"mask_weights": True, "hidden_units": ()},
+}
+
+
 def uniforms(num_rows, event_size, seed=5):
     return random.uniforms(random.row_seeds(tf.constant([seed, 0]), num_rows), event_size)
 
 
 def loud(family="bernoulli", event_size=9, scale=2.0, **kwargs):
     """A model whose conditionals depend strongly on what came before."""
-    model = reference.small_model(family, event_size, **{"input_order": "random", **kwargs})
-    for layer in model.masked_layers():
-        layer.kernel.assign(layer.kernel * scale)
-    return model
+    return reference.loud(family, event_size, scale, **{"input_order": "random", **kwargs})
 
 
 @pytest.mark.parametrize("block_length", [1, 2, 5, None])
@@ -46,6 +57,142 @@ def test_blocks_draw_real_values_within_rounding_of_the_textbook_loop(family, bl
     u = uniforms(64, model.event_size)
     found = tf.function(BlockedNetwork(model, block_length).sample)(u).numpy()
     np.testing.assert_allclose(found, reference.sample(model, u.numpy()), rtol=2e-5, atol=2e-5)
+
+
+def of_any_mask(family="ragged", event_size=7, scale=2.0, **kwargs):
+    """A model of many masks, with weights of the masks themselves where it has such."""
+    model = loud(family, event_size, scale, num_masks=None, **kwargs)
+    rng = np.random.default_rng(0)
+    for layer in model.masked_layers():
+        if layer.mask_kernel is not None:
+            layer.mask_kernel.assign(rng.normal(0, 0.3, layer.mask_kernel.shape))
+    return model
+
+
+def assert_any_mask_draws_as_the_textbook_loop(model, block_length, sets=(0, 1, 5)):
+    size = model.event_size
+    network = BlockedNetwork(model, block_length, any_mask=True)
+    u = uniforms(48, size)
+    sample = tf.function(network.sample, autograph=False)
+    log_prob = tf.function(network.log_prob, autograph=False)
+    orders = set()
+    for number in sets:
+        degrees = reference.order_of(model, number)
+        tensors = [tf.constant(level) for level in degrees]
+        found = sample(u, tensors).numpy()
+        expected = reference.sample(model, u.numpy(), degrees)
+        if model.conditionals.is_discrete:
+            np.testing.assert_array_equal(found, expected)
+        else:
+            np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+        expected = model.row_log_prob(found, model(found, training=False, degrees=degrees))
+        np.testing.assert_allclose(log_prob(found, tensors), expected, rtol=1e-5, atol=1e-5)
+        orders.add(found.tobytes())
+    assert sample.experimental_get_tracing_count() == 1
+    return orders
+
+
+@pytest.mark.parametrize("block_length", [2, None])
+@pytest.mark.parametrize("family", reference.FAMILIES)
+def test_one_graph_draws_for_any_mask_what_the_textbook_loop_draws(family, block_length):
+    scale = 2.0 if family in reference.DISCRETE else 0.5
+    model = of_any_mask(family, scale=scale)
+    assert len(assert_any_mask_draws_as_the_textbook_loop(model, block_length)) == 3
+
+
+@pytest.mark.parametrize("config", ANY_MASK)
+def test_any_mask_of_any_network(config):
+    model = of_any_mask(**ANY_MASK[config])
+    alike = config == "connectivity alone" and not model.hidden_layers
+    orders = assert_any_mask_draws_as_the_textbook_loop(model, block_length=3)
+    assert len(orders) == (1 if alike else 3)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "ragged", "normal"])
+def test_any_mask_of_one_variable(family):
+    model = of_any_mask(family, 1)
+    assert_any_mask_draws_as_the_textbook_loop(model, None, sets=(0,))
+
+
+def test_any_mask_of_the_parameters():
+    model = of_any_mask("ragged", mask_weights=True)
+    network = BlockedNetwork(model, 3, any_mask=True)
+    x = reference.rows(model.conditionals, 20, 7)
+    for number in (0, 3):
+        degrees = reference.order_of(model, number)
+        np.testing.assert_allclose(
+            network.parameters(x, degrees), model(x, degrees=degrees), rtol=1e-4, atol=1e-5
+        )
+
+
+# What is known is put into its place, and weighs.
+
+
+def networks(family, block_length):
+    """A fixed network and one of any mask, each with the degrees to ask it for."""
+    for num_masks in (1, None):
+        model = loud(family, 6, 1.5 if family in reference.DISCRETE else 0.5, num_masks=num_masks)
+        degrees = None if num_masks else reference.order_of(model, 2)
+        yield model, BlockedNetwork(model, block_length, any_mask=num_masks is None), degrees
+
+
+def conditional_terms(model, x, degrees):
+    params = np.asarray(model(x, training=False, degrees=degrees))
+    return reference.conditional_log_prob(model.conditionals, params, x)
+
+
+@pytest.mark.parametrize("block_length", [1, 4])
+@pytest.mark.parametrize("family", ["bernoulli", "ragged", "scaled_normal"])
+def test_known_values_stay_and_weigh_as_much_as_they_are_probable(family, block_length):
+    for model, network, degrees in networks(family, block_length):
+        u, values = uniforms(20, 6), reference.rows(model.conditionals, 20, 6, seed=3)
+        known = np.random.default_rng(1).uniform(size=(20, 6)) < 0.5
+        given = KnownValues(known.astype(np.float32), values)
+        draw_given = tf.function(network.sample_and_log_weight, autograph=False)
+        rows, log_weight = draw_given(u, given, degrees)
+
+        def draw(params, u, k, model=model, known=known, values=values):
+            drawn = np.asarray(model.conditionals.sample(params, u))[:, k]
+            return np.where(known[:, k], values[:, k], drawn)
+
+        expected = reference.sample(model, u.numpy(), degrees, draw)
+        np.testing.assert_array_equal(rows.numpy()[known], values[known])
+        np.testing.assert_allclose(
+            rows, expected, rtol=2e-5, atol=0 if family in reference.DISCRETE else 2e-5
+        )
+        terms = conditional_terms(model, rows.numpy(), degrees)
+        np.testing.assert_allclose(log_weight, (terms * known).sum(1), rtol=1e-4, atol=1e-4)
+        one = KnownValues(known[:1].astype(np.float32), values[:1])  # one row for all
+        rows = draw_given(u, one, degrees)[0].numpy()
+        np.testing.assert_array_equal(rows[:, known[0]], values[[0] * 20][:, known[0]])
+
+
+@pytest.mark.parametrize("block_length", [1, 4])
+@pytest.mark.parametrize("family", ["bernoulli", "ragged"])
+def test_known_sets_hold_and_weigh_as_much_as_they_are_probable(family, block_length):
+    for model, network, degrees in networks(family, block_length):
+        states = [len(values) for values in model.conditionals.states(6)]
+        allowed = np.random.default_rng(1).integers(0, 2, (20, 6, max(states)))
+        allowed[:, :, :2] |= allowed[:, :, :2].sum(2, keepdims=True) == 0
+        allowed = allowed.astype(np.float32)
+        u = uniforms(20, 6)
+        draw_given = tf.function(network.sample_and_log_weight, autograph=False)
+        rows, log_weight = draw_given(u, KnownSets(allowed), degrees)
+        rows = rows.numpy().astype(int)
+        inside = np.take_along_axis(allowed, rows[:, :, None], axis=2)
+        assert (inside == 1).all()
+
+        def draw(params, u, k, model=model, allowed=allowed):
+            noise = model.conditionals.noise(u)
+            return np.asarray(model.conditionals.transform_within(params, noise, allowed))[:, k]
+
+        np.testing.assert_array_equal(rows, reference.sample(model, u.numpy(), degrees, draw))
+        params = np.asarray(model(rows.astype(np.float32), training=False, degrees=degrees))
+        expected = np.zeros(20)
+        for n, k in np.ndindex(20, 6):
+            law = reference.conditional(model.conditionals, params[n], k, 6)
+            expected[n] += np.log(sum(law.pmf(v) for v in range(states[k]) if allowed[n, k, v]))
+        np.testing.assert_allclose(log_weight, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("event_size", [1, 2, 17, 40])
@@ -221,14 +368,6 @@ def test_samples_differ_from_the_naive_loop_by_ties_alone(hidden, direct_connect
     assert ties.sum() < 30  # of 90,000 decisions: the comparison means something
 
 
-def chi_squared_pvalue(counts, expected):
-    rare = expected < 5  # pooled, as the test asks
-    counts = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    keep = expected > 0
-    return scipy.stats.chisquare(counts[keep], expected[keep], sum_check=False).pvalue
-
-
 @pytest.mark.parametrize("family", reference.DISCRETE)
 def test_samples_follow_the_exact_probabilities(family):
     model = loud(family, event_size=5, scale=1.5)
@@ -238,7 +377,7 @@ def test_samples_follow_the_exact_probabilities(family):
     drawn = BlockedNetwork(model).sample(uniforms(n, 5, seed=12)).numpy()
     index = {tuple(state): k for k, state in enumerate(states)}
     counts = np.bincount([index[tuple(row)] for row in drawn], minlength=len(states))
-    assert chi_squared_pvalue(counts, n * probs) > 0.01
+    assert reference.chi_squared_pvalue(counts, n * probs) > 0.01
 
 
 def test_ten_binary_variables_follow_the_exact_probabilities():
@@ -247,7 +386,7 @@ def test_ten_binary_variables_follow_the_exact_probabilities():
     n = 200_000
     drawn = tf.function(BlockedNetwork(model).sample)(uniforms(n, 10, seed=3)).numpy()
     counts = np.bincount((drawn @ 2.0 ** np.arange(9, -1, -1)).astype(int), minlength=1024)
-    assert chi_squared_pvalue(counts, n * probs) > 0.01
+    assert reference.chi_squared_pvalue(counts, n * probs) > 0.01
 
 
 def linear_normal():

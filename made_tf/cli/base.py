@@ -14,13 +14,38 @@ from typing import Any
 import click
 
 __all__ = [
+    "ARRAY",
+    "INPUT_FILE",
+    "MODEL",
+    "NUM_ORDERS",
+    "SEED",
     "Commands",
     "FiniteRange",
     "Integers",
+    "MaskCount",
     "OutputFile",
     "check_outputs",
     "quiet",
 ]
+
+INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+MODEL = click.argument("model", type=INPUT_FILE)
+ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    metavar="INTEGER",
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+NUM_ORDERS = click.option(
+    "--num-orders",
+    type=click.IntRange(1),
+    metavar="INTEGER",
+    help="Average over this many orders, for a .keras model of several masks.  "
+    "[default: as in training]",
+)
 
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -96,6 +121,22 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} must be a finite number.", param, ctx)
         return number
+
+
+class MaskCount(click.IntRange):
+    """A positive number of masks, or `fresh`."""
+
+    def __init__(self):
+        super().__init__(1)
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        if value == "fresh":
+            return value
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} must be a positive integer or 'fresh'.", param, ctx)
 
 
 class Integers(click.ParamType):

@@ -12,30 +12,32 @@ import click
 
 import made_tf
 from made_tf.cli.base import (
+    ARRAY,
+    INPUT_FILE,
+    MODEL,
+    NUM_ORDERS,
+    SEED,
     Commands,
     FiniteRange,
     Integers,
+    MaskCount,
     OutputFile,
     check_outputs,
     quiet,
 )
-from made_tf.cli.models import load_keras, log_prob, make_model, open_model, summarise
-from made_tf.cli.texts import interruption_text, keras_facts, keras_text, tflite_text
+from made_tf.cli.imputing import impute
+from made_tf.cli.models import load_keras, make_model, open_model, score, summarise
+from made_tf.cli.texts import (
+    interruption_text,
+    keras_facts,
+    keras_text,
+    scores_text,
+    tflite_text,
+)
 
 __all__ = ["main"]
 
-_INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_MODEL = click.argument("model", type=_INPUT_FILE)
-_SEED = click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    metavar="INTEGER",
-    default=0,
-    show_default=True,
-    help="The same seed gives the same result.",
-)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
 
 
 _HELP = """MADE: learn the distribution of a table, score rows, draw new ones.
@@ -46,6 +48,7 @@ Start with 'made-tf demo'. With your own data:
   made-tf train rows.csv --output model.keras
   made-tf evaluate model.keras other.csv
   made-tf sample model.keras --num 100 --output new.csv
+  made-tf impute model.keras gaps.csv --output filled.csv
   made-tf export model.keras --output made.tflite
 
 'made-tf COMMAND --help' tells more.
@@ -70,7 +73,7 @@ def main(debug: bool) -> None:
     show_default=True,
     help="Folder for the results.",
 )
-@_SEED
+@SEED
 @click.option(
     "--epochs", type=click.IntRange(1), default=200, show_default=True, help="At most this many."
 )
@@ -86,11 +89,11 @@ def demo(output: Path, seed: int, epochs: int) -> None:
 
 
 @main.command()
-@click.argument("data", type=_INPUT_FILE)
+@click.argument("data", type=INPUT_FILE)
 @click.option(
     "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
 )
-@_ARRAY
+@ARRAY
 @click.option(
     "--conditionals",
     metavar="FAMILY",
@@ -127,6 +130,29 @@ def demo(output: Path, seed: int, epochs: int) -> None:
     show_default=True,
     help="Connect inputs to outputs directly as well.",
 )
+@click.option(
+    "--num-masks",
+    type=MaskCount(),
+    metavar="INTEGER|fresh",
+    default=1,
+    show_default=True,
+    help="Learn under so many masks in turn, or under a fresh one at each step. With 'fresh', "
+    "impute is exact whatever is missing.",
+)
+@click.option(
+    "--resample",
+    type=click.Choice(["both", "order", "connectivity"]),
+    help="What differs between masks: the order of the columns, which hidden unit sees which, or "
+    "both.  [default: both]",
+)
+@click.option(
+    "--num-orders",
+    type=click.IntRange(1),
+    metavar="INTEGER",
+    default=1,
+    show_default=True,
+    help="The density is the average over this many masks; evaluate and impute use it, too.",
+)
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden units.")
 @click.option(
     "--dropout",
@@ -153,7 +179,7 @@ def demo(output: Path, seed: int, epochs: int) -> None:
     show_default=True,
     help="Stop after this many epochs without improvement on the validation rows.",
 )
-@_SEED
+@SEED
 @click.option(
     "--validation-fraction",
     type=FiniteRange(0, 1, min_open=True, max_open=True),
@@ -175,6 +201,9 @@ def train(
     when the same command is given again.
     """
     check_outputs([output, history], [data])
+    if settings["num_masks"] == 1 and settings["resample"]:
+        raise click.UsageError("--resample is for several masks: give --num-masks, too.")
+    settings["resample"] = settings["resample"] or "both"
     with quiet():
         from made_tf import callbacks
     from made_tf.data import load_splits, save_history
@@ -208,7 +237,7 @@ def train(
     click.echo(f"epochs          {state.epoch}, the best being {state.best_epoch}")
     click.echo(f"validation NLL  {best['val_nll']:.4f} nats per row")
     if len(splits.test):
-        scores = summarise(-log_prob(model, splits.test), model.event_size)
+        scores = summarise(score(model, splits.test), model.event_size)
         click.echo(
             f"test NLL        {scores['nll']:.4f} nats per row, standard error "
             f"{scores['nll_standard_error']:.4f}"
@@ -217,9 +246,10 @@ def train(
 
 
 @main.command()
-@_MODEL
-@click.argument("data", type=_INPUT_FILE)
+@MODEL
+@click.argument("data", type=INPUT_FILE)
 @click.option("--split", help="Array of an .npz with several.  [default: test, or the only array]")
+@NUM_ORDERS
 @_JSON
 @click.option(
     "--per-row",
@@ -227,12 +257,20 @@ def train(
     help="Also write the NLL of each row: high values are anomalies.",
 )
 def evaluate(
-    model: Path, data: Path, split: str | None, as_json: bool, per_row: Path | None
+    model: Path,
+    data: Path,
+    split: str | None,
+    num_orders: int | None,
+    as_json: bool,
+    per_row: Path | None,
 ) -> None:
     """Score the rows of DATA under MODEL, a .keras or .tflite file.
 
     Prints the mean negative log-likelihood (NLL) in nats with its standard
-    error, and the same in bits per dimension. Lower is better.
+    error, and the same in bits per dimension. Lower is better. Of an average
+    over several orders it also prints how far the orders disagree: the spread,
+    which is the standard deviation of a row's log-probabilities, and the
+    standard error that so few orders leave, both in nats, averaged over rows.
     """
     check_outputs([per_row], [model, data])
     from made_tf.data import load_rows, save_rows
@@ -245,23 +283,15 @@ def evaluate(
             f"Received: {x.shape[1]} columns"
         )
     with quiet():
-        nll = -scorer.log_prob(x)
+        scored = scorer.score(x, num_orders)
     if per_row:
-        save_rows(per_row, nll[:, None], ["nll"], array="nll")
-    scores = summarise(nll, scorer.event_size)
-    if as_json:
-        click.echo(json.dumps(scores))
-        return
-    click.echo(f"rows               {scores['rows']}")
-    click.echo(
-        f"NLL                {scores['nll']:.4f} nats per row, standard error "
-        f"{scores['nll_standard_error']:.4f}"
-    )
-    click.echo(f"bits per dimension {scores['bits_per_dim']:.4f}")
+        save_rows(per_row, -scored.log_prob[:, None], ["nll"], array="nll")
+    scores = summarise(scored, scorer.event_size)
+    click.echo(json.dumps(scores) if as_json else scores_text(scores))
 
 
 @main.command()
-@_MODEL
+@MODEL
 @click.option(
     "-n",
     "--num",
@@ -271,7 +301,7 @@ def evaluate(
     show_default=True,
     help="How many rows.",
 )
-@_SEED
+@SEED
 @click.option(
     "-o",
     "--output",
@@ -313,8 +343,11 @@ def sample(
     click.echo(f"{num} rows in {output}")
 
 
+main.add_command(impute)
+
+
 @main.command()
-@_MODEL
+@MODEL
 @click.option(
     "-o", "--output", type=OutputFile(".tflite"), required=True, help="The file to write."
 )
@@ -336,7 +369,7 @@ def export(model: Path, output: Path) -> None:
 
 
 @main.command()
-@click.argument("file", type=_INPUT_FILE)
+@click.argument("file", type=INPUT_FILE)
 @_JSON
 def inspect(file: Path, as_json: bool) -> None:
     """Tell what a .keras or .tflite FILE holds.

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import click
 
@@ -18,7 +18,27 @@ if TYPE_CHECKING:
     from made_tf.data import Splits
     from made_tf.models import MADE
 
-__all__ = ["load_keras", "log_prob", "make_model", "open_model", "summarise"]
+__all__ = ["Scores", "load_keras", "make_model", "open_model", "score", "summarise"]
+
+
+_ROWS = 1000  # scored at once
+
+
+class Scores(NamedTuple):
+    """Rows scored under one order, or under the average of several.
+
+    Attributes:
+        log_prob: `[N]`, in nats.
+        num_orders: M.
+        standard_error: that of `log_prob` as an average over orders, `[N]`;
+            `None` for one order.
+        spread: how far the orders disagree, `[N]`; `None` for one order.
+    """
+
+    log_prob: npt.NDArray
+    num_orders: int = 1
+    standard_error: npt.NDArray | None = None
+    spread: npt.NDArray | None = None
 
 
 class Scorer(Protocol):
@@ -26,8 +46,8 @@ class Scorer(Protocol):
 
     event_size: int
 
-    def log_prob(self, x: npt.NDArray) -> npt.NDArray:
-        """Scores rows, in nats: `[N, D]` -> `[N]`."""
+    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+        """Scores rows `[N, D]` under the average of M orders; `None` for the model's own M."""
         ...
 
     def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
@@ -36,14 +56,14 @@ class Scorer(Protocol):
 
 
 class _Host:
-    """A `.keras` file with the methods of `LiteSampler`."""
+    """A `.keras` file."""
 
     def __init__(self, path: Path):
         self.model = load_keras(path)
         self.event_size = self.model.event_size
 
-    def log_prob(self, x: npt.NDArray) -> npt.NDArray:
-        return log_prob(self.model, x)
+    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+        return score(self.model, x, num_orders)
 
     def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
         with quiet():
@@ -51,14 +71,32 @@ class _Host:
         return MADEDistribution(self.model).stream(num_samples, seed)
 
 
+class _Device:
+    """A `.tflite` file."""
+
+    def __init__(self, path: Path):
+        from made_tf.export.runtime import LiteSampler
+
+        self.path = path
+        with quiet():
+            self.sampler = LiteSampler(path)
+        self.event_size = self.sampler.event_size
+
+    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+        if num_orders is not None:
+            raise ValueError(
+                f"{self.path} has the density that it was exported with: --num-orders is for "
+                "files that end in .keras."
+            )
+        return Scores(self.sampler.log_prob(x))
+
+    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+        return self.sampler.stream(num_samples, seed)
+
+
 def open_model(path: Path) -> Scorer:
     """Opens a `.keras` or `.tflite` file."""
-    if path.suffix != ".tflite":
-        return _Host(path)
-    from made_tf.export.runtime import LiteSampler
-
-    with quiet():
-        return LiteSampler(path)
+    return _Device(path) if path.suffix == ".tflite" else _Host(path)
 
 
 def load_keras(path: Path) -> MADE:
@@ -108,6 +146,9 @@ def make_model(splits: Splits, seed: int, settings: dict[str, Any]) -> MADE:
             direct_connections=settings["direct"],
             activation=settings["activation"],
             dropout=settings["dropout"],
+            num_masks=None if settings["num_masks"] == "fresh" else settings["num_masks"],
+            resample=settings["resample"],
+            num_orders=settings["num_orders"],
             seed=seed,
         )
     for warning in caught:
@@ -116,21 +157,33 @@ def make_model(splits: Splits, seed: int, settings: dict[str, Any]) -> MADE:
     return model
 
 
-def log_prob(model: MADE, x: npt.NDArray) -> npt.NDArray:
-    """Returns log-probabilities in nats, in bounded memory: `[N, D]` -> `[N]`."""
+def score(model: MADE, x: npt.NDArray, num_orders: int | None = None) -> Scores:
+    """Scores rows `[N, D]` in bounded memory; `num_orders=None` takes the model's own."""
     import numpy as np
 
-    parts = [model.log_prob(x[start : start + 1000]) for start in range(0, len(x), 1000)]
-    return np.concatenate([np.asarray(part) for part in parts])
+    count = model.num_orders if num_orders is None else num_orders
+    parts = [
+        model.order_statistics(x[start : start + _ROWS], count) for start in range(0, len(x), _ROWS)
+    ]
+    log_prob, error, spread = (
+        np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True)
+    )
+    return Scores(log_prob) if count == 1 else Scores(log_prob, count, error, spread)
 
 
-def summarise(nll: npt.NDArray, event_size: int) -> dict[str, float]:
-    """Returns the mean of negative log-likelihoods `[N]`, its error, bits per dimension."""
+def summarise(scores: Scores, event_size: int) -> dict[str, float]:
+    """Returns the mean negative log-likelihood, its error, bits per dimension; of orders, too."""
+    nll = -scores.log_prob
     mean = float(nll.mean(dtype="float64"))
     error = float(nll.std(dtype="float64", ddof=1) / math.sqrt(len(nll))) if len(nll) > 1 else 0.0
-    return {
+    summary = {
         "rows": len(nll),
         "nll": mean,
         "nll_standard_error": error,
         "bits_per_dim": mean / event_size / math.log(2),
     }
+    if scores.spread is not None and scores.standard_error is not None:
+        summary["num_orders"] = scores.num_orders
+        summary["order_spread"] = float(scores.spread.mean(dtype="float64"))
+        summary["order_standard_error"] = float(scores.standard_error.mean(dtype="float64"))
+    return summary

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from made_tf.callbacks import TrainingState
     from made_tf.models import MADE
 
-__all__ = ["interruption_text", "keras_facts", "keras_text", "tflite_text"]
+__all__ = ["interruption_text", "keras_facts", "keras_text", "scores_text", "tflite_text"]
 
 
 def interruption_text(state: TrainingState | None, output: Path, best: Path) -> str:
@@ -24,8 +24,25 @@ def interruption_text(state: TrainingState | None, output: Path, best: Path) -> 
     )
 
 
+def scores_text(scores: dict[str, Any]) -> str:
+    """Returns what `made_tf.cli.models.summarise` found in lines."""
+    lines = [
+        f"rows               {scores['rows']}",
+        f"NLL                {scores['nll']:.4f} nats per row, standard error "
+        f"{scores['nll_standard_error']:.4f}",
+        f"bits per dimension {scores['bits_per_dim']:.4f}",
+    ]
+    if "num_orders" in scores:
+        lines += [
+            f"orders             {scores['num_orders']}, their average leaving a standard error of "
+            f"{scores['order_standard_error']:.4f}",
+            f"order spread       {scores['order_spread']:.4f} nats",
+        ]
+    return "\n".join(lines)
+
+
 def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
-    """Returns what a `.keras` file holds, as JSON values."""
+    """Returns what a `.keras` file holds, as JSON values; `num_masks` is null where fresh."""
     layers = [
         {
             "name": layer.name,
@@ -43,6 +60,11 @@ def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
         "direct_connections": model.direct_connections,
         "activation": getattr(model.activation, "__name__", str(model.activation)),
         "dropout": model.dropout,
+        "num_masks": model.mask_sets.num_masks,
+        "resample": model.mask_sets.resample,
+        "masks_per": model.mask_sets.masks_per,
+        "mask_weights": model.mask_weights,
+        "num_orders": model.num_orders,
         "layers": layers,
         "parameters": model.count_params(),
         "size_bytes": path.stat().st_size,
@@ -52,6 +74,8 @@ def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
 def keras_text(facts: dict[str, Any]) -> str:
     """Returns the layers and sizes of `keras_facts` in lines."""
     lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}"]
+    if facts["num_masks"] != 1:
+        lines.append(_masks_text(facts))
     for layer in facts["layers"]:
         inputs, outputs = layer["shape"]
         lines.append(
@@ -60,6 +84,16 @@ def keras_text(facts: dict[str, Any]) -> str:
         )
     lines.append(f"parameters: {facts['parameters']:,}; file: {facts['size_bytes']:,} bytes")
     return "\n".join(lines)
+
+
+def _masks_text(facts: dict[str, Any]) -> str:
+    number = facts["num_masks"]
+    masks = f"{number} in turn" if number else f"a fresh one for each {facts['masks_per']}"
+    what = {"both": "order and connectivity differ"}.get(
+        facts["resample"], f"the {facts['resample']} differs"
+    )
+    weights = ", with weights of their own" if facts["mask_weights"] else ""
+    return f"masks: {masks} ({what}){weights}; orders averaged: {facts['num_orders']}"
 
 
 def tflite_text(facts: dict[str, Any]) -> str:

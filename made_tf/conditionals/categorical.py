@@ -84,14 +84,16 @@ class Categorical(Conditionals):
     def transform_within(self, params, noise, allowed):
         (params,) = as_float32(params)
         logits = self._padded(params, self._classes(noise.shape[-1]))
+        allowed = _first_classes(allowed, logits.shape[-1])
         return self._transform(ops.where(allowed > 0, logits, _MINUS_INFINITY), noise)
 
     def log_prob_within(self, params, allowed):
         (params,) = as_float32(params)
         logits = self._padded(params, self._classes(allowed.shape[-2]))
-        weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        # Of 0 where nothing is allowed, or nothing that can occur, the log is -inf.
-        return ops.log(ops.sum(allowed * weights, axis=-1)) - ops.log(ops.sum(weights, axis=-1))
+        allowed = _first_classes(allowed, logits.shape[-1])
+        within = ops.where(allowed > 0, logits, _MINUS_INFINITY)
+        log_prob = _log_sum_exp(within) - _log_sum_exp(logits)
+        return ops.where(log_prob > 0.5 * _MINUS_INFINITY, log_prob, -np.inf)
 
     def in_support(self, x):
         sizes = self._classes(x.shape[-1]).astype(np.float32)
@@ -148,3 +150,13 @@ class Categorical(Conditionals):
             keep = exists.reshape(-1).astype(np.float32)
             params = params * keep + padding
         return ops.reshape(params, (-1, len(sizes), largest))
+
+
+def _log_sum_exp(logits):
+    largest = ops.max(logits, axis=-1, keepdims=True)
+    return ops.log(ops.sum(ops.exp(logits - largest), axis=-1)) + largest[..., 0]
+
+
+def _first_classes(allowed, count: int):
+    """Leaves out the classes that none of the variables has, which others of the model may have."""
+    return allowed if allowed.shape[-1] == count else allowed[..., :count]
