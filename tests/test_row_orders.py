@@ -66,7 +66,7 @@ def test_answers_are_those_of_one_pattern_at_a_time(mixture, monkeypatch):
 
 def test_rows_are_drawn_in_their_own_orders(mixture):
     # Against the textbook loop, whose order is another in each row.
-    dist, _, x = mixture
+    dist, _, _ = mixture
     model = dist.model
     network = many_patterns.RowOrderNetwork(model, 2, any_mask=True)
     order, *hidden = (level[0] for level in model.mask_sets.first(1))
