@@ -207,13 +207,15 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         kind = DiscreteConditionalMADE if discrete else ConditionalMADE
         return kind(self.queries, evidence, self.validate_args, self.allow_nan_stats)
 
-    def impute(self, x, seed: int = 0) -> np.ndarray:
+    def impute(self, x, seed: int = 0, first_row: int = 0) -> np.ndarray:
         """Fills in missing values by one draw from the conditional of each row.
 
         Args:
             x: values `[N, D]`, NaN where they are missing; each row may lack
                 others.
             seed: a 32-bit integer.
+            first_row: the number of the first row, from which on they are
+                drawn, so that pieces of a table get what the whole would.
 
         Returns:
             float32 `[N, D]`. Exact or by importance sampling as `condition`.
@@ -225,7 +227,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
             UserWarning: if importance sampling was left with less than ten
                 effective draws for a row.
         """
-        return self.sample_conditional(x, 1, seed)[0]
+        return self.queries.sample_conditional(x, 1, seed, first_row)[0]
 
     def sample_conditional(self, evidence, num_samples: int = 1, seed: int = 0) -> np.ndarray:
         """Draws whole rows that agree with evidence: `[N, D]` -> `[num_samples, N, D]`.

@@ -162,9 +162,10 @@ class Queries:
         return Estimate(*parts)
 
     def sample_conditional(
-        self, evidence: npt.ArrayLike, num_samples: int = 1, seed: int = 0
+        self, evidence: npt.ArrayLike, num_samples: int = 1, seed: int = 0, first_row: int = 0
     ) -> FloatArray:
         """Draws whole rows that agree with the evidence: `[N, D]` -> `[num_samples, N, D]`."""
+        first_row = integer("first_row", first_row, 0)
         values, known = self.partial_rows("evidence", evidence)
         count = integer("num_samples", num_samples)
         seed = integer("seed", seed, -(2**31), 2**31)
@@ -175,18 +176,21 @@ class Queries:
         if self._many is not None and len(lonely := lonely_rows(groups)):
             own = (np.arange(count)[:, None] * len(values) + lonely).reshape(-1)
             evidence = np.tile(lonely, count)
-            flat[own] = self._many.draw(_seeds(seed, own), known[evidence], values[evidence])
+            flat[own] = self._many.draw(
+                _seeds(seed, own + first_row), known[evidence], values[evidence]
+            )
             groups = _without(groups, lonely)
         for pattern, found in groups:
             sets = self.sets_for(pattern)
             if sets is None:
-                drawn, size = self._resampled(values[found], pattern, count, seed, found)
+                numbers = found + first_row
+                drawn, size = self._resampled(values[found], pattern, count, seed, numbers)
                 rows[:, found] = drawn
                 worst = min(worst, size)
                 continue
             own = (np.arange(count)[:, None] * len(values) + found).reshape(-1)
             for part in pieces(own, _ROWS):
-                flat[part] = self.draw(_seeds(seed, part), pattern, flat[part], sets)[0]
+                flat[part] = self.draw(_seeds(seed, part + first_row), pattern, flat[part], sets)[0]
         if worst < _FEW:
             warnings.warn(
                 f"Of {self.num_particles} weighted draws only {worst:.1f} count (the effective "

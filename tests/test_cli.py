@@ -528,6 +528,7 @@ def test_imputed_values_follow_what_is_known(tmp_path, any_order, monkeypatch):
     loaded = keras.saving.load_model(any_order)
     import made_tf
 
+    np.testing.assert_array_equal(filled, made_tf.MADEDistribution(loaded).impute(x, seed=0))
     states = np.array([[int(bit) for bit in f"{i:04b}"] for i in range(16)], np.float32)
     whole = np.concatenate([np.ones([16, 1]), states, np.zeros([16, 1])], axis=1)
     evidence = np.tile(x[:1], (16, 1))

@@ -80,6 +80,14 @@ def test_rows_are_drawn_in_their_own_orders(mixture):
         np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_pieces_of_a_table_get_what_the_whole_would(mixture):
+    dist, evidence, _ = mixture
+    piece = dist.impute(evidence[30:], seed=5, first_row=30)
+    np.testing.assert_allclose(piece, dist.impute(evidence, seed=5)[30:], rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="`first_row`"):
+        dist.impute(evidence, first_row=-1)
+
+
 def test_few_rows_and_large_groups_go_pattern_by_pattern(monkeypatch):
     groups = [(None, np.arange(start, stop)) for start, stop in ((0, 3), (3, 50), (50, 57))]
     assert len(many_patterns.lonely_rows(groups)) == 0

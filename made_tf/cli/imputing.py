@@ -110,14 +110,9 @@ def _filled(
     dist: MADEDistribution, x: npt.NDArray, seed: int, told: list[str]
 ) -> Iterator[npt.NDArray]:
     """Yields rows filled in, some at a time; what was warned of goes into `told`."""
-    import numpy as np
-
-    for number, start in enumerate(range(0, len(x), _ROWS)):
-        # Rows are numbered within a batch: with one seed every batch would draw the same numbers.
-        words = np.random.SeedSequence([seed, number]).generate_state(1)
-        batch_seed = int(words[0]) % 2**31 if number else seed
+    for start in range(0, len(x), _ROWS):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            rows = dist.impute(x[start : start + _ROWS], batch_seed)
+            rows = dist.impute(x[start : start + _ROWS], seed, first_row=start)
         told.extend(str(w.message) for w in caught if issubclass(w.category, UserWarning))
         yield rows
