@@ -151,11 +151,13 @@ def mask_violations(model: MADE) -> dict[str, int]:
     `MaskedDense.project` mends.
 
     Returns:
-        Layer name -> number of weights, 0 where the stored kernel is masked.
+        Layer name -> number of weights, 0 where the stored kernel is masked;
+        nothing for a model of many masks, whose stored kernels are not.
     """
     return {
         layer.name: int(np.count_nonzero(ops.convert_to_numpy(layer.kernel)[~layer.mask.numpy()]))
         for layer in model.masked_layers()
+        if model.mask_sets.is_fixed
     }
 
 

@@ -93,3 +93,4 @@ def test_stored_weights_off_the_mask_are_counted():
     assert verification.check_autoregressive(model)  # the forward pass masks them
     model.direct_layer.project()
     assert verification.mask_violations(model)["direct"] == 0
+    assert verification.mask_violations(reference.small_model(num_masks=2)) == {}
