@@ -11,10 +11,10 @@ import numpy.typing as npt
 __all__ = ["integer", "seed_batches"]
 
 
-def integer(name: str, value: object, low: int = 1, high: int | None = None) -> int:
+def integer(name: str, value: object, low: int = 1, high: int | None = None, hint: str = "") -> int:
     """Returns `value` as an `int`, if it is an integer in [low, high).
 
-    `True` is no integer; NumPy integers are.
+    `True` is no integer; NumPy integers are. `hint` tells what else the argument may be.
 
     Raises:
         ValueError: if it is not, naming the argument.
@@ -29,7 +29,7 @@ def integer(name: str, value: object, low: int = 1, high: int | None = None) -> 
         expected = f"an integer of at least {low}"
     else:
         expected = f"an integer in [{low}, {high})"
-    raise ValueError(f"`{name}` must be {expected}. Received: {name}={value!r}")
+    raise ValueError(f"`{name}` must be {expected}{hint}. Received: {name}={value!r}")
 
 
 def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:

@@ -268,12 +268,12 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         """Estimates log P(x_1 in A_1, x_2 in A_2, ...) for discrete variables.
 
         By progressive sampling, under an order that puts the restricted
-        variables first where there is one; see `made_tf.queries.allowed_sets`
-        for a way to write the sets down.
+        variables first where there is one.
 
         Args:
-            allowed: `[queries, D, K]`, 1 for each value 0..K-1 that is allowed,
-                K being the largest number of states.
+            allowed: for each query a mapping: variable (from 0) -> the values
+                it may have. Or `[queries, D, K]`, 1 for each value 0..K-1 that
+                is allowed, K being the largest number of states.
             num_samples: how many draws each query gets, at least 2.
             seed: a 32-bit integer.
 

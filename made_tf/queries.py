@@ -38,6 +38,7 @@ _FEW = 10.0  # effective particles, below which a draw is hardly one of the cond
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
+Values = Sequence[Mapping[int, Iterable[int]]]
 
 
 class Estimate(NamedTuple):
@@ -200,7 +201,7 @@ class Queries:
             )
         return rows
 
-    def log_prob_in(self, allowed: npt.ArrayLike, num_samples: int = 1000, seed: int = 0):
+    def log_prob_in(self, allowed: npt.ArrayLike | Values, num_samples: int = 1000, seed: int = 0):
         """Estimates the log of P(x_k in its set, for all k) by progressive sampling.
 
         Each variable is drawn from its conditional within its set, and the
@@ -208,7 +209,8 @@ class Queries:
 
         Args:
             allowed: `[N, D, K]`, 1 for the values 0..K-1 that a query allows
-                and 0 for the others; K is the largest number of states.
+                and 0 for the others; K is the largest number of states. Or a
+                list of N mappings, as `allowed_sets` takes.
             num_samples: how many draws each query gets, at least 2.
             seed: a 32-bit integer.
 
@@ -221,7 +223,7 @@ class Queries:
         """
         size = self.model.event_size
         states = [len(values) for values in self.model.conditionals.states(size)]
-        allowed = np.asarray(allowed, np.float32)
+        allowed = self._written_down(allowed)
         if allowed.ndim != 3 or not len(allowed) or allowed.shape[1:] != (size, max(states)):
             raise ValueError(
                 f"`allowed` must have the shape [queries, {size}, {max(states)}]. "
@@ -390,6 +392,16 @@ class Queries:
     def _make_draws(self, seeds, observed, values, tables):
         return self._drawn(seeds, KnownValues(observed, values), tables)
 
+    def _written_down(self, allowed) -> FloatArray:
+        if isinstance(allowed, Mapping):
+            raise ValueError(
+                "`allowed` must be a list of mappings or an array. Received: one mapping; "
+                "write [{...}]"
+            )
+        if isinstance(allowed, list | tuple) and isinstance(next(iter(allowed), None), Mapping):
+            return allowed_sets(self.model, allowed)
+        return np.asarray(allowed, np.float32)
+
     def _make_draws_within(self, seeds, allowed, tables):
         return self._drawn(seeds, KnownSets(allowed), tables)
 
@@ -412,7 +424,7 @@ class Queries:
         return tf.stop_gradient(rows), log_weights
 
 
-def allowed_sets(model: MADE, queries: Sequence[Mapping[int, Iterable[int]]]) -> FloatArray:
+def allowed_sets(model: MADE, queries: Values) -> FloatArray:
     """Writes down sets of values for `log_prob_in`.
 
     Args:

@@ -62,7 +62,9 @@ class MaskSets:
         seed: int = 0,
     ):
         self.degrees = degrees
-        self.num_masks = None if num_masks is None else integer("num_masks", num_masks)
+        if num_masks is not None:
+            num_masks = integer("num_masks", num_masks, hint=" or None")
+        self.num_masks = num_masks
         self.resample = _one_of("resample", resample, _RESAMPLE)
         self.masks_per = _one_of("masks_per", masks_per, _PER)
         self.seed = integer("seed", seed, 0)

@@ -377,7 +377,9 @@ def test_sets_of_ragged_variables(num_masks, block_length):
         {},
     ]
     allowed = allowed_sets(model, sets)
-    found = dist.log_prob_in(allowed, num_samples=500, seed=2)
+    found = dist.log_prob_in(sets, num_samples=500, seed=2)
+    for ours, written_down in zip(found, dist.log_prob_in(allowed, 500, seed=2), strict=True):
+        np.testing.assert_array_equal(ours, written_down)
     order, *hidden = reference.order_of(model)
     for number, query in enumerate(sets):
         first = [k in query and len(query[k]) < (3, 4, 2, 3)[k] for k in range(4)]
@@ -582,6 +584,7 @@ ROW = [[0, 1, NAN, NAN]]
             lambda d: d.log_prob_in(np.ones((4, 2))),
             r"`allowed` must have the shape \[queries, 4, 2\]",
         ),
+        (lambda d: d.log_prob_in({0: [1]}), "`allowed` must be a list of mappings or an array"),
         (lambda d: d.log_prob_in(np.ones((1, 4, 3))), r"`allowed` must have the shape"),
         (lambda d: d.log_prob_in(np.ones((0, 4, 2))), r"`allowed` must have the shape"),
         (lambda d: d.log_prob_in(np.full((1, 4, 2), 0.5)), "`allowed` must hold 0 and 1 alone"),
