@@ -176,7 +176,7 @@ def test_evidence_comes_first_and_else_the_order_stays():
     ("kwargs", "message"),
     [
         ({"num_masks": 0}, "`num_masks` must be a positive integer or None. Received: num_masks=0"),
-        ({"num_masks": True}, "`num_masks` must be a positive integer. Received: num_masks=True"),
+        ({"num_masks": True}, "positive integer or None. Received: num_masks=True"),
         ({"num_masks": 2.0}, "`num_masks` must be a positive integer"),
         ({"resample": "degrees"}, "`resample` must be one of .*Received: resample='degrees'"),
         ({"resample": None}, "`resample` must be one of"),
