@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Ensemble": "ensembles",
     "MADE": "models",
     "MADEDistribution": "distributions",
     "MaskConstraint": "constraints",
@@ -29,6 +30,7 @@ _MODULES = (
     "constraints",
     "data",
     "distributions",
+    "ensembles",
     "export",
     "initializers",
     "layers",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         constraints,
         data,
         distributions,
+        ensembles,
         export,
         initializers,
         layers,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from made_tf.conditionals import Bernoulli, Categorical, Conditionals, Normal
     from made_tf.constraints import MaskConstraint
     from made_tf.distributions import MADEDistribution
+    from made_tf.ensembles import Ensemble
     from made_tf.initializers import MaskedInitializer
     from made_tf.layers import MaskedDense
     from made_tf.models import MADE

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from made_tf.averaging import AveragedWeights
 from made_tf.files import PathLike, replacing
 from made_tf.models import MADE
 from made_tf.validation import check_rows
@@ -46,7 +48,8 @@ _LOCK = "lock"
 
 # The files of a run's directory; no others are ever deleted.
 _OWN = re.compile(
-    r"state\.json|best\.keras|lock|temporary\.keras|epoch-\d{4,}\.keras|\.state\.\d+\.tmp\.json"
+    r"state\.json|best\.keras|lock|temporary\.keras|epoch-\d{4,}\.(keras|npz)|"
+    r"\.(state\.\d+\.tmp\.json|epoch-\d{4,}\.\d+\.tmp\.npz)"
 )
 
 
@@ -82,7 +85,7 @@ class ResumableTraining(keras.callbacks.Callback):
     After every epoch the whole model (with the optimizer's state) is written
     to `<directory>/epoch-NNNN.keras`, then `<directory>/state.json`, which
     names it, is replaced; so the directory holds a consistent pair at any
-    moment. When the monitored value improves, the same file also becomes
+    moment. When the monitored value improves, the same model also becomes
     `output`, or `<directory>/best.keras` with `state.at_end`. Resume with
     `load_run`, or let `fit_resumably` do all of it.
 
@@ -92,6 +95,11 @@ class ResumableTraining(keras.callbacks.Callback):
         state: the state to go on from.
         monitor: the metric that is minimised.
         patience: training stops after this many epochs without improvement.
+        average: an average of the weights, which is saved, too; the best model
+            is then the one with the averaged weights.
+        save_seconds: epochs that end less than this after the last files were
+            written write none: short ones would take longer to save than to
+            train. The last one always does.
 
     Raises:
         FloatingPointError: (in training) if the monitored value is not finite.
@@ -105,6 +113,8 @@ class ResumableTraining(keras.callbacks.Callback):
         state: TrainingState | None = None,
         monitor: str = "val_nll",
         patience: int = 10,
+        average: AveragedWeights | None = None,
+        save_seconds: float = 0.0,
     ):
         super().__init__()
         self.output = Path(output)
@@ -112,6 +122,10 @@ class ResumableTraining(keras.callbacks.Callback):
         self.state = state or TrainingState()
         self.monitor = monitor
         self.patience = patience
+        self.average = average
+        self.save_seconds = save_seconds
+        self._best: list[npt.NDArray] | None = None  # where it is not yet in a file
+        self._saved_at = time.monotonic()
 
     def on_train_begin(self, logs=None):
         self.directory.mkdir(exist_ok=True)
@@ -130,28 +144,50 @@ class ResumableTraining(keras.callbacks.Callback):
             )
         state = self.state
         state.epoch = epoch + 1
-        state.model = f"epoch-{state.epoch:04d}.keras"
-        state.history = [*state.history, {"epoch": state.epoch, **logs}]
-        improved = value < state.best
-        if improved:
+        state.history.append({"epoch": state.epoch, **logs})
+        if value < state.best:
             state.best, state.best_epoch = value, state.epoch
+            with self._averaged():
+                self._best = self.model.get_weights()
         state.wait = state.epoch - state.best_epoch
-        self._save(improved)
         if state.wait >= self.patience:
             self.model.stop_training = True
+        last = self.model.stop_training or state.epoch == (self.params or {}).get("epochs")
+        if last or time.monotonic() - self._saved_at >= self.save_seconds:
+            self._save()
 
-    def _save(self, improved: bool) -> None:
+    def _averaged(self) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext() if self.average is None else self.average.in_model()
+
+    def _save(self) -> None:
         # Temporary files lie in the run's directory, where the next epoch sweeps them away.
         temporary = self.directory / "temporary.keras"
+        self.state.model = f"epoch-{self.state.epoch:04d}.keras"
         last = self.directory / self.state.model
         with replacing(last, temporary):
             self.model.save(temporary)
-        if improved:
+        if self.average is not None:
+            self.average.save(last.with_suffix(".npz"))
+        if self._best is not None:
             with replacing(_best(self.output, self.directory, self.state), temporary):
-                shutil.copyfile(last, temporary)
+                if self.average is None and self.state.wait == 0:
+                    shutil.copyfile(last, temporary)
+                else:
+                    self._save_best(temporary)
+            self._best = None
         with replacing(self.directory / _STATE) as text:
             text.write_text(json.dumps(dataclasses.asdict(self.state), indent=1))
-        _sweep(self.directory, keep=(_STATE, _BEST, _LOCK, self.state.model))
+        keep = (self.state.model, last.with_suffix(".npz").name)
+        _sweep(self.directory, keep=(_STATE, _BEST, _LOCK, *keep))
+        self._saved_at = time.monotonic()
+
+    def _save_best(self, path: Path) -> None:
+        own = self.model.get_weights()
+        try:
+            self.model.set_weights(self._best)
+            self.model.save(path)
+        finally:
+            self.model.set_weights(own)
 
 
 class ShuffledRows(keras.utils.PyDataset):
@@ -161,25 +197,37 @@ class ShuffledRows(keras.utils.PyDataset):
 
     Args:
         x: rows `[N, D]`.
-        batch_size: rows in a batch (the last one may be smaller).
+        batch_size: rows in a batch (the last one of a pass may be smaller).
         seed: seed of all shuffles.
+        steps: how many batches make an epoch; `None` for one pass through the
+            rows. Epochs of few batches, or of many, then follow each other in
+            an endless row of passes, each shuffled anew.
     """
 
-    def __init__(self, x: npt.NDArray, batch_size: int, seed: int = 0):
+    def __init__(self, x: npt.NDArray, batch_size: int, seed: int = 0, steps: int | None = None):
         super().__init__()
         self.x, self.batch_size, self.seed = x, batch_size, seed
+        self.in_pass = -(-len(x) // batch_size)
+        self.steps = steps or self.in_pass
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Shuffles for this epoch, counted from 0."""
-        self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+        self._first = epoch * self.steps
+        passes = range(self._first // self.in_pass, -(-(self._first + self.steps) // self.in_pass))
+        self._orders = {
+            number: np.random.default_rng([self.seed, number]).permutation(len(self.x))
+            for number in passes
+        }
 
     @property
     def num_batches(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return self.steps
 
     def __getitem__(self, index: int) -> npt.NDArray:
-        return self.x[self._order[index * self.batch_size : (index + 1) * self.batch_size]]
+        number, batch = divmod(self._first + index, self.in_pass)
+        rows = self._orders[number][batch * self.batch_size : (batch + 1) * self.batch_size]
+        return self.x[rows]
 
 
 class _SeededEpochs(keras.callbacks.Callback):
@@ -194,7 +242,7 @@ class _SeededEpochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.rows.set_epoch(epoch)
-        for index, layer in enumerate(self.model.dropout_layers):
+        for index, layer in enumerate(self.model.all_dropout_layers()):
             key = np.random.default_rng([self.rows.seed, epoch, index]).integers(2**31)
             layer.seed_generator.state.assign([key, 0])
 
@@ -306,6 +354,9 @@ def fit_resumably(
     restart: bool = False,
     on_end: Callable[[TrainingState], None] | None = None,
     progress: bool = False,
+    steps: int | None = None,
+    average_steps: int | None = None,
+    save_seconds: float = 0.0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, TrainingState]:
     """Trains a model, going on where an earlier call with the same `output` was cut off.
@@ -329,6 +380,12 @@ def fit_resumably(
         on_end: called with the final state before the run's directory goes, so
             that what it writes (a history) is not lost either.
         progress: whether to show a progress bar on stderr.
+        steps: how many batches make an epoch, after which validation looks;
+            `None` for one pass through the rows.
+        average_steps: if given, validation looks at, and the best model has, an
+            exponential average of the weights over about so many steps.
+        save_seconds: how much training a killed process may lose: epochs that
+            end sooner after the last save are not saved.
         callbacks: further Keras callbacks.
 
     Returns:
@@ -349,6 +406,8 @@ def fit_resumably(
         "patience": patience,
         "seed": seed,
         "data": _digest(x, validation),
+        **({"steps": steps} if steps else {}),
+        **({"average_steps": average_steps} if average_steps else {}),
     }
     with _own(directory, output):
         loaded = None if restart else load_run(directory, settings)
@@ -362,8 +421,20 @@ def fit_resumably(
         if loaded is None:
             _forget(directory)
         if state.epoch < epochs and state.wait < patience:
-            rows = ShuffledRows(x, batch_size, seed)
-            keeper = ResumableTraining(output, directory, state, patience=patience)
+            rows = ShuffledRows(x, batch_size, seed, steps)
+            average = None
+            if average_steps:
+                average = AveragedWeights(model, math.exp(-rows.steps / average_steps))
+                if loaded:
+                    average.load((directory / state.model).with_suffix(".npz"))
+            keeper = ResumableTraining(
+                output,
+                directory,
+                state,
+                patience=patience,
+                average=average,
+                save_seconds=save_seconds,
+            )
             bar = ProgressBar(state, epochs)
             try:
                 model.fit(
@@ -376,6 +447,7 @@ def fit_resumably(
                     verbose=0,
                     callbacks=[
                         _SeededEpochs(rows),
+                        *([average] if average else []),
                         keeper,
                         *([bar] if progress else []),
                         *callbacks,

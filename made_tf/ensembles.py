@@ -1,77 +1,132 @@
-"""The average of a density over several orders, and how far they disagree."""
+"""`Ensemble`: several models, trained one by one, as one normalised density."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["OrderStatistics", "combine"]
+from made_tf.models import MADE, listed
+from made_tf.validation import check_data, check_rows, is_target
+
+__all__ = ["Ensemble"]
 
 
-class OrderStatistics(NamedTuple):
-    """What M orders say about rows, each a float32 tensor `[N]` in nats.
+@keras.saving.register_keras_serializable(package="made_tf")
+class Ensemble(keras.Model):
+    """The mixture of models in equal parts: p(x) is the mean of the members' p(x).
 
-    Attributes:
-        log_prob: the log of the mean of their densities: itself the log of a
-            normalised density. (The mean of logits is not.)
-        standard_error: that of `log_prob` as an estimate of the same average
-            over all orders, to first order; NaN for M = 1, which cannot tell.
-        spread: the standard deviation of their log-probabilities; NaN for
-            M = 1.
-    """
-
-    log_prob: Any
-    standard_error: Any
-    spread: Any
-
-    @classmethod
-    def of_one(cls, log_prob) -> OrderStatistics:
-        """Returns the statistics of a single order."""
-        unknown = ops.full_like(log_prob, np.nan)
-        return cls(log_prob, unknown, unknown)
-
-
-def combine(log_prob: Callable, sets: list) -> OrderStatistics:
-    """Averages densities over mask sets, one after the other in bounded memory.
+    The members may differ in everything but the variables and the family: in
+    weights, order, width, number of orders. Each is trained by itself, before;
+    the ensemble is for `log_prob`, `evaluate` and files. To draw from it,
+    `made_tf.EnsembleDistribution(ensemble)`.
 
     Args:
-        log_prob: from the degrees of each level to log-probabilities `[N]`.
-        sets: the degrees of each level, int32 `[M, units]`, M at least 2.
+        members: `MADE` models.
+        **kwargs: `name`.
+
+    Raises:
+        ValueError: if there is no member, or they are over other variables or
+            families.
+
+    Example:
+        >>> members = [MADE(3, (16,), input_order="random", seed=seed) for seed in range(2)]
+        >>> ensemble = Ensemble(members)
+        >>> ensemble.log_prob(np.array([[0, 1, 1], [1, 0, 0]])).shape
+        TensorShape([2])
     """
-    count = len(sets[0])
-    first = log_prob([level[0] for level in sets])
-    ones, zeros = ops.ones_like(first), ops.zeros_like(first)
-    # The mean of n densities relative to the largest, and of log-probabilities; with each the sum
-    # of squared differences from it, by Welford's updates: sums of squares would cancel.
-    start = (first, ones, zeros, first, zeros)
-    levels = [ops.convert_to_tensor(level) for level in sets]
 
-    def step(index, carry):
-        largest, mean, squares, log_mean, log_squares = carry
-        n = ops.cast(index + 1, first.dtype)
-        current = log_prob([ops.take(level, index, axis=0) for level in levels])
-        new = ops.maximum(largest, current)
-        # Where all are -inf so far there is nothing to scale (and -inf - -inf is NaN).
-        finite = ops.where(ops.isinf(new), zeros, new)
-        scale = ops.exp(largest - finite)
-        mean, squares = _updated(ops.exp(current - finite), n, mean * scale, squares * scale**2)
-        log_mean, log_squares = _updated(current, n, log_mean, log_squares)
-        return new, mean, squares, log_mean, log_squares
+    def __init__(self, members: Sequence[MADE], **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        if (
+            not isinstance(members, list | tuple)
+            or not members
+            or not all(isinstance(member, MADE) for member in members)
+        ):
+            raise ValueError(
+                f"`members` must be a list of at least one MADE. Received: members={members!r}"
+            )
+        names = {_density(member) for member in members}
+        if len(names) > 1:
+            raise ValueError(
+                "`members` must be over the same variables, with the same conditionals. "
+                f"Received: {' and '.join(sorted(names))}"
+            )
+        self.members = list(members)
+        self.event_size = members[0].event_size
+        self.conditionals = members[0].conditionals
+        self.nll_tracker = keras.metrics.Mean(name="nll")
+        self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
+        self.built = True
 
-    # (Keras' `scan` would allocate M rows of outputs, though there are none.)
-    largest, mean, squares, _, log_squares = ops.fori_loop(1, count, step, start)
-    return OrderStatistics(
-        largest + ops.log(mean),
-        ops.sqrt(squares / (count * (count - 1))) / mean,
-        ops.sqrt(log_squares / (count - 1)),
-    )
+    def call(self, x, training=None):
+        """Returns the log-probability of each row: `[N, D]` -> `[N]`, in nats."""
+        del training  # the members are trained by themselves
+        x = ops.convert_to_tensor(x)
+        log_probs = [member.mean_log_prob(x) for member in self.members]
+        return ops.logsumexp(ops.stack(log_probs), axis=0) - math.log(len(log_probs))
+
+    def log_prob(self, x):
+        """Returns the log-probability (or log-density) of each row, in nats.
+
+        Args:
+            x: values `[N, D]`: an array, or a tensor inside a traced function.
+
+        Returns:
+            A float32 tensor `[N]`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape, NaN, or values outside the
+                support (shape alone where `x` is symbolic).
+        """
+        x = x if ops.is_tensor(x) else np.asarray(x)
+        check_rows("x", x, self.event_size, self.conditionals)
+        return self.call(x)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0],)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if is_target(y):
+            raise ValueError("An Ensemble has no targets: pass `x` alone. Received a `y`.")
+        nll = ops.negative(y_pred)
+        self.nll_tracker.update_state(nll, sample_weight)
+        self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
+        return ops.mean(nll if sample_weight is None else nll * ops.reshape(sample_weight, (-1,)))
+
+    def fit(self, *args, **kwargs):
+        """Refuses: the members are trained one by one, by `MADE.fit`."""
+        raise ValueError("An Ensemble is not trained: fit its members one by one, before.")
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Returns the mean NLL: `keras.Model.evaluate` with the data checked first."""
+        x = listed(x)
+        check_data("x", x, self.event_size, self.conditionals)
+        if not self.compiled:
+            self.compile()
+        return super().evaluate(x, *args, **kwargs)
+
+    def get_compile_config(self):
+        return None  # there is nothing to train
+
+    def describe(self) -> str:
+        """Returns the number of members and what each of them is, in a few lines of text."""
+        lines = [f"mixture of {len(self.members)} models in equal parts, the first being"]
+        return "\n".join([*lines, self.members[0].describe()])
+
+    def get_config(self):
+        members = [keras.saving.serialize_keras_object(member) for member in self.members]
+        return {"name": self.name, "members": members}
+
+    @classmethod
+    def from_config(cls, config):
+        members = [keras.saving.deserialize_keras_object(each) for each in config["members"]]
+        return cls(**{**config, "members": members})
 
 
-def _updated(value, n, mean, squares):
-    """Adds value number n to a mean and to the squared differences from it."""
-    difference = value - mean
-    mean = mean + difference / n
-    return mean, squares + difference * (value - mean)
+def _density(member: MADE) -> str:
+    family = member.conditionals
+    return f"{member.event_size} variables, {family.name} {family.get_config() or ''}".rstrip()

@@ -17,8 +17,8 @@ from keras import ops
 
 from made_tf import conditionals as families
 from made_tf import masks
-from made_tf.ensembles import OrderStatistics, combine
 from made_tf.layers import MaskedDense, elementwise, fingerprint
+from made_tf.order_statistics import OrderStatistics, combine
 from made_tf.resampling import MaskSets
 from made_tf.shared import SharedDense
 from made_tf.validation import check_data, check_rows, is_target
@@ -48,6 +48,8 @@ class MADE(keras.Model):
         direct_connections: whether inputs also connect to outputs directly.
         activation: the activation of the hidden layers.
         dropout: the fraction of hidden units that training drops.
+        input_dropout: the fraction of the variables that training hides from
+            the layers (not from the loss), the others being scaled up.
         kernel_initializer: initializer of all kernels.
         kernel_regularizer: optional regularizer of all kernels.
         seed: seed of a random order, of random degrees and of all further
@@ -102,6 +104,7 @@ class MADE(keras.Model):
         masks_per="batch",
         mask_weights=False,
         num_orders=1,
+        input_dropout=0.0,
         **kwargs,
     ):
         # Rows must not be cast: half precision would merge classes and round real values.
@@ -113,6 +116,7 @@ class MADE(keras.Model):
         self.conditionals = families.get(conditionals, self.event_size)
         self.direct_connections = _boolean("direct_connections", direct_connections)
         self.dropout = _fraction("dropout", dropout)
+        self.input_dropout = _fraction("input_dropout", input_dropout)
         self.seed = None if seed is None else int(seed)
         if num_masks != 1 and self.seed is None:
             self.seed = int(np.random.default_rng().integers(2**31))  # for the file to keep
@@ -200,6 +204,11 @@ class MADE(keras.Model):
             keras.layers.Dropout(self.dropout, dtype=policy, name=f"dropout_{index + 1}")
             for index in range(len(self.hidden_layers) if self.dropout else 0)
         ]
+        self.input_dropout_layer = None
+        if self.input_dropout:
+            self.input_dropout_layer = keras.layers.Dropout(
+                self.input_dropout, dtype=policy.variable_dtype, name="input_dropout"
+            )
 
     def masked_layers(self) -> Iterator[MaskedDense]:
         """Yields the masked layers: hidden, output, direct."""
@@ -207,6 +216,11 @@ class MADE(keras.Model):
         for layer in (self.output_layer, self.direct_layer):
             if layer is not None:
                 yield layer
+
+    def all_dropout_layers(self) -> list[keras.layers.Dropout]:
+        """Returns what drops hidden units, layer by layer, then what hides variables."""
+        inputs = self.input_dropout_layer
+        return [*self.dropout_layers, *([inputs] if inputs is not None else [])]
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] != self.event_size:
@@ -254,6 +268,10 @@ class MADE(keras.Model):
             degrees = self.mask_sets.at_step(self.mask_step + 0, ops.shape(x)[0])
             self.mask_step.assign_add(1)
         features = self.conditionals.encode(ops.cast(x, "float32"))  # [N, D] -> [N, F]
+        if self.input_dropout_layer is not None and training:
+            kept = self.input_dropout_layer(ops.ones_like(x, dtype=features.dtype), training=True)
+            sizes = self.conditionals.input_sizes(self.event_size)
+            features = features * _repeated(kept, sizes)  # all features of a variable, or none
         units = features
         levels = self._levels(degrees)
         for index, layer in enumerate(self.hidden_layers):
@@ -322,6 +340,10 @@ class MADE(keras.Model):
         x = x if ops.is_tensor(x) else np.asarray(x)
         check_rows("x", x, self.event_size, self.conditionals)
         return self._order_statistics(x, num_orders)
+
+    def mean_log_prob(self, x):
+        """Returns what `log_prob` does, of rows that were checked before."""
+        return self._order_statistics(x).log_prob
 
     def _order_statistics(self, x, num_orders=None) -> OrderStatistics:
         num_orders = self.num_orders if num_orders is None else num_orders
@@ -430,25 +452,25 @@ class MADE(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
-        options = inspect.signature(super().fit).bind(_listed(x), y, *args, **kwargs).arguments
+        options = inspect.signature(super().fit).bind(listed(x), y, *args, **kwargs).arguments
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")
         self._check_rows_and_weights("x", options)
         validation = options.get("validation_data")
         if isinstance(validation, tuple):
             names = ("x", "y", "sample_weight")
-            parts = dict(zip(names, (_listed(validation[0]), *validation[1:]), strict=False))
+            parts = dict(zip(names, (listed(validation[0]), *validation[1:]), strict=False))
             self._check_rows_and_weights("validation_data", parts)
             options["validation_data"] = tuple(parts.get(name) for name in names)
         elif validation is not None:
-            options["validation_data"] = _listed(validation)
+            options["validation_data"] = listed(validation)
             self._check_data("validation_data", options["validation_data"])
         return super().fit(**options)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
         signature = inspect.signature(super().evaluate)
-        bound = signature.bind(_listed(x), y, *args, **kwargs)
+        bound = signature.bind(listed(x), y, *args, **kwargs)
         self._check_rows_and_weights("x", bound.arguments)
         with self._reporting_spread():
             return super().evaluate(*bound.args, **bound.kwargs)
@@ -479,7 +501,7 @@ class MADE(keras.Model):
 
     def predict(self, x, *args, **kwargs):
         """Returns the conditionals' parameters `[N, P]`, the data checked first."""
-        x = _listed(x)
+        x = listed(x)
         self._check_data("x", x)
         return super().predict(x, *args, **kwargs)
 
@@ -578,6 +600,7 @@ class MADE(keras.Model):
             "masks_per": self.mask_sets.masks_per,
             "mask_weights": self.mask_weights,
             "num_orders": self.num_orders,
+            "input_dropout": self.input_dropout,
             "quantized": [layer.name for layer in self.masked_layers() if layer.quantized],
         }
 
@@ -607,8 +630,8 @@ def _repeated(degrees, sizes):
     return ops.take(degrees, np.repeat(np.arange(len(sizes)), sizes).astype(np.int32), axis=-1)
 
 
-def _listed(x):
-    # Keras takes a list for several inputs.
+def listed(x):
+    """Makes an array of a list, which Keras would take for several inputs."""
     return np.asarray(x) if isinstance(x, list) else x
 
 

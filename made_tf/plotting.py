@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from made_tf.models import MADE
 
 __all__ = [
+    "panels",
     "plot_completions",
     "plot_history",
     "plot_images",
@@ -53,7 +54,7 @@ def plot_masks(model: MADE) -> Figure:
         A figure with one panel for each masked layer.
     """
     layers = list(model.masked_layers())
-    figure, axes = _panels(len(layers), 3.1, 3.5, f"Masks of MADE, D = {model.event_size}")
+    figure, axes = panels(len(layers), 3.1, 3.5, f"Masks of MADE, D = {model.event_size}")
     for axis, layer in zip(axes, layers, strict=True):
         rows = np.argsort(layer.mask.in_degrees, kind="stable")
         columns = np.argsort(layer.mask.out_degrees, kind="stable")
@@ -101,7 +102,7 @@ def plot_images(
         raise ValueError("`groups` must have at least one group. Received: none")
     low = min(float(rows.min()) for rows in arrays.values())
     high = max(float(rows.max()) for rows in arrays.values())
-    figure, axes = _panels(len(arrays), 3.3, 3.7 if title else 3.45, title)
+    figure, axes = panels(len(arrays), 3.3, 3.7 if title else 3.45, title)
     for axis, (name, rows) in zip(axes, arrays.items(), strict=True):
         axis.imshow(
             _mosaic(rows, height, width),
@@ -150,7 +151,7 @@ def plot_history(
             )
         if not np.isfinite(list(drawn.values())).all():
             raise ValueError(f"`history` must have finite values. Received: {drawn}")
-    figure, (axis,) = _panels(1, 6.0, 3.6, None)
+    figure, (axis,) = panels(1, 6.0, 3.6, None)
     epochs = [row["epoch"] for row in history]
     nll = [row["nll"] for row in history]
     axis.plot(epochs, nll, color=_GREY, label="training", linewidth=1.5)
@@ -244,20 +245,20 @@ def plot_completions(
         colours = colours.swapaxes(0, 1).reshape(rows * count, size, 3)
         return np.nan_to_num(_mosaic(colours, height, width, count), nan=1.0)
 
-    panels = {"known": panel(evidence[None], np.zeros_like(known)[None])}
+    mosaics = {"known": panel(evidence[None], np.zeros_like(known)[None])}
     for name, pictures in groups.items():
         drawn = np.broadcast_to(~known & (name == "drawn"), pictures.shape)
-        panels[name] = panel(pictures, drawn)
-    across = [picture.shape[1] for picture in panels.values()]
+        mosaics[name] = panel(pictures, drawn)
+    across = [picture.shape[1] for picture in mosaics.values()]
     scale = 0.75 / max(height, width)  # inches for each pixel
-    figure, axes = _panels(
-        len(panels),
-        scale * sum(across) / len(panels) + 0.25,
-        scale * panels["known"].shape[0] + (0.75 if title else 0.4),
+    figure, axes = panels(
+        len(mosaics),
+        scale * sum(across) / len(mosaics) + 0.25,
+        scale * mosaics["known"].shape[0] + (0.75 if title else 0.4),
         title,
         across,
     )
-    for axis, (name, picture) in zip(axes, panels.items(), strict=True):
+    for axis, (name, picture) in zip(axes, mosaics.items(), strict=True):
         axis.imshow(picture, interpolation="nearest")
         axis.set_title(name, fontsize=10, color=_INK)
         axis.axis("off")
@@ -294,7 +295,7 @@ def plot_order_spread(model: MADE, x: npt.ArrayLike, num_orders: int = 16) -> Fi
     orders = np.arange(1, num_orders + 1)
     together = np.logaddexp.accumulate(log_prob, axis=0) - np.log(orders)[:, None]
 
-    figure, (left, right) = _panels(2, 4.6, 3.4, None)
+    figure, (left, right) = panels(2, 4.6, 3.4, None)
     left.hist(spread, bins=min(30, max(5, len(spread) // 5)), color=_INK)
     left.axvline(spread.mean(), color=_ACCENT, linewidth=1.5)
     left.annotate(
@@ -356,13 +357,18 @@ def _log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> np.nda
     return log_prob
 
 
-def _panels(
+def panels(
     count: int,
     width: float,
     height: float,
     title: str | None,
     width_ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with panels side by side, sizes in inches of one panel.
+
+    Raises:
+        ModuleNotFoundError: if Matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -27,6 +27,7 @@ from made_tf.cli.base import (
 )
 from made_tf.cli.imputing import impute
 from made_tf.cli.models import load_keras, make_model, open_model, score, summarise
+from made_tf.cli.reproducing import reproduce
 from made_tf.cli.texts import (
     interruption_text,
     keras_facts,
@@ -344,6 +345,7 @@ def sample(
 
 
 main.add_command(impute)
+main.add_command(reproduce)
 
 
 @main.command()

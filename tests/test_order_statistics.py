@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from made_tf import MADE
-from made_tf.ensembles import combine
+from made_tf.order_statistics import combine
 
 D = 4
 KINDS = {"three": {"num_masks": 3}, "fresh": {"num_masks": None}}

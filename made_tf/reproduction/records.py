@@ -1,0 +1,153 @@
+"""What a run gave, as a JSON file: settings, versions, curves, figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import resource
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import made_tf
+from made_tf.files import replacing
+from made_tf.reproduction.ensemble_training import TrainedEnsemble
+from made_tf.reproduction.recipe import Recipe
+
+__all__ = ["Record", "read_records"]
+
+
+@dataclasses.dataclass
+class Record:
+    """The result of one recipe on one set with one seed.
+
+    Attributes:
+        set: the set's name.
+        recipe: the recipe's name.
+        seed: the ensemble's seed.
+        test_nll: mean negative log-likelihood of the test rows, in nats.
+        test_standard_error: its standard error over rows.
+        valid_nll: the same of the validation rows, which chose.
+        members: how many models the density is averaged over.
+        num_orders: over how many orders each of them.
+        candidate: the recipe's way that validation chose.
+        wall_seconds: of all training, as it was measured.
+        cpu_seconds: of all training, of all threads.
+        peak_bytes: the largest memory of the process.
+        settings: the recipe's content.
+        training: how each model came out.
+        rejected: how the candidates that were not chosen came out.
+        versions: of what took part.
+        smoke: whether the rows were made up.
+    """
+
+    set: str
+    recipe: str
+    seed: int
+    test_nll: float
+    test_standard_error: float
+    valid_nll: float
+    members: int
+    num_orders: int
+    candidate: str
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    settings: dict[str, Any]
+    training: list[dict[str, Any]]
+    rejected: list[dict[str, Any]]
+    versions: dict[str, str]
+    smoke: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        recipe: Recipe,
+        seed: int,
+        trained: TrainedEnsemble,
+        valid: tuple[float, float],
+        test: tuple[float, float],
+        smoke: bool,
+    ) -> Record:
+        """Returns the record of a trained ensemble."""
+        every = [*trained.members, *trained.rejected]
+        return cls(
+            set=name,
+            recipe=recipe.name,
+            seed=seed,
+            test_nll=test[0],
+            test_standard_error=test[1],
+            valid_nll=valid[0],
+            members=len(trained.members),
+            num_orders=trained.ensemble.members[0].num_orders,
+            candidate=trained.candidate,
+            wall_seconds=round(sum(member.wall_seconds for member in every), 1),
+            cpu_seconds=round(sum(member.cpu_seconds for member in every), 1),
+            peak_bytes=_peak_bytes(),
+            settings=recipe.to_dict(),
+            training=[dataclasses.asdict(member) for member in trained.members],
+            rejected=[dataclasses.asdict(member) for member in trained.rejected],
+            versions=_versions(),
+            smoke=smoke,
+        )
+
+    @property
+    def file_name(self) -> str:
+        """The name of the record's file."""
+        return record_name(self.set, self.recipe, self.seed)
+
+    def write(self, folder: Path) -> Path:
+        """Writes the record into a folder; returns its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / self.file_name) as path:
+            path.write_text(_text(dataclasses.asdict(self)), encoding="utf-8")
+        return folder / self.file_name
+
+
+def record_name(set_name: str, recipe: str, seed: int) -> str:
+    """Returns the name of a record's file."""
+    return f"{set_name}-{recipe}-{seed}.json"
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Returns all records in a folder, by name.
+
+    Raises:
+        ValueError: if a file is not a record.
+    """
+    records = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            records.append(Record(**json.loads(path.read_text(encoding="utf-8"))))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is not a record: {error}. Move it away.") from error
+    return records
+
+
+def _text(content: dict[str, Any]) -> str:
+    """JSON with a line for each key: short, and still good to compare."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _versions() -> dict[str, str]:
+    backend = keras.backend.backend()
+    return {
+        "made_tf": made_tf.__version__,
+        "keras": keras.__version__,
+        backend: metadata.version(backend),
+        "numpy": metadata.version("numpy"),
+        "python": platform.python_version(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"),
+    }
