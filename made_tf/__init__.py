@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Ensemble": "ensembles",
+    "EnsembleDistribution": "ensemble_distributions",
     "MADE": "models",
     "MADEDistribution": "distributions",
     "MaskConstraint": "constraints",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from made_tf.conditionals import Bernoulli, Categorical, Conditionals, Normal
     from made_tf.constraints import MaskConstraint
     from made_tf.distributions import MADEDistribution
+    from made_tf.ensemble_distributions import EnsembleDistribution
     from made_tf.ensembles import Ensemble
     from made_tf.initializers import MaskedInitializer
     from made_tf.layers import MaskedDense

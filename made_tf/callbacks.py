@@ -36,6 +36,7 @@ __all__ = [
     "ShuffledRows",
     "TrainingState",
     "best_path",
+    "digest",
     "fit_resumably",
     "load_run",
     "read_state",
@@ -405,7 +406,7 @@ def fit_resumably(
         "batch_size": batch_size,
         "patience": patience,
         "seed": seed,
-        "data": _digest(x, validation),
+        "data": digest(x, validation),
         **({"steps": steps} if steps else {}),
         **({"average_steps": average_steps} if average_steps else {}),
     }
@@ -516,12 +517,13 @@ def _check_settings(directory: PathLike, before: dict[str, Any], now: dict[str, 
         )
 
 
-def _digest(*arrays: npt.NDArray) -> str:
-    digest = hashlib.sha256()
+def digest(*arrays: npt.NDArray) -> str:
+    """Returns a short digest of arrays: 16 hexadecimal digits."""
+    content = hashlib.sha256()
     for array in arrays:
-        digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]
+        content.update(repr(array.shape).encode())
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()[:16]
 
 
 def _best(output: PathLike, directory: Path, state: TrainingState) -> Path:

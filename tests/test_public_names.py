@@ -9,6 +9,8 @@ import made_tf
 
 HEAVY = ("tensorflow", "keras", "tensorflow_probability", "tf_keras", "jax", "scipy", "matplotlib")
 CLASSES = {
+    "Ensemble",
+    "EnsembleDistribution",
     "MADE",
     "MADEDistribution",
     "MaskConstraint",
@@ -25,6 +27,7 @@ MODULES = {
     "constraints",
     "data",
     "distributions",
+    "ensembles",
     "export",
     "initializers",
     "layers",

@@ -5,36 +5,32 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import sys
 from pathlib import Path
 
 import click
 
 import made_tf
 from made_tf.cli.base import (
-    ARRAY,
     INPUT_FILE,
     MODEL,
     NUM_ORDERS,
     SEED,
     Commands,
-    FiniteRange,
     Integers,
-    MaskCount,
     OutputFile,
     check_outputs,
     quiet,
 )
 from made_tf.cli.imputing import impute
-from made_tf.cli.models import load_keras, make_model, open_model, score, summarise
+from made_tf.cli.models import load_keras, open_model, summarise
 from made_tf.cli.reproducing import reproduce
 from made_tf.cli.texts import (
-    interruption_text,
     keras_facts,
     keras_text,
     scores_text,
     tflite_text,
 )
+from made_tf.cli.training import train
 
 __all__ = ["main"]
 
@@ -89,161 +85,7 @@ def demo(output: Path, seed: int, epochs: int) -> None:
     run_demo(output, seed=seed, epochs=epochs, quiet=quiet)
 
 
-@main.command()
-@click.argument("data", type=INPUT_FILE)
-@click.option(
-    "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
-)
-@ARRAY
-@click.option(
-    "--conditionals",
-    metavar="FAMILY",
-    type=click.Choice(["bernoulli", "categorical", "normal"]),
-    default="bernoulli",
-    show_default=True,
-    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
-    "normal (real numbers).",
-)
-@click.option(
-    "--hidden-units",
-    type=Integers("500 or 500,500", ","),
-    default="500",
-    show_default=True,
-    help="Width of each hidden layer, separated by commas.",
-)
-@click.option(
-    "--input-order",
-    type=click.Choice(["natural", "random"]),
-    default="natural",
-    show_default=True,
-    help="The order in which the columns are modelled.",
-)
-@click.option(
-    "--hidden-degrees",
-    type=click.Choice(["equal", "random"]),
-    default="equal",
-    show_default=True,
-    help="How many inputs each hidden unit sees: evenly spread or drawn.",
-)
-@click.option(
-    "--direct/--no-direct",
-    default=True,
-    show_default=True,
-    help="Connect inputs to outputs directly as well.",
-)
-@click.option(
-    "--num-masks",
-    type=MaskCount(),
-    metavar="INTEGER|fresh",
-    default=1,
-    show_default=True,
-    help="Learn under so many masks in turn, or under a fresh one at each step. With 'fresh', "
-    "impute is exact whatever is missing.",
-)
-@click.option(
-    "--resample",
-    type=click.Choice(["both", "order", "connectivity"]),
-    help="What differs between masks: the order of the columns, which hidden unit sees which, or "
-    "both.  [default: both]",
-)
-@click.option(
-    "--num-orders",
-    type=click.IntRange(1),
-    metavar="INTEGER",
-    default=1,
-    show_default=True,
-    help="The density is the average over this many masks; evaluate and impute use it, too.",
-)
-@click.option("--activation", default="relu", show_default=True, help="Of the hidden units.")
-@click.option(
-    "--dropout",
-    type=FiniteRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="The fraction of hidden units dropped in training.",
-)
-@click.option(
-    "--epochs", type=click.IntRange(1), default=500, show_default=True, help="At most this many."
-)
-@click.option("--batch-size", type=click.IntRange(1), default=50, show_default=True)
-@click.option(
-    "--learning-rate",
-    type=FiniteRange(0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Of the Adam optimizer.",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="Stop after this many epochs without improvement on the validation rows.",
-)
-@SEED
-@click.option(
-    "--validation-fraction",
-    type=FiniteRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="The part of the rows set aside where the file has no validation rows.",
-)
-@click.option("--history", type=OutputFile(".csv"), help="Also write the metrics of every epoch.")
-@click.option("--restart", is_flag=True, help="Forget an unfinished run instead of resuming it.")
-def train(
-    data: Path, output: Path, array: str | None, history: Path | None, restart: bool, **settings
-) -> None:
-    """Fit MADE to the rows of DATA and keep the best model.
-
-    DATA is a .csv or .parquet table of numbers, or an .npz with one array or
-    with the arrays train, valid and test.
-
-    A run that was killed or stopped with Ctrl-C resumes after its last epoch
-    when the same command is given again.
-    """
-    check_outputs([output, history], [data])
-    if settings["num_masks"] == 1 and settings["resample"]:
-        raise click.UsageError("--resample is for several masks: give --num-masks, too.")
-    settings["resample"] = settings["resample"] or "both"
-    with quiet():
-        from made_tf import callbacks
-    from made_tf.data import load_splits, save_history
-
-    splits = load_splits(
-        data,
-        settings["validation_fraction"],
-        settings["seed"],
-        array,
-        conditionals=settings["conditionals"],
-    )
-    own = {name: settings.pop(name) for name in ("epochs", "batch_size", "patience", "seed")}
-    try:
-        model, state = callbacks.fit_resumably(
-            lambda: make_model(splits, own["seed"], settings),
-            splits.train,
-            splits.valid,
-            output,
-            **own,
-            settings=settings,
-            restart=restart,
-            on_end=lambda state: save_history(history, state.history) if history else None,
-            progress=True,
-        )
-    except KeyboardInterrupt:
-        left = callbacks.read_state(callbacks.run_directory(output))
-        kept = callbacks.best_path(output, left) if left else output
-        click.echo(interruption_text(left, output, kept), err=True)
-        sys.exit(130)
-    best = state.history[state.best_epoch - 1]
-    click.echo(f"epochs          {state.epoch}, the best being {state.best_epoch}")
-    click.echo(f"validation NLL  {best['val_nll']:.4f} nats per row")
-    if len(splits.test):
-        scores = summarise(score(model, splits.test), model.event_size)
-        click.echo(
-            f"test NLL        {scores['nll']:.4f} nats per row, standard error "
-            f"{scores['nll_standard_error']:.4f}"
-        )
-    click.echo(f"model           {output}")
+main.add_command(train)
 
 
 @main.command()
@@ -345,7 +187,6 @@ def sample(
 
 
 main.add_command(impute)
-main.add_command(reproduce)
 
 
 @main.command()
@@ -386,7 +227,13 @@ def inspect(file: Path, as_json: bool) -> None:
             facts = inspect_tflite(file)
         text = tflite_text(facts)
     else:
-        model = load_keras(file)
-        facts = keras_facts(model, file)
+        model = load_keras(file, or_ensemble=True)
+        members = getattr(model, "members", [])  # of an ensemble
+        facts = keras_facts(members[0] if members else model, file)
+        if members:
+            facts["members"] = len(members)
         text = f"{model.describe()}\n{keras_text(facts)}"
     click.echo(json.dumps(facts) if as_json else text)
+
+
+main.add_command(reproduce)

@@ -15,10 +15,12 @@ from made_tf.cli.base import quiet
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from made_tf.conditionals import Conditionals
     from made_tf.data import Splits
+    from made_tf.ensembles import Ensemble
     from made_tf.models import MADE
 
-__all__ = ["Scores", "load_keras", "make_model", "open_model", "score", "summarise"]
+__all__ = ["Scores", "family_of", "load_keras", "make_model", "open_model", "score", "summarise"]
 
 
 _ROWS = 1000  # scored at once
@@ -56,10 +58,10 @@ class Scorer(Protocol):
 
 
 class _Host:
-    """A `.keras` file."""
+    """A `.keras` file of a model or of an ensemble."""
 
     def __init__(self, path: Path):
-        self.model = load_keras(path)
+        self.model = load_keras(path, or_ensemble=True)
         self.event_size = self.model.event_size
 
     def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
@@ -68,7 +70,11 @@ class _Host:
     def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
         with quiet():
             from made_tf.distributions import MADEDistribution
-        return MADEDistribution(self.model).stream(num_samples, seed)
+            from made_tf.ensemble_distributions import EnsembleDistribution
+            from made_tf.models import MADE
+        single = isinstance(self.model, MADE)
+        distribution = MADEDistribution if single else EnsembleDistribution
+        return distribution(self.model).stream(num_samples, seed)
 
 
 class _Device:
@@ -99,13 +105,19 @@ def open_model(path: Path) -> Scorer:
     return _Device(path) if path.suffix == ".tflite" else _Host(path)
 
 
-def load_keras(path: Path) -> MADE:
-    """Loads a MADE model; a foreign file, or one of a diverged model, is a ValueError."""
+def load_keras(path: Path, or_ensemble: bool = False) -> Any:
+    """Loads a MADE model; a foreign file, or one of a diverged model, is a ValueError.
+
+    Args:
+        path: the file.
+        or_ensemble: whether it may be an `Ensemble`, too.
+    """
     if path.suffix != ".keras":
         raise ValueError(f"{path} must be a model: a file that ends in .keras (or .tflite).")
     with quiet():
         import keras
 
+        from made_tf.ensembles import Ensemble
         from made_tf.models import MADE
         from made_tf.verification import not_finite
     try:
@@ -115,32 +127,28 @@ def load_keras(path: Path) -> MADE:
         raise ValueError(
             f"{path} is not a readable MADE model (truncated or foreign?): {reason}"
         ) from error
-    if not isinstance(model, MADE):
-        raise ValueError(f"{path} must hold a MADE model. It holds a {type(model).__name__}.")
-    for name in not_finite(model):
-        raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
+    members = model.members if or_ensemble and isinstance(model, Ensemble) else [model]
+    for member in members:
+        if not isinstance(member, MADE):
+            raise ValueError(f"{path} must hold a MADE model. It holds: {type(model).__name__}.")
+        for name in not_finite(member):
+            raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
     return model
 
 
 def make_model(splits: Splits, seed: int, settings: dict[str, Any]) -> MADE:
     """Returns a compiled MADE for these rows, as the settings of `train` say."""
     import keras
-    import numpy as np
 
-    from made_tf.conditionals import FAMILIES
     from made_tf.models import MADE
 
-    family = FAMILIES[settings["conditionals"]]
-    rows = splits.train
-    if settings["conditionals"] == "categorical":  # a class may be missing in one split
-        rows = np.concatenate(splits[:3])
     keras.utils.set_random_seed(seed)  # of weights and dropout
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = MADE(
             splits.train.shape[1],
             hidden_units=settings["hidden_units"],
-            conditionals=family.from_data(rows),
+            conditionals=family_of(splits, settings["conditionals"]),
             input_order=settings["input_order"],
             hidden_degrees=settings["hidden_degrees"],
             direct_connections=settings["direct"],
@@ -157,14 +165,34 @@ def make_model(splits: Splits, seed: int, settings: dict[str, Any]) -> MADE:
     return model
 
 
-def score(model: MADE, x: npt.NDArray, num_orders: int | None = None) -> Scores:
+def family_of(splits: Splits, name: str) -> Conditionals:
+    """Returns the family of this name for these rows."""
+    import numpy as np
+
+    from made_tf.conditionals import FAMILIES
+
+    rows = splits.train
+    if name == "categorical":  # a class may be missing in one split
+        rows = np.concatenate(splits[:3])
+    return FAMILIES[name].from_data(rows)
+
+
+def score(model: MADE | Ensemble, x: npt.NDArray, num_orders: int | None = None) -> Scores:
     """Scores rows `[N, D]` in bounded memory; `num_orders=None` takes the model's own."""
     import numpy as np
 
+    from made_tf.models import MADE
+
+    pieces = (x[start : start + _ROWS] for start in range(0, len(x), _ROWS))
+    if not isinstance(model, MADE):
+        if num_orders is not None:
+            raise ValueError(
+                "an ensemble averages over as many orders as its members do: --num-orders is for "
+                "single models."
+            )
+        return Scores(np.concatenate([np.asarray(model.log_prob(piece)) for piece in pieces]))
     count = model.num_orders if num_orders is None else num_orders
-    parts = [
-        model.order_statistics(x[start : start + _ROWS], count) for start in range(0, len(x), _ROWS)
-    ]
+    parts = [model.order_statistics(piece, count) for piece in pieces]
     log_prob, error, spread = (
         np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True)
     )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf import conditionals as families
-from made_tf.callbacks import TrainingState, fit_resumably
+from made_tf.callbacks import digest, fit_resumably
 from made_tf.data import Splits
 from made_tf.ensembles import Ensemble
 from made_tf.files import replacing
@@ -26,7 +26,6 @@ __all__ = ["TrainedEnsemble", "TrainedMember", "mean_nll", "train_ensemble", "tr
 _MEMBERS_PER_SEED = 1000  # so that no two ensembles share a member
 _SAVE_SECONDS = 10
 _SCORED_AT_ONCE = 1000
-_CURVE_POINTS = 60
 
 
 @dataclasses.dataclass
@@ -42,7 +41,7 @@ class TrainedMember:
         best_look: which one was the best.
         wall_seconds: how long it took (since it was last resumed).
         cpu_seconds: the same, of all threads.
-        curve: `[look, nll, val_nll]` of at most `60` looks.
+        history: the metrics of each look.
     """
 
     candidate: str
@@ -52,7 +51,7 @@ class TrainedMember:
     best_look: int
     wall_seconds: float
     cpu_seconds: float
-    curve: list[list[float]]
+    history: list[dict[str, float]]
 
 
 @dataclasses.dataclass
@@ -99,7 +98,7 @@ def train_ensemble(
         ValueError: if the rows do not suit the conditionals.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ways = {name: recipe.candidate(name) for name in recipe.candidates} or {"": recipe}
+    ways = recipe.ways(len(splits.train))
 
     def train(candidate: str, index: int) -> tuple[MADE, TrainedMember]:
         path = folder / f"{'-'.join(filter(None, (candidate, 'member', str(index))))}.keras"
@@ -149,14 +148,15 @@ def train_member(
     training = recipe.training
     facts = path.with_suffix(".json")
     made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
+    made_by["data"] = digest(splits.train, splits.valid)
     for key in ("members", "about"):  # they say nothing of a single member
         made_by["recipe"].pop(key, None)
     if facts.exists():
         found = json.loads(facts.read_text())
         if found.pop("made_by") != made_by:
             raise ValueError(
-                f"{path} was trained by another recipe or seed. Write to another folder, or "
-                "remove it."
+                f"{path} was trained on other rows, by another recipe or with another seed. "
+                "Remove it, or write elsewhere."
             )
         return keras.saving.load_model(path, compile=False), TrainedMember(**found)
 
@@ -200,7 +200,7 @@ def train_member(
         state.best_epoch,
         round(time.perf_counter() - started[0], 1),
         round(time.process_time() - started[1], 1),
-        _curve(state),
+        state.history,
     )
     with replacing(facts) as temporary:
         temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
@@ -216,9 +216,3 @@ def mean_nll(model: MADE | Ensemble, x: npt.NDArray) -> tuple[float, float]:
     nll = -np.concatenate(parts)
     error = nll.std(ddof=1) / np.sqrt(len(nll)) if len(nll) > 1 else np.nan
     return float(nll.mean()), float(error)
-
-
-def _curve(state: TrainingState) -> list[list[float]]:
-    shown = sorted({*np.linspace(1, state.epoch, _CURVE_POINTS, dtype=int), state.best_epoch})
-    rows = (state.history[look - 1] for look in shown if look)
-    return [[row["epoch"], round(row["nll"], 3), round(row["val_nll"], 4)] for row in rows]

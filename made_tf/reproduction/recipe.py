@@ -70,8 +70,10 @@ class Recipe:
         num_orders: over how many orders each member's density is averaged in
             the end.
         candidates: several ways to go: for each, by name, the arguments of
-            `model` and of `training` that differ. One model of each is trained,
-            and the one that is best on the validation rows is gone on with.
+            `model` and of `training` that differ, `num_orders` where it does,
+            and perhaps `max_rows`: with more rows to learn from it is left out.
+            One model of each is trained, and the one that is best on the
+            validation rows is gone on with.
     """
 
     name: str
@@ -80,7 +82,7 @@ class Recipe:
     training: Training = Training()
     members: int = 1
     num_orders: int = 1
-    candidates: dict[str, dict[str, dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    candidates: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls, name: str | Path) -> Recipe:
@@ -126,15 +128,28 @@ class Recipe:
             recipe.candidate(candidate)
         return recipe
 
+    def ways(self, num_rows: int) -> dict[str, Recipe]:
+        """Returns the candidates for so many rows by name; the recipe as "" where it has none."""
+        names = [
+            name
+            for name, changes in self.candidates.items()
+            if num_rows <= changes.get("max_rows", num_rows)
+        ]
+        return {name: self.candidate(name) for name in names} or {"": self.candidate("")}
+
     def candidate(self, name: str) -> Recipe:
         """Returns the recipe that goes one of its ways: without candidates of its own.
+
+        The name "" leaves it as it is.
 
         Raises:
             ValueError: if a key is unknown or a value out of range.
         """
-        changes = self.candidates[name]
-        _known(f"candidates.{name}", changes, {"model", "training", "num_orders"})
+        changes = self.candidates[name] if name else {}
+        _known(f"candidates.{name}", changes, {"model", "training", "num_orders", "max_rows"})
         _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MADE)
+        if "max_rows" in changes:
+            integer("max_rows", changes["max_rows"])
         training = dataclasses.asdict(self.training)
         _known(f"candidates.{name}.training", changes.get("training", {}), set(training))
         return dataclasses.replace(
@@ -164,7 +179,9 @@ class Recipe:
             key: content.pop(key, {}) for key in ("model", "training")
         }
         for name, changes in content.pop("candidates", {}).items():
-            tables |= {f"candidates.{name}.{part}": table for part, table in changes.items()}
+            parts = {key: changes[key] for key in ("model", "training") if key in changes}
+            tables[f"candidates.{name}"] = {k: v for k, v in changes.items() if k not in parts}
+            tables |= {f"candidates.{name}.{part}": table for part, table in parts.items()}
         lines = [_line(key, value) for key, value in content.items()]
         for name, table in tables.items():
             lines += ["", f"[{name}]", *(_line(key, value) for key, value in table.items())]

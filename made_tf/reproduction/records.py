@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 import made_tf
 from made_tf.files import replacing
-from made_tf.reproduction.ensemble_training import TrainedEnsemble
+from made_tf.reproduction.ensemble_training import TrainedEnsemble, TrainedMember
 from made_tf.reproduction.recipe import Recipe
 
-__all__ = ["Record", "read_records"]
+__all__ = ["Record", "read_records", "record_name"]
+
+_CURVE_POINTS = 60
 
 
 @dataclasses.dataclass
@@ -40,7 +43,7 @@ class Record:
         cpu_seconds: of all training, of all threads.
         peak_bytes: the largest memory of the process.
         settings: the recipe's content.
-        training: how each model came out.
+        training: how each model came out, with a curve: `[look, nll, val_nll]`.
         rejected: how the candidates that were not chosen came out.
         versions: of what took part.
         smoke: whether the rows were made up.
@@ -91,8 +94,8 @@ class Record:
             cpu_seconds=round(sum(member.cpu_seconds for member in every), 1),
             peak_bytes=_peak_bytes(),
             settings=recipe.to_dict(),
-            training=[dataclasses.asdict(member) for member in trained.members],
-            rejected=[dataclasses.asdict(member) for member in trained.rejected],
+            training=[_told(member) for member in trained.members],
+            rejected=[_told(member) for member in trained.rejected],
             versions=_versions(),
             smoke=smoke,
         )
@@ -128,6 +131,18 @@ def read_records(folder: Path) -> list[Record]:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a record: {error}. Move it away.") from error
     return records
+
+
+def _told(member: TrainedMember) -> dict[str, Any]:
+    """What a record tells of a model: of its history a curve of a few points."""
+    told = dataclasses.asdict(member)
+    history = told.pop("history")
+    looks = np.linspace(1, member.looks, _CURVE_POINTS, dtype=int)
+    shown = (history[look - 1] for look in sorted({*looks.tolist(), member.best_look}))
+    told["curve"] = [
+        [row["epoch"], round(row["nll"], 3), round(row["val_nll"], 4)] for row in shown
+    ]
+    return told
 
 
 def _text(content: dict[str, Any]) -> str:
