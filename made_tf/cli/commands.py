@@ -31,6 +31,7 @@ from made_tf.cli.texts import (
     tflite_text,
 )
 from made_tf.cli.training import train
+from made_tf.cli.tuning import tune
 
 __all__ = ["main"]
 
@@ -237,3 +238,4 @@ def inspect(file: Path, as_json: bool) -> None:
 
 
 main.add_command(reproduce)
+main.add_command(tune)

@@ -1,0 +1,79 @@
+"""Recipes: data that say how to train."""
+
+import pytest
+
+from made_tf import MADE
+from made_tf.reproduction.benchmark_sets import set_names
+from made_tf.reproduction.recipe import Recipe, Training, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_recipes_of_the_package_make_models(name):
+    recipe = Recipe.load(name)
+    assert recipe.about
+    for way in recipe.ways(1000).values():
+        model = MADE(30, seed=0, **{**way.model_arguments(), "hidden_units": (8,)})
+        assert way.num_orders == 1 or model.any_order
+        assert not way.candidates
+
+
+def test_each_set_has_a_recipe_and_there_is_a_default():
+    assert {*set_names(), "default", "smoke"} == set(recipe_names())
+
+
+def test_a_file_says_what_a_recipe_is(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "members = 3\n[model]\nhidden_units = [20, 10]\nnum_masks = 'fresh'\n"
+        "[training]\nlearning_rate = 0.01\n[candidates.a]\nmax_rows = 10\nnum_orders = 8\n"
+        "[candidates.a.model]\ndropout = 0.5\n[candidates.b.training]\nsteps = 7\n"
+    )
+    recipe = Recipe.load(path)
+    assert recipe.name == "mine" and recipe.members == 3
+    assert recipe.training == Training(learning_rate=0.01)
+    assert recipe.model_arguments() == {"hidden_units": [20, 10], "num_masks": None}
+    assert list(recipe.ways(10)) == ["a", "b"] and list(recipe.ways(11)) == ["b"]
+    a, b = recipe.ways(10).values()
+    assert a.model == {**recipe.model, "dropout": 0.5} and a.num_orders == 8
+    assert b.model == recipe.model and b.training.steps == 7
+    assert recipe.candidate("") == a.__class__(**{**vars(recipe), "candidates": {}})
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    for name in recipe_names():
+        recipe = Recipe.load(name)
+        path = tmp_path / f"{name}.toml"
+        path.write_text(recipe.to_toml())
+        assert Recipe.load(path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("members = 0", "`members` must be a positive integer"),
+        ("members = true", "`members` must be a positive integer"),
+        ("num_orders = 1.5", "`num_orders` must be a positive integer"),
+        ("colour = 1", "`recipe` must have keys among .* Received: colour"),
+        ("[model]\nwidth = 3", "`model` must have keys among .* Received: width"),
+        ("[model]\nevent_size = 3", "`model` must have keys among .* Received: event_size"),
+        ("[training]\nspeed = 3", "`training` must have keys among .* Received: speed"),
+        ("[training]\nsteps = 0", "`steps` must be a positive integer"),
+        ("[training]\nlearning_rate = -1", "`learning_rate` must be a number"),
+        ("[candidates.a]\nwidth = 1", "`candidates.a` must have keys among"),
+        ("[candidates.a.model]\nwidth = 1", "`candidates.a.model` must have keys among"),
+        ("[candidates.a]\nmax_rows = 0", "`max_rows` must be a positive integer"),
+        ("members = ", "The recipe .*bad.toml is not usable"),
+        ("training = 3", "The recipe .*bad.toml is not usable"),
+    ],
+)
+def test_bad_recipes_are_refused(tmp_path, text, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Recipe.load(path)
+
+
+@pytest.mark.parametrize("name", ["none", "no/where.toml", "../default"])
+def test_recipes_that_are_not_there(name):
+    with pytest.raises(ValueError, match="`recipe` must be a"):
+        Recipe.load(name)
