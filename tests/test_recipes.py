@@ -58,7 +58,7 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[model]\nevent_size = 3", "`model` must have keys among .* Received: event_size"),
         ("[training]\nspeed = 3", "`training` must have keys among .* Received: speed"),
         ("[training]\nsteps = 0", "`steps` must be a positive integer"),
-        ("[training]\nlearning_rate = -1", "`learning_rate` must be a number"),
+        ("[training]\nlearning_rate = -1", "`learning_rate` must be a number in"),
         ("[candidates.a]\nwidth = 1", "`candidates.a` must have keys among"),
         ("[candidates.a.model]\nwidth = 1", "`candidates.a.model` must have keys among"),
         ("[candidates.a]\nmax_rows = 0", "`max_rows` must be a positive integer"),

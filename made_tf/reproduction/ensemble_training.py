@@ -171,7 +171,8 @@ def train_member(
             num_orders=training.validation_orders,
             **recipe.model_arguments(),
         )
-        model.compile(keras.optimizers.Adam(training.learning_rate))
+        decay = training.weight_decay or None
+        model.compile(keras.optimizers.Adam(training.learning_rate, weight_decay=decay))
         return model
 
     model, state = fit_resumably(

@@ -29,6 +29,8 @@ class Training:
     Attributes:
         batch_size: rows in a batch.
         learning_rate: of Adam; it stays as it is, and the weights are averaged.
+        weight_decay: the part of each weight that a step takes away, as a
+            multiple of the learning rate.
         steps: how many batches lie between two looks at the validation rows.
         average_steps: over about how many steps the weights are averaged.
         patience: training stops after this many looks without improvement.
@@ -38,6 +40,7 @@ class Training:
 
     batch_size: int = 50
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0
     steps: int = 100
     average_steps: int = 1000
     patience: int = 15
@@ -47,11 +50,11 @@ class Training:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "learning_rate":
-                if not isinstance(value, int | float) or not 0 < value < 10:
+            if field.name in ("learning_rate", "weight_decay"):
+                if not isinstance(value, int | float) or not 0 <= value < 10:
                     raise ValueError(
-                        "`learning_rate` must be a number between 0 and 10. "
-                        f"Received: learning_rate={value!r}"
+                        f"`{field.name}` must be a number in [0, 10). "
+                        f"Received: {field.name}={value!r}"
                     )
             else:
                 integer(field.name, value)
