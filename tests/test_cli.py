@@ -14,7 +14,9 @@ from click.testing import CliRunner
 from made_tf import callbacks
 from made_tf.cli import main
 
-COMMANDS = ["demo", "train", "evaluate", "sample", "impute", "export", "inspect"]
+COMMANDS = [
+    *("demo", "train", "evaluate", "sample", "impute", "export", "inspect", "reproduce", "tune"),
+]
 
 
 def run(*arguments, exit_code=0):
@@ -783,6 +785,6 @@ def test_ctrl_c_beside_an_earlier_model(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(callbacks, "fit_resumably", interrupted)
     monkeypatch.setattr(callbacks, "read_state", lambda directory: state)
     output = tmp_path / "m.keras"
-    (line,) = run("train", rows, "-o", output, exit_code=130).stderr.splitlines()
+    (line,) = run("train", rows, "-o", output, *TINY, exit_code=130).stderr.splitlines()
     assert f"so far is in {callbacks.run_directory(output) / 'best.keras'} (epoch 2" in line
     assert f"{output} is still that of an earlier run. The same command resumes." in line
