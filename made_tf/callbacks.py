@@ -254,18 +254,20 @@ class ProgressBar(keras.callbacks.Callback):
     Args:
         state: the run's `TrainingState`, for the best value.
         epochs: the largest number of epochs.
+        title: what stands before the bar.
     """
 
-    def __init__(self, state: TrainingState, epochs: int):
+    def __init__(self, state: TrainingState, epochs: int, title: str = "training"):
         super().__init__()
         self.state = state
         self.epochs = epochs
+        self.title = title
 
     def on_train_begin(self, logs=None):
         import tqdm
 
         self.bar = tqdm.tqdm(
-            desc="training",
+            desc=self.title,
             total=self.epochs,
             initial=self.state.epoch,
             unit="epoch",
@@ -354,7 +356,7 @@ def fit_resumably(
     settings: dict[str, Any] | None = None,
     restart: bool = False,
     on_end: Callable[[TrainingState], None] | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
     steps: int | None = None,
     average_steps: int | None = None,
     save_seconds: float = 0.0,
@@ -380,7 +382,7 @@ def fit_resumably(
         restart: whether to forget an unfinished run.
         on_end: called with the final state before the run's directory goes, so
             that what it writes (a history) is not lost either.
-        progress: whether to show a progress bar on stderr.
+        progress: whether to show a progress bar on stderr; a text is its title.
         steps: how many batches make an epoch, after which validation looks;
             `None` for one pass through the rows.
         average_steps: if given, validation looks at, and the best model has, an
@@ -436,7 +438,8 @@ def fit_resumably(
                 average=average,
                 save_seconds=save_seconds,
             )
-            bar = ProgressBar(state, epochs)
+            title = progress if isinstance(progress, str) else "training"
+            bar = ProgressBar(state, epochs, title)
             try:
                 model.fit(
                     rows,

@@ -59,6 +59,25 @@ after = np.asarray(wide.log_prob(x))
 assert (after > np.asarray(before)).all()
 np.testing.assert_allclose(after, reference.log_prob(wide, x), rtol=1e-4, atol=1e-3)
 assert all((reference.off_mask(layer) == 0).all() for layer in wide.masked_layers())
+from made_tf import Ensemble
+from made_tf.callbacks import fit_resumably
+
+def make_model():
+    keras.utils.set_random_seed(0)
+    model = reference.small_model("bernoulli", event_size=310, input_dropout=0.1, num_masks=None)
+    model.compile(keras.optimizers.Adam(0.01))
+    return model
+
+path = folder / "averaged.keras"
+model, state = fit_resumably(
+    make_model, x, x, path, epochs=4, batch_size=16, steps=3, average_steps=6
+)
+assert state.history[-1]["val_nll"] < state.history[0]["val_nll"]
+ensemble = Ensemble([model, wide])
+each = [np.asarray(member.log_prob(x), np.float64) for member in ensemble.members]
+np.testing.assert_allclose(-each[0].mean(), state.best, rtol=1e-5)
+np.testing.assert_allclose(ensemble.log_prob(x), np.logaddexp(*each) - np.log(2), rtol=1e-5)
+
 print(json.dumps({"report": report, "tensorflow": "tensorflow" in sys.modules}))
 """
 

@@ -1,5 +1,6 @@
 """The model as a density: forward pass, totals, training data of every kind, errors."""
 
+import itertools
 import json
 import math
 import random
@@ -350,6 +351,37 @@ def test_dropout_acts_in_training_only():
     reference.assert_autoregressive(model)
 
 
+@EVERY
+def test_hidden_inputs_hide_whole_variables_in_training_only(name):
+    model = reference.small_model(name, hidden_units=(), input_dropout=0.5)
+    plain = reference.small_model(name, hidden_units=())
+    plain.set_weights(model.get_weights()[: len(plain.weights)])
+    x = reference.rows(model.conditionals, 300, model.event_size)
+    np.testing.assert_array_equal(model(x), plain(x))
+    # Without hidden units parameters are linear in the features: all of a variable's are gone, or
+    # all are doubled.
+    features = np.asarray(model.conditionals.encode(x))
+    kernel = np.array(model.direct_layer.kernel) * model.direct_layer.mask.numpy()
+    choices = np.array(list(itertools.product([0, 2], repeat=model.event_size)))
+    scales = np.repeat(choices, model.conditionals.input_sizes(model.event_size), axis=1)
+    possible = (features * scales[:, None]) @ kernel + np.array(model.direct_layer.bias)
+    distance = np.abs(possible - np.asarray(model(x, training=True))).max(axis=2)
+    assert distance.min(axis=0).max() < 1e-4
+    # Where several explain a row, some variables have no part in it: there is a choice for all.
+    assert len(set(distance.argmin(axis=0))) > len(choices) / 4
+
+
+def test_hidden_inputs_keep_the_density(tmp_path):
+    model, x = model_of(input_dropout=0.3, dropout=0.2), data()
+    model.fit(x, epochs=2, verbose=0)
+    assert abs(total(model) - 1) < 1e-5
+    reference.assert_autoregressive(model)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    assert loaded.input_dropout == 0.3
+    np.testing.assert_array_equal(loaded.log_prob(x), model.log_prob(x))
+
+
 def test_compiled_and_plain_training_agree():
     x, models = data(), [model_of(), model_of()]
     models[1].set_weights(models[0].get_weights())
@@ -489,6 +521,7 @@ def test_the_config_goes_round(name):
         ({"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\). Received: dropout=1.0"),
         ({"dropout": -0.1}, "`dropout` must be a number in"),
         ({"dropout": True}, "`dropout` must be a number in"),
+        ({"input_dropout": 1}, r"`input_dropout` must be a number in \[0, 1\)"),
         ({"kernel_initializer": "glorot"}, "glorot"),
         ({"kernel_regularizer": "l7"}, "l7"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),

@@ -103,10 +103,10 @@ def train_ensemble(
     def train(candidate: str, index: int) -> tuple[MADE, TrainedMember]:
         path = folder / f"{'-'.join(filter(None, (candidate, 'member', str(index))))}.keras"
         own_seed = seed * _MEMBERS_PER_SEED + index
-        model, member = train_member(
-            ways[candidate], splits, path, own_seed, conditionals, candidate, progress
-        )
         name = ", ".join(filter(None, (candidate, f"model {index + 1} of {recipe.members}")))
+        model, member = train_member(
+            ways[candidate], splits, path, own_seed, conditionals, candidate, progress and name
+        )
         echo(
             f"  {name}: validation NLL {member.valid_nll:.4f} after {member.best_look} of "
             f"{member.looks} looks, {member.wall_seconds:.0f} s"
@@ -128,7 +128,7 @@ def train_member(
     seed: int,
     conditionals: str | families.Conditionals = "bernoulli",
     candidate: str = "",
-    progress: bool = True,
+    progress: bool | str = True,
 ) -> tuple[MADE, TrainedMember]:
     """Trains one model, or reads it where it was trained before.
 
@@ -140,7 +140,7 @@ def train_member(
         seed: of order, weights, shuffles and dropout.
         conditionals: as of `MADE`.
         candidate: what to call the recipe.
-        progress: whether to show a bar on stderr.
+        progress: whether to show a bar on stderr; a text is its title.
 
     Raises:
         ValueError: if what lies at `path` was trained by another recipe.

@@ -51,7 +51,7 @@ def reproduce_set(
     stem = record_name(name, recipe.name, seed).removesuffix(".json")
     done = [each for each in read_records(records) if each.file_name == f"{stem}.json"]
     if done:
-        if done[0].settings != recipe.to_dict():
+        if Recipe.from_dict(recipe.name, done[0].settings) != recipe:
             raise ValueError(
                 f"{records / stem}.json was made by another recipe of the same name. Write to "
                 "another folder, or remove it."

@@ -1,0 +1,74 @@
+"""A training step of the same model on Keras' TensorFlow and JAX backends.
+
+    python benchmarks/backends.py
+
+Each backend is a process of its own, on made-up rows; the two take turns. Prints the
+median milliseconds of a step and the ratio to TensorFlow without XLA.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+RUNS = (("tensorflow", False), ("tensorflow", True), ("jax", True))
+BATCH = 50
+
+
+def step_ms(args):
+    """Returns how long a step of `fit` takes, in the process's own backend."""
+    import keras
+    import numpy as np
+
+    import made_tf
+
+    size, units = args.event_size, args.hidden_units
+    x = np.random.default_rng(0).integers(0, 2, (BATCH * args.steps, size)).astype("float32")
+    model = made_tf.MADE(size, (units,) * args.layers, "bernoulli", "random", dropout=0.3, seed=0)
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=args.jit)
+    ends = []
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
+    model.fit(x, batch_size=BATCH, epochs=4, verbose=0, callbacks=[clock])
+    return 1e3 * min(np.diff(ends)) / args.steps
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--event-size", type=int, default=123)
+    parser.add_argument("--hidden-units", type=int, default=500)
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--smoke", action="store_true", help="a small model, one round")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--jit", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.smoke:
+        args.event_size, args.hidden_units, args.steps, args.rounds = 8, 16, 5, 1
+    if args.worker:
+        print(step_ms(args))
+        return
+    found = {run: [] for run in RUNS}
+    own = [sys.executable, __file__, *sys.argv[1:], "--worker"]
+    for _ in range(args.rounds):
+        for backend, jit in RUNS:
+            command = own + ["--jit"] * jit
+            result = subprocess.run(
+                command,
+                env={**os.environ, "KERAS_BACKEND": backend},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            found[backend, jit].append(float(result.stdout.split()[-1]))
+    base = statistics.median(found[RUNS[0]])
+    for (backend, jit), times in found.items():
+        name = f"{backend}{', XLA' if jit and backend == 'tensorflow' else ''}"
+        ms = statistics.median(times)
+        print(f"{name:16s} {ms:8.2f} ms a step, {ms / base:.2f} of TensorFlow's without XLA")
+
+
+if __name__ == "__main__":
+    main()
