@@ -189,8 +189,8 @@ def test_the_table_and_the_plot_put_seeds_together():
     axis = tables.plot_records(given).axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["adult", "dna"]
     own, default = (bars.lines[0].get_xdata().astype(float) for bars in axis.containers)
-    np.testing.assert_allclose(own, [13.12 - 13.0, 79.66 - 78.5])
-    np.testing.assert_allclose(default, [13.12 - 13.2])
+    np.testing.assert_allclose(own, [12 / 13.12, 116 / 79.66])
+    np.testing.assert_allclose(default, [-8 / 13.12])
 
 
 def test_an_ensemble_goes_on_where_it_was(tmp_path, quick, monkeypatch):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from made_tf.files import replacing
 from made_tf.plotting import panels, save
 from made_tf.reproduction.benchmark_sets import BenchmarkSet, set_names
@@ -80,7 +82,7 @@ def markdown_table(records: Sequence[Record]) -> str:
 
 
 def plot_records(records: Sequence[Record]):
-    """Draws how much better than published each figure is, in nats.
+    """Draws how much lower than the published NLL each figure is, in per cent of it.
 
     Returns:
         A Matplotlib figure.
@@ -96,17 +98,17 @@ def plot_records(records: Sequence[Record]):
         mine = [row for row in rows if (row["recipe"] == "default") == (kind == "default")]
         places = [names.index(row["set"]) + 0.25 * offset for row in mine]
         axis.errorbar(
-            [row["published"] - row["mean"] for row in mine],
+            [100 * (1 - row["mean"] / row["published"]) for row in mine],
             places,
-            xerr=[0 if math.isnan(row["error"]) else row["error"] for row in mine],
+            xerr=[100 * np.nan_to_num(row["error"]) / row["published"] for row in mine],
             fmt="o" if kind == "own" else "s",
             capsize=3,
             label="recipe of the set's own" if kind == "own" else "default recipe",
         )
-    axis.axvline(0, color="tab:red", label="best published figure compared with")
+    axis.axvline(0, color="tab:red", label="published")
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set_xlabel("test NLL better than published by, nats (bars: standard error over seeds)")
+    axis.set_xlabel("test NLL below the published one, per cent (bars: standard error over seeds)")
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
     return figure
