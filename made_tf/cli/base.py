@@ -15,10 +15,12 @@ import click
 
 __all__ = [
     "ARRAY",
+    "CONDITIONALS",
     "INPUT_FILE",
     "MODEL",
     "NUM_ORDERS",
     "SEED",
+    "VALIDATION_FRACTION",
     "Commands",
     "FiniteRange",
     "Integers",
@@ -45,6 +47,15 @@ NUM_ORDERS = click.option(
     metavar="INTEGER",
     help="Average over this many orders, for a .keras model of several masks.  "
     "[default: as in training]",
+)
+CONDITIONALS = click.option(
+    "--conditionals",
+    metavar="FAMILY",
+    type=click.Choice(["bernoulli", "categorical", "normal"]),
+    default="bernoulli",
+    show_default=True,
+    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
+    "normal (real numbers).",
 )
 
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -158,6 +169,15 @@ class Integers(click.ParamType):
         if not numbers or min(numbers) < 1 or self.count not in (None, len(numbers)):
             self.fail(f"{value!r} must be positive integers such as {self.name}.", param, ctx)
         return numbers
+
+
+VALIDATION_FRACTION = click.option(
+    "--validation-fraction",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="The part of the rows set aside where the file has no validation rows.",
+)
 
 
 def _open_streams() -> None:

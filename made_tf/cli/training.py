@@ -15,8 +15,10 @@ from click.core import ParameterSource
 
 from made_tf.cli.base import (
     ARRAY,
+    CONDITIONALS,
     INPUT_FILE,
     SEED,
+    VALIDATION_FRACTION,
     FiniteRange,
     Integers,
     MaskCount,
@@ -47,15 +49,7 @@ _MEMBER = re.compile(r"(\w+-)?member-\d+\.(json|keras|keras\.run)|\..*\.tmp\.\w+
     "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
 )
 @ARRAY
-@click.option(
-    "--conditionals",
-    metavar="FAMILY",
-    type=click.Choice(["bernoulli", "categorical", "normal"]),
-    default="bernoulli",
-    show_default=True,
-    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
-    "normal (real numbers).",
-)
+@CONDITIONALS
 @click.option(
     "--hidden-units",
     type=Integers("500 or 500,500", ","),
@@ -133,13 +127,7 @@ _MEMBER = re.compile(r"(\w+-)?member-\d+\.(json|keras|keras\.run)|\..*\.tmp\.\w+
     help="Stop after this many epochs without improvement on the validation rows.",
 )
 @SEED
-@click.option(
-    "--validation-fraction",
-    type=FiniteRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="The part of the rows set aside where the file has no validation rows.",
-)
+@VALIDATION_FRACTION
 @click.option(
     "--recipe",
     metavar="NAME|FILE",

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from made_tf.cli.base import ARRAY, INPUT_FILE, SEED, FiniteRange, OutputFile, check_outputs, quiet
+from made_tf.cli.base import (
+    ARRAY,
+    CONDITIONALS,
+    INPUT_FILE,
+    SEED,
+    VALIDATION_FRACTION,
+    OutputFile,
+    check_outputs,
+    quiet,
+)
 
 __all__ = ["tune"]
 
@@ -25,14 +34,7 @@ __all__ = ["tune"]
     "--trials", type=click.IntRange(1), default=20, show_default=True, help="How many, in all."
 )
 @ARRAY
-@click.option(
-    "--conditionals",
-    metavar="FAMILY",
-    type=click.Choice(["bernoulli", "categorical", "normal"]),
-    default="bernoulli",
-    show_default=True,
-    help="What the columns hold, as for train.",
-)
+@CONDITIONALS
 @click.option(
     "--looks",
     type=click.IntRange(1),
@@ -41,13 +43,7 @@ __all__ = ["tune"]
     help="Each training ends after so many looks at the validation rows, if not before.",
 )
 @SEED
-@click.option(
-    "--validation-fraction",
-    type=FiniteRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="The part of the rows set aside where the file has no validation rows.",
-)
+@VALIDATION_FRACTION
 def tune(
     data: Path,
     output: Path,
