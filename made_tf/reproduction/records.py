@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import platform
-import resource
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +18,11 @@ import made_tf
 from made_tf.files import replacing
 from made_tf.reproduction.ensemble_training import TrainedEnsemble, TrainedMember
 from made_tf.reproduction.recipe import Recipe
+
+try:
+    import resource
+except ModuleNotFoundError:  # not on POSIX: the memory is not known
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["Record", "read_records", "record_name"]
 
@@ -41,7 +45,7 @@ class Record:
         candidate: the recipe's way that validation chose.
         wall_seconds: of all training, as it was measured.
         cpu_seconds: of all training, of all threads.
-        peak_bytes: the largest memory of the process.
+        peak_bytes: the largest memory of the process; 0 where it is not known.
         settings: the recipe's content.
         training: how each model came out, with a curve: `[look, nll, val_nll]`.
         rejected: how the candidates that were not chosen came out.
@@ -152,6 +156,8 @@ def _text(content: dict[str, Any]) -> str:
 
 
 def _peak_bytes() -> int:
+    if resource is None:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
