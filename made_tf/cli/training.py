@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -34,13 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-# Each of these says how to train; where one is given, no recipe does.
-_SETTINGS = (
-    *("hidden_units", "input_order", "hidden_degrees", "direct", "num_masks", "resample"),
-    *("num_orders", "activation", "dropout", "epochs", "batch_size", "learning_rate", "patience"),
-)
-
-_MEMBER = re.compile(r"(\w+-)?member-\d+\.(json|keras|keras\.run)|\..*\.tmp\.\w+")
+# What these settings say, a recipe leaves open; where any other is given, no recipe is followed.
+_BESIDE_A_RECIPE = {"conditionals", "seed", "validation_fraction"}
 
 
 @click.command()
@@ -167,9 +161,13 @@ def train(
     """
     check_outputs([output, history], [data])
     source = click.get_current_context().get_parameter_source
-    given = [name for name in _SETTINGS if source(name) is ParameterSource.COMMANDLINE]
+    given = [
+        name
+        for name in settings
+        if name not in _BESIDE_A_RECIPE and source(name) is ParameterSource.COMMANDLINE
+    ]
     if given and (recipe is not None or members is not None):
-        option = "--direct" if given[0] == "direct" else f"--{given[0].replace('_', '-')}"
+        option = f"--{given[0].replace('_', '-')}"
         raise click.UsageError(f"a recipe says itself what {option} says: leave one of them out.")
     if settings["num_masks"] == 1 and settings["resample"]:
         raise click.UsageError("--resample is for several masks: give --num-masks, too.")
@@ -245,13 +243,13 @@ def _as_recipe_says(
 ) -> Any:
     from made_tf.cli.models import family_of
     from made_tf.files import replacing
-    from made_tf.reproduction.ensemble_training import mean_nll, train_ensemble
+    from made_tf.reproduction.ensemble_training import foreign_files, train_ensemble
     from made_tf.reproduction.recipe import Recipe
 
     recipe = dataclasses.replace(Recipe.load(name), members=members)
     folder = output.with_name(f"{output.name}.parts")
     if folder.exists():
-        foreign = [path.name for path in folder.iterdir() if not _MEMBER.fullmatch(path.name)]
+        foreign = foreign_files(folder)
         if foreign:
             raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
         if restart:
@@ -277,6 +275,6 @@ def _as_recipe_says(
         model.save(path)
     if trained.candidate:
         click.echo(f"network         {trained.candidate}, of {', '.join(recipe.candidates)}")
-    click.echo(f"validation NLL  {mean_nll(model, splits.valid)[0]:.4f} nats per row")
+    click.echo(f"validation NLL  {trained.valid_nll:.4f} nats per row")
     shutil.rmtree(folder)
     return model

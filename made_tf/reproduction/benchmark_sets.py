@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import io
 import tomllib
 import urllib.error
 import urllib.request
@@ -95,6 +97,7 @@ def make_smoke_set(seed: int = 0) -> Splits:
     return Splits(train, valid, test, [f"x{index}" for index in range(8)])
 
 
+@functools.cache
 def _all() -> dict:
     return tomllib.loads((resources.files("made_tf.reproduction") / "sets.toml").read_text("utf-8"))
 
@@ -144,7 +147,5 @@ def _opened(url: str) -> IO[bytes]:
 
 
 def _of_archive(stream: IO[bytes]) -> list[npt.NDArray]:
-    import io
-
     with np.load(io.BytesIO(stream.read())) as arrays:
         return [arrays[f"{part}_data"] for part in _PARTS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +22,20 @@ from made_tf.files import replacing
 from made_tf.models import MADE
 from made_tf.reproduction.recipe import Recipe
 
-__all__ = ["TrainedEnsemble", "TrainedMember", "mean_nll", "train_ensemble", "train_member"]
+__all__ = [
+    "TrainedEnsemble",
+    "TrainedMember",
+    "foreign_files",
+    "mean_nll",
+    "train_ensemble",
+    "train_member",
+]
 
 _MEMBERS_PER_SEED = 1000  # so that no two ensembles share a member
 _SAVE_SECONDS = 10
 _SCORED_AT_ONCE = 1000
+
+_OWN = re.compile(r"(\w+-)?member-\d+\.(json|keras|keras\.run)|\..*\.tmp\.\w+")
 
 
 @dataclasses.dataclass
@@ -63,12 +73,14 @@ class TrainedEnsemble:
         members: how these came out.
         rejected: the candidates that validation did not choose.
         candidate: the one that it did; "" where there is one.
+        valid_nll: of the validation rows, in nats.
     """
 
     ensemble: Ensemble
     members: list[TrainedMember]
     rejected: list[TrainedMember]
     candidate: str
+    valid_nll: float
 
 
 def train_ensemble(
@@ -117,8 +129,16 @@ def train_ensemble(
     chosen = min(first, key=lambda name: first[name][1].valid_nll)
     models = [first[chosen], *(train(chosen, index) for index in range(1, recipe.members))]
     rejected = [member for name, (_, member) in first.items() if name != chosen]
+    members = [member for _, member in models]
     ensemble = Ensemble([model for model, _ in models])
-    return TrainedEnsemble(ensemble, [member for _, member in models], rejected, chosen)
+    alone = len(members) == 1
+    valid_nll = members[0].valid_nll if alone else mean_nll(ensemble, splits.valid)[0]
+    return TrainedEnsemble(ensemble, members, rejected, chosen, valid_nll)
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """Returns the names in a folder that `train_ensemble` does not write."""
+    return sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name))
 
 
 def train_member(

@@ -78,7 +78,6 @@ class Record:
         recipe: Recipe,
         seed: int,
         trained: TrainedEnsemble,
-        valid: tuple[float, float],
         test: tuple[float, float],
         smoke: bool,
     ) -> Record:
@@ -90,7 +89,7 @@ class Record:
             seed=seed,
             test_nll=test[0],
             test_standard_error=test[1],
-            valid_nll=valid[0],
+            valid_nll=trained.valid_nll,
             members=len(trained.members),
             num_orders=trained.ensemble.members[0].num_orders,
             candidate=trained.candidate,

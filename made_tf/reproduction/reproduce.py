@@ -60,10 +60,10 @@ def reproduce_set(
     else:
         echo(f"{stem}: {len(splits.train)} rows to learn from, {splits.train.shape[1]} variables")
         trained = train_ensemble(recipe, splits, models / stem, seed, echo=echo)
-        valid, test = (mean_nll(trained.ensemble, x) for x in (splits.valid, splits.test))
+        test = mean_nll(trained.ensemble, splits.test)
         with replacing(models / f"{stem}.keras") as path:
             trained.ensemble.save(path)
-        done = [Record.of(name, recipe, seed, trained, valid, test, smoke)]
+        done = [Record.of(name, recipe, seed, trained, test, smoke)]
         done[0].write(records)
         echo(f"{stem}: test NLL {test[0]:.4f}, standard error {test[1]:.4f}")
     write_tables(read_records(records), output)

@@ -51,7 +51,7 @@ def summaries(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "error": statistics.stdev(nll) / math.sqrt(len(nll)) if len(nll) > 1 else math.nan,
                 "rows_error": statistics.fmean(record.test_standard_error for record in group),
                 "published": entry.published if entry else math.nan,
-                "published_by": f"{entry.published_by}" if entry else "",
+                "published_by": entry.published_by if entry else "",
                 "size": f"{group[0].members} x {group[0].num_orders}",
                 "seconds": statistics.fmean(record.wall_seconds for record in group),
             }
