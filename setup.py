@@ -8,6 +8,7 @@ setup(
         "made_tf.cli",
         "made_tf.conditionals",
         "made_tf.export",
+        "made_tf.export.runtime",
         "made_tf.reproduction",
     ],
     # `export/` lies at the top of the repository and imports as `made_tf.export`. The link

@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 _HOMES = {
-    "ExportError": "verify",
-    "ExportReport": "verify",
+    "ExportError": "report",
+    "ExportReport": "report",
     "LiteSampler": "runtime",
     "inspect_tflite": "inspection",
     "to_tflite": "convert",
@@ -22,8 +22,8 @@ __all__ = ["ExportError", "ExportReport", "LiteSampler", "inspect_tflite", "to_t
 if TYPE_CHECKING:
     from made_tf.export.convert import to_tflite
     from made_tf.export.inspection import inspect_tflite
+    from made_tf.export.report import ExportError, ExportReport
     from made_tf.export.runtime import LiteSampler
-    from made_tf.export.verify import ExportError, ExportReport
 
 
 def __getattr__(name: str):

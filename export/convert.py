@@ -8,19 +8,28 @@ import errno
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from made_tf.export.compact import compact_tflite
-from made_tf.export.signatures import Signatures, make_signatures
-from made_tf.export.verify import ExportReport, verify_tflite, with_dtype
+from made_tf.export.compact import compact
+from made_tf.export.flatbuffer import read_model, write_model
+from made_tf.export.metadata import add_metadata, describe_model, seal
+from made_tf.export.report import ExportReport
+from made_tf.export.signatures import Signatures, choose_signatures, make_signatures
+from made_tf.export.static import STATIC, STATIC_SIGNATURES, quantize_static
+from made_tf.export.verify import verify_static, verify_tflite
+from made_tf.export.weights import WEIGHTS, pack_weights, with_weights
 from made_tf.files import replacing
 from made_tf.models import MADE
+from made_tf.validation import check_rows
 from made_tf.verification import not_finite
 
-__all__ = ["to_tflite"]
+__all__ = ["convert", "to_tflite"]
 
 
 def to_tflite(
@@ -29,6 +38,15 @@ def to_tflite(
     block_length: int | None = None,
     batch_size: int | None = None,
     num_orders: int | None = None,
+    *,
+    weights: str = "float32",
+    signatures: str | Sequence[str] | None = None,
+    batch_sizes: Sequence[int] = (),
+    data: npt.ArrayLike | None = None,
+    calibration: npt.ArrayLike | None = None,
+    variables: Sequence[Mapping[str, Any]] | None = None,
+    image_shape: Sequence[int] | None = None,
+    licence: str | None = None,
 ) -> ExportReport:
     """Writes a model into one `.tflite` file and verifies it.
 
@@ -49,6 +67,24 @@ def to_tflite(
             any number of rows.
         num_orders: M, over how many of the model's mask sets the density is
             averaged; `None` takes the model's `num_orders`.
+        weights: `"float32"`, `"float16"`, or `"int8"` with a scale for each
+            unit. Weights are rounded and products are not, so that the density
+            stays normalised and autoregressive exactly. `"static_int8"` rounds
+            products, too, by scales that `calibration` sets once: for a model
+            of one order, and for `log_prob` and `conditionals` alone. It needs
+            `ai-edge-quantizer`.
+        signatures: names of signatures, or `"all"`; `None` for those above.
+            There are also `sample_and_log_prob`, `sample_at_temperature` and
+            `sample_from_uniforms`.
+        batch_sizes: numbers of rows n for which signatures exist once more with
+            fixed shapes, as `sample_n`: for runtimes that cannot resize, such
+            as LiteRT.js.
+        data: rows `[N, D]` to report the change of the NLL on.
+        calibration: rows `[N, D]` for `"static_int8"`, like those to come.
+        variables: names of the variables, and of their classes, for the file to
+            tell: `[{"name": "colour", "categories": ["red", "blue"]}, ...]`.
+        image_shape: height and width of a row's picture, for the file to tell.
+        licence: the model's licence, for the file to tell.
 
     Returns:
         What was written and how it compares with the model; `str(report)` is
@@ -56,12 +92,13 @@ def to_tflite(
 
     Raises:
         ValueError: if `model` is no `MADE`, has weights that are not finite or
-            less than `num_orders` masks, or `path` does not end in `.tflite`.
+            less than `num_orders` masks, `path` does not end in `.tflite`, or
+            another argument is out of range or does not fit the model.
         OSError: if the file cannot be written there.
         ExportError: if the converted file does not do what the model does.
 
     Example:
-        >>> report = to_tflite(model, "made.tflite")  # doctest: +SKIP
+        >>> report = to_tflite(model, "made.tflite", weights="int8")  # doctest: +SKIP
         >>> print(report)  # doctest: +SKIP
     """
     started = time.perf_counter()
@@ -70,21 +107,47 @@ def to_tflite(
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
+    _check_format(weights, calibration)
     _check_writable(path)
     for name in not_finite(model):
         raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
-    model = _in_float32(model)
     num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
-    content = _convert(make_signatures(model, block_length, batch_size, num_orders))
+    if weights == STATIC:
+        signatures = _check_static(model, num_orders, signatures, batch_sizes)
+    chosen = choose_signatures(model, signatures, batch_sizes)
+    description = describe_model(model, num_orders, weights, variables, image_shape, licence)
+    for name, rows in (("data", data), ("calibration", calibration)):
+        if rows is not None:
+            check_rows(name, rows, model.event_size, model.conditionals)
+    stored = with_weights(model, "float32" if weights == STATIC else weights)
+    made = make_signatures(stored, chosen, block_length, batch_size, num_orders)
+    content = convert(made, weights, description, calibration)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
-        report = verify_tflite(model, temporary, num_orders)
+        if weights == STATIC:
+            rows = calibration if data is None else data
+            report = verify_static(stored, temporary, np.asarray(rows, np.float32))
+        else:
+            report = verify_tflite(stored, temporary, num_orders, chosen, model, data)
     return dataclasses.replace(
         report, path=os.fspath(path), seconds=round(time.perf_counter() - started, 3)
     )
 
 
-def _convert(signatures: Signatures) -> bytes:
+def convert(
+    signatures: Signatures,
+    weights: str = "float32",
+    description: dict[str, Any] | None = None,
+    calibration: npt.ArrayLike | None = None,
+) -> bytes:
+    """Returns the file of some signatures.
+
+    Args:
+        signatures: TensorFlow functions by name.
+        weights: the format of the weights, which they have been rounded to.
+        description: what the file tells of the model.
+        calibration: rows for the format `"static_int8"`.
+    """
     with tempfile.TemporaryDirectory() as directory, _only_warnings():
         # A module without variables: those of a tracked model would stay in the graph as
         # resources, which LiteRT reads as zeros.
@@ -93,7 +156,56 @@ def _convert(signatures: Signatures) -> bytes:
             directory, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return compact_tflite(converter.convert())
+        content = converter.convert()
+        if weights == STATIC:
+            rows = np.ascontiguousarray(calibration, dtype=np.float32)
+            content = quantize_static(content, list(signatures), rows)
+    model = read_model(content)
+    if weights != STATIC:
+        pack_weights(model, weights)
+    if description is not None:
+        add_metadata(model, description)
+    compact(model)
+    content = write_model(model)
+    return content if description is None else seal(content)
+
+
+def _check_format(weights: str, calibration: Any) -> None:
+    if weights in ("dynamic", "dynamic_int8", "dynamic_range"):
+        raise ValueError(
+            "`weights` must not be quantized with a dynamic range: there the scale of a layer's "
+            "inputs is taken from all variables of a row at once, so that later variables change "
+            "the conditionals of earlier ones and the density no longer sums to 1. Use 'int8'. "
+            f"Received: weights={weights!r}"
+        )
+    if weights not in (*WEIGHTS, STATIC):
+        raise ValueError(
+            f"`weights` must be one of {[*WEIGHTS, STATIC]}. Received: weights={weights!r}"
+        )
+    if (weights == STATIC) != (calibration is not None):
+        raise ValueError(
+            f"`calibration` must be rows for weights={STATIC!r}, and None for other formats. "
+            f"Received: weights={weights!r}, calibration of type {type(calibration).__name__}"
+        )
+
+
+def _check_static(
+    model: MADE, num_orders: int, signatures: Any, batch_sizes: Sequence[int]
+) -> list[str]:
+    if num_orders > 1 or model.any_order:
+        raise ValueError(
+            f"`weights` must not be {STATIC!r} for a model of several orders: its weights are "
+            "sorted when the file is asked, and only constant ones can be quantized so. Use 'int8'."
+        )
+    names = list(STATIC_SIGNATURES) if signatures is None else signatures
+    names = [names] if isinstance(names, str) else list(names)
+    if not set(names) <= set(STATIC_SIGNATURES) or batch_sizes:
+        raise ValueError(
+            f"`signatures` must be among {list(STATIC_SIGNATURES)}, for any number of rows, with "
+            f"weights={STATIC!r}: calibration cannot follow the sampler's loops. Use 'int8' for a "
+            f"file that samples. Received: signatures={signatures!r}, batch_sizes={batch_sizes!r}"
+        )
+    return names
 
 
 @contextlib.contextmanager
@@ -106,13 +218,6 @@ def _only_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _in_float32(model: MADE) -> MADE:
-    policy = model.dtype_policy
-    if policy.compute_dtype == policy.variable_dtype == "float32":
-        return model
-    return with_dtype(model, "float32")
 
 
 def _check_writable(path: Path) -> None:

@@ -50,13 +50,18 @@ class MADE(keras.Model):
         dropout: the fraction of hidden units that training drops.
         input_dropout: the fraction of the variables that training hides from
             the layers (not from the loss), the others being scaled up.
+        order_groups: which variables stay side by side in every order, such as
+            the bits of one column or the cells of one row of a picture: the
+            number of variables in each group, or a group number for each
+            variable. Orders then differ in the order of the groups alone.
         kernel_initializer: initializer of all kernels.
         kernel_regularizer: optional regularizer of all kernels.
         seed: seed of a random order, of random degrees and of all further
             masks. (Weights and dropout follow `keras.utils.set_random_seed`.)
         num_masks: how many masks training takes in turn, one for each step; 1
-            for a fixed order. With `None` each step has a fresh one: then the
-            density under any order may be asked for (`any_order`).
+            for a fixed order. With `None` each step has a fresh one: then, unless
+            there are `order_groups`, the density under any order may be asked
+            for (`any_order`).
         resample: what differs between masks: the `"order"`, the
             `"connectivity"` of the hidden units, or `"both"`.
         masks_per: whether each `"batch"` or each `"row"` of training has a
@@ -105,6 +110,7 @@ class MADE(keras.Model):
         mask_weights=False,
         num_orders=1,
         input_dropout=0.0,
+        order_groups=None,
         **kwargs,
     ):
         # Rows must not be cast: half precision would merge classes and round real values.
@@ -120,8 +126,14 @@ class MADE(keras.Model):
         self.seed = None if seed is None else int(seed)
         if num_masks != 1 and self.seed is None:
             self.seed = int(np.random.default_rng().integers(2**31))  # for the file to keep
+        if order_groups is not None and (num_masks == 1 or resample == "connectivity"):
+            raise ValueError(
+                "`order_groups` must be None where orders do not differ (num_masks=1 or "
+                f"resample='connectivity'). Received: order_groups={order_groups!r}"
+            )
+        mask_seed = self.seed if self.seed is not None else 0
         self.mask_sets = MaskSets(
-            self.degrees, num_masks, resample, masks_per, self.seed if self.seed is not None else 0
+            self.degrees, num_masks, resample, masks_per, mask_seed, order_groups
         )
         self.mask_weights = _boolean("mask_weights", mask_weights)
         if self.mask_weights and self.mask_sets.is_fixed:
@@ -235,7 +247,7 @@ class MADE(keras.Model):
 
     @property
     def any_order(self) -> bool:
-        """Whether the model was made for all orders (`num_masks=None`)."""
+        """Whether the model was made for all orders (`num_masks=None`, no `order_groups`)."""
         return self.mask_sets.any_order
 
     @property
@@ -580,6 +592,7 @@ class MADE(keras.Model):
 
     def get_config(self):
         # Degrees, never masks; explicit, so that nothing random is drawn again on loading.
+        groups = self.mask_sets.order_groups
         return {
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
@@ -601,6 +614,7 @@ class MADE(keras.Model):
             "mask_weights": self.mask_weights,
             "num_orders": self.num_orders,
             "input_dropout": self.input_dropout,
+            "order_groups": None if groups is None else groups.tolist(),
             "quantized": [layer.name for layer in self.masked_layers() if layer.quantized],
         }
 

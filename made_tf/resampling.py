@@ -10,6 +10,7 @@ needs one plan for all of them, and no set can lose a path that another has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -43,6 +44,10 @@ class MaskSets:
             `"connectivity"` (which hidden unit has which degree), or `"both"`.
         masks_per: whether a set serves a `"batch"` or a `"row"`.
         seed: seed of all sets.
+        order_groups: which variables stay together: the number of variables in
+            each group, or a group number for each variable, `[D]`. Orders then
+            differ in the order of the groups alone; within a group the
+            variables follow one another as in the model's own order.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -60,8 +65,10 @@ class MaskSets:
         resample: Resample = "both",
         masks_per: MasksPer = "batch",
         seed: int = 0,
+        order_groups: int | Sequence[int] | None = None,
     ):
         self.degrees = degrees
+        self.order_groups = _groups(order_groups, degrees.event_size)
         if num_masks is not None:
             num_masks = integer("num_masks", num_masks, hint=" or None")
         self.num_masks = num_masks
@@ -77,7 +84,8 @@ class MaskSets:
     @property
     def any_order(self) -> bool:
         """Whether training sees every order, so that any one may be asked for."""
-        return self.num_masks is None and self.resample != "connectivity"
+        grouped = self.order_groups is not None
+        return self.num_masks is None and self.resample != "connectivity" and not grouped
 
     def first(self, count: int) -> Sets:
         """Returns the sets 0 to `count - 1`: int32 degrees `[count, units]` of each level.
@@ -141,7 +149,12 @@ class MaskSets:
         own = self._own(level)
         if index == 0 or not self._varies(level):
             return own
-        words = np.random.Philox(key=self.seed, counter=[0, level, index, 0]).random_raw(len(own))
+        generator = np.random.Philox(key=self.seed, counter=[0, level, index, 0])
+        if level == 0 and self.order_groups is not None:
+            words = generator.random_raw(self.order_groups.max() + 1)
+            order = np.lexsort((own, words[self.order_groups]))
+            return (np.argsort(order, kind="stable") + 1).astype(np.int32)
+        words = generator.random_raw(len(own))
         return own[np.argsort(words, kind="stable")]
 
     def _fresh(self, level: int, step, num_rows):
@@ -149,7 +162,15 @@ class MaskSets:
         shape = (len(own),) if num_rows is None else (num_rows, len(own))
         if not self._varies(level):
             return ops.broadcast_to(ops.convert_to_tensor(own), shape)
-        uniforms = keras.random.uniform(shape, seed=_Key(self.seed, level, step))
+        key = _Key(self.seed, level, step)
+        if level == 0 and self.order_groups is not None:
+            count = int(self.order_groups.max()) + 1
+            uniforms = keras.random.uniform((*shape[:-1], count), seed=key)
+            rank = ops.argsort(ops.argsort(uniforms, axis=-1), axis=-1)  # of each group
+            place = ops.take(ops.cast(rank, "int32"), self.order_groups, axis=-1)
+            place = place * (len(own) + 1) + own
+            return ops.cast(ops.argsort(ops.argsort(place, axis=-1), axis=-1) + 1, "int32")
+        uniforms = keras.random.uniform(shape, seed=key)
         return ops.take(own, ops.argsort(uniforms, axis=-1), axis=0)
 
 
@@ -187,6 +208,27 @@ class _Key(keras.random.SeedGenerator):
         """Returns the pair."""
         del ordered
         return self._pair
+
+
+def _groups(groups: Any, event_size: int) -> npt.NDArray[np.int32] | None:
+    """Returns the number of each variable's group, 0, 1, ...: int32 `[D]`."""
+    if groups is None:
+        return None
+    if np.ndim(groups) == 0:
+        length = integer("order_groups", groups, hint=", group numbers or None")
+        if event_size % length:
+            raise ValueError(
+                f"`order_groups` must divide the number of variables, {event_size}. "
+                f"Received: order_groups={groups!r}"
+            )
+        return np.repeat(np.arange(event_size // length, dtype=np.int32), length)
+    numbers = np.asarray(groups)
+    if numbers.shape != (event_size,) or numbers.dtype.kind not in "iu":
+        raise ValueError(
+            f"`order_groups` must be an integer or a group number for each of {event_size} "
+            f"variables. Received: order_groups={groups!r}"
+        )
+    return np.unique(numbers, return_inverse=True)[1].reshape(-1).astype(np.int32)
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:

@@ -218,7 +218,7 @@ class BlockedNetwork:
         self._stored = self._read(np.asarray) if frozen else None
         self._sorted = self._layers(self._own) if frozen and self._own else None
 
-    def sample(self, uniforms, degrees=None, given=None):
+    def sample(self, uniforms, degrees=None, given=None, temperature=None):
         """Draws the rows that the uniforms stand for.
 
         Args:
@@ -226,6 +226,8 @@ class BlockedNetwork:
                 decides variable k.
             degrees: the mask set, for a network of `any_mask`.
             given: what is known of the rows (`made_tf.given`).
+            temperature: T, float32 `[n]`: each conditional is taken to the
+                power 1 / T.
 
         Returns:
             Values, float32 `[n, D]`.
@@ -235,7 +237,7 @@ class BlockedNetwork:
                 XLA, which has no assertions, and with frozen weights: not).
         """
         arrangement = self._arranged(degrees)
-        values, _ = self._generate(uniforms, arrangement, given)
+        values, _ = self._generate(uniforms, arrangement, given, temperature)
         return arrangement.restore(values)
 
     def sample_and_log_prob(self, uniforms, degrees=None):
@@ -270,7 +272,7 @@ class BlockedNetwork:
         family = self._family.select(arrangement.variables)
         return tf.reduce_sum(family.log_prob(params, values), axis=1)
 
-    def _generate(self, uniforms, arrangement: Arrangement, given=None):
+    def _generate(self, uniforms, arrangement: Arrangement, given=None, temperature=None):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
         if self._stored is None:
             self._assert_finite()
@@ -278,9 +280,11 @@ class BlockedNetwork:
         if given is not None:
             given = given.map(arrangement.sort)
         values, params = [], []
+        draw = _draw if temperature is None else _drawer_at(temperature[:, None])
 
         def leaf(index: int, block: _Block, starts: list):
             places = self.plan.variables.span(index, index + 1)
+            block = dataclasses.replace(block, transform=draw)
             if given is not None:
                 known = given.map(lambda part: _columns(part, places))
                 block = dataclasses.replace(block, transform=known.transform)
@@ -429,6 +433,10 @@ class BlockedNetwork:
 
 def _draw(family: Conditionals, params, noise):
     return family.transform(params, noise)
+
+
+def _drawer_at(temperature) -> Callable:
+    return lambda family, params, noise: family.transform_at(params, noise, temperature)
 
 
 def _mask_bias(kernel, in_degrees, out_degrees, strict: bool):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 from keras import ops
@@ -17,6 +18,8 @@ __all__ = [
     "check_autoregressive",
     "mask_violations",
     "not_finite",
+    "row_pairs",
+    "sum_of_states",
     "total_probability",
 ]
 
@@ -89,7 +92,7 @@ def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> Autor
     if not isinstance(model, MADE):
         raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
     num_rows = integer("num_rows", num_rows)
-    rows, others = _row_pairs(model, np.random.default_rng(seed), num_rows)
+    rows, others = row_pairs(model, np.random.default_rng(seed), num_rows)
     sizes = model.conditionals.parameter_sizes(model.event_size)
     variable_of = np.repeat(np.arange(model.event_size), sizes)
     base = _parameters(model, rows)
@@ -127,17 +130,27 @@ def total_probability(model: MADE) -> float:
             f"enumerated. Received: event_size={model.event_size}"
         )
     states = model.conditionals.states(model.event_size)
-    sizes = [len(values) for values in states]
-    count = math.prod(sizes)
+    count = math.prod(len(values) for values in states)
     if count > _MAX_STATES:
         raise ValueError(
             f"`model` must have at most {_MAX_STATES} states. Received: {count} states"
         )
-    total = 0.0
+    return sum_of_states(states, model.log_prob)
+
+
+def sum_of_states(states: list, log_prob: Callable) -> float:
+    """Sums the probabilities of all combinations of values, in double precision.
+
+    Args:
+        states: the values of each variable.
+        log_prob: from rows `[N, D]` to log-probabilities `[N]`, in nats.
+    """
+    sizes = [len(values) for values in states]
+    count, total = math.prod(sizes), 0.0
     for start in range(0, count, _CHUNK):
         index = np.unravel_index(np.arange(start, min(start + _CHUNK, count)), sizes)
         rows = np.stack([values[i] for values, i in zip(states, index, strict=True)], axis=1)
-        log_probs = ops.convert_to_numpy(model.log_prob(rows)).astype(np.float64)
+        log_probs = ops.convert_to_numpy(log_prob(rows)).astype(np.float64)
         total += float(np.exp(log_probs).sum())
     return total
 
@@ -202,8 +215,8 @@ def _connected(model: MADE) -> BoolArray:
     return np.logical_or.reduceat(total > 0, first, axis=1).T
 
 
-def _row_pairs(model: MADE, rng: np.random.Generator, num_rows: int):
-    """Returns random rows, and as many that differ from them in every variable."""
+def row_pairs(model: MADE, rng: np.random.Generator, num_rows: int):
+    """Returns random rows `[num_rows, D]`, and as many that differ in every variable."""
     family, shape = model.conditionals, (num_rows, model.event_size)
     if family.is_discrete:
         states = family.states(model.event_size)

@@ -21,6 +21,7 @@ from made_tf.cli.base import (
     check_outputs,
     quiet,
 )
+from made_tf.cli.exporting import export
 from made_tf.cli.imputing import impute
 from made_tf.cli.models import load_keras, open_model, summarise
 from made_tf.cli.reproducing import reproduce
@@ -190,26 +191,7 @@ def sample(
 main.add_command(impute)
 
 
-@main.command()
-@MODEL
-@click.option(
-    "-o", "--output", type=OutputFile(".tflite"), required=True, help="The file to write."
-)
-def export(model: Path, output: Path) -> None:
-    """Write MODEL (.keras) as one .tflite file for devices, and verify it.
-
-    The file is compared with the model before it is handed over; what was
-    compared is printed.
-    """
-    check_outputs([output], [model])
-    if model.suffix == ".tflite":
-        raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
-    loaded = load_keras(model)
-    with quiet():
-        from made_tf.export import to_tflite
-
-        report = to_tflite(loaded, output)
-    click.echo(str(report))
+main.add_command(export)
 
 
 @main.command()

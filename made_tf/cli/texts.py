@@ -104,7 +104,35 @@ def tflite_text(facts: dict[str, Any]) -> str:
         lines.append(f"signature {name}: {inputs} -> {outputs}")
     ops = ", ".join(f"{name} {count}" for name, count in facts["ops"].items())
     lines.append(f"operators: {ops}")
+    lines.append(_bytes_text(facts["bytes"]))
+    if facts["metadata"]:
+        lines.extend(_metadata_lines(facts["metadata"]))
     return "\n".join(lines)
+
+
+def _bytes_text(parts: dict[str, Any]) -> str:
+    weights = [f"weights {kind} {count:,}" for kind, count in parts["weights"].items()]
+    weights[-1:] = [
+        f"{last} (zeros among the weights: {parts['zeros']:,})" for last in weights[-1:]
+    ]
+    rest = [f"{name} {parts[name]:,}" for name in ("scales", "constants", "metadata", "graph")]
+    return f"bytes: {', '.join([*weights, *rest])}"
+
+
+def _metadata_lines(metadata: dict[str, Any]) -> list[str]:
+    family = metadata["family"]["name"]
+    lines = [
+        f"made_tf {metadata['version']}: {family} conditionals, weights {metadata['weights']}, "
+        f"orders averaged: {metadata['num_orders']}"
+    ]
+    if metadata["image_shape"]:
+        lines.append(f"a row is a picture of {'x'.join(map(str, metadata['image_shape']))}")
+    for variable in metadata["variables"] or []:
+        classes = ": " + ", ".join(variable["categories"]) if "categories" in variable else ""
+        lines.append(f"variable {variable['name']}{classes}")
+    if metadata["licence"]:
+        lines.append(f"licence: {metadata['licence']}")
+    return lines
 
 
 def _tensors_text(tensors: dict[str, dict[str, Any]]) -> str:

@@ -76,6 +76,18 @@ class Conditionals(abc.ABC):
     def transform(self, params, noise):
         """Returns the rest of `sample`: `[N, P]`, noise `[N, D]` -> values `[N, D]`."""
 
+    def transform_at(self, params, noise, temperature):
+        """Returns `transform` for the conditionals to the power 1 / T, made to sum to 1 again.
+
+        Args:
+            params: `[N, P]`.
+            noise: `[N, D]`.
+            temperature: T, float32 `[N, 1]`, positive. At 1 nothing changes;
+                towards 0 only the most probable value is left.
+        """
+        # Of logits: a logit is the log of a probability, up to what normalises it.
+        return self.transform(as_float32(params)[0] / temperature, noise)
+
     def transform_within(self, params, noise, allowed):
         """Returns `transform` for the conditionals restricted to sets of values.
 

@@ -85,6 +85,10 @@ class Normal(Conditionals):
         parameters = self.unpack(params)
         return parameters["loc"] + parameters["scale"] * noise
 
+    def transform_at(self, params, noise, temperature):
+        # A normal density to the power 1 / T is that of T times the variance.
+        return self.transform(params, noise * ops.sqrt(temperature))
+
     def in_support(self, x):
         return ops.isfinite(x)
 

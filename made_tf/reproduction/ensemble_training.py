@@ -192,7 +192,7 @@ def train_member(
             **recipe.model_arguments(),
         )
         decay = training.weight_decay or None
-        model.compile(keras.optimizers.Adam(training.learning_rate, weight_decay=decay))
+        model.compile(keras.optimizers.Adam(training.rate(), weight_decay=decay))
         return model
 
     model, state = fit_resumably(

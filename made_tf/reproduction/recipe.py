@@ -11,6 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from made_tf.arguments import integer
 from made_tf.models import MADE
 
@@ -19,6 +21,7 @@ __all__ = ["Recipe", "Training", "recipe_names"]
 _FOLDER = resources.files("made_tf.reproduction") / "recipes"
 _OF_THE_DATA = {"self", "event_size", "conditionals", "seed", "num_orders", "kwargs"}
 _OF_MADE = set(inspect.signature(MADE.__init__).parameters) - _OF_THE_DATA
+_SCHEDULES = ("constant", "cosine")
 _FRESH = "fresh"  # TOML has no word for None
 
 
@@ -28,7 +31,9 @@ class Training:
 
     Attributes:
         batch_size: rows in a batch.
-        learning_rate: of Adam; it stays as it is, and the weights are averaged.
+        learning_rate: of Adam.
+        schedule: `"constant"`, which leaves the averaged weights to settle, or
+            `"cosine"`: down to zero over all looks.
         weight_decay: the part of each weight that a step takes away, as a
             multiple of the learning rate.
         steps: how many batches lie between two looks at the validation rows.
@@ -40,6 +45,7 @@ class Training:
 
     batch_size: int = 50
     learning_rate: float = 1e-3
+    schedule: str = "constant"
     weight_decay: float = 0.0
     steps: int = 100
     average_steps: int = 1000
@@ -56,8 +62,20 @@ class Training:
                         f"`{field.name}` must be a number in [0, 10). "
                         f"Received: {field.name}={value!r}"
                     )
+            elif field.name == "schedule":
+                if value not in _SCHEDULES:
+                    raise ValueError(
+                        f"`schedule` must be one of {list(_SCHEDULES)}. "
+                        f"Received: schedule={value!r}"
+                    )
             else:
                 integer(field.name, value)
+
+    def rate(self) -> Any:
+        """Returns the learning rate as Keras' optimizers take it."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return keras.optimizers.schedules.CosineDecay(self.learning_rate, self.steps * self.looks)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,36 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert.interpreter import Interpreter
 
-from made_tf.arguments import integer, seed_batches
-from made_tf.patterns import pattern_groups, pieces
+from .arguments import integer, seed_batches
+from .files import open_interpreter, read_metadata
+from .patterns import pattern_groups, pieces
 
-__all__ = ["LiteSampler", "open_interpreter"]
+__all__ = ["LiteSampler"]
 
 _OUTSIDE = "`x` must contain values of the model's support only (0 and 1, or classes). "
 
 FloatArray = npt.NDArray[np.float32]
-
-
-def open_interpreter(path: str | os.PathLike[str], num_threads: int | None = None) -> Interpreter:
-    """Opens a `.tflite` file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is truncated, damaged or no LiteRT model at all.
-    """
-    path = os.fspath(path)
-    if num_threads is not None:
-        integer("num_threads", num_threads)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"No such file: {path}")
-    try:
-        return Interpreter(model_path=path, num_threads=num_threads)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"`path` must be a complete LiteRT model (.tflite). Received: path={path!r} ({error})"
-        ) from error
 
 
 class LiteSampler:
@@ -50,10 +30,14 @@ class LiteSampler:
 
     Attributes:
         event_size: D, the number of variables.
+        metadata: what the file says of itself (`read_metadata`); `None` where
+            it says nothing.
+        signatures: the names of its signatures.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated, damaged, or has other signatures.
+        ValueError: if the file is truncated, damaged, or has none of the
+            signatures of made_tf.
 
     Several threads may share one sampler; their calls take turns.
 
@@ -64,23 +48,58 @@ class LiteSampler:
     """
 
     def __init__(self, path: str | os.PathLike[str], num_threads: int | None = None):
-        interpreter = open_interpreter(path, num_threads)
-        signatures = interpreter.get_signature_list()
-        missing = {"sample", "log_prob", "conditionals"} - set(signatures)
+        self.metadata = read_metadata(path)
+        self._interpreter = open_interpreter(path, num_threads)
+        self.signatures: list[str] = list(self._interpreter.get_signature_list())
+        self._lock = threading.Lock()  # an interpreter serves one caller at a time
+        self._runners: dict[str, Any] = {}
+        if self.metadata is None:
+            self._check_old(path)
+            details = self.inputs("log_prob")
+            self.event_size = int(details["x"]["shape"][-1])
+        else:
+            self.event_size = int(self.metadata["event_size"])
+
+    def _check_old(self, path: str | os.PathLike[str]) -> None:
+        missing = {"sample", "log_prob", "conditionals"} - set(self.signatures)
         if missing:
             raise ValueError(
                 "`path` must be a model that made_tf exported, with the signatures sample, "
                 f"log_prob and conditionals. Received: path={os.fspath(path)!r} without "
                 f"{sorted(missing)}"
             )
-        self._lock = threading.Lock()  # an interpreter serves one caller at a time
-        self._sample = interpreter.get_signature_runner("sample")
-        self._log_prob = interpreter.get_signature_runner("log_prob")
-        self._conditionals = interpreter.get_signature_runner("conditionals")
-        self._impute: Any = None
-        if "impute" in signatures:
-            self._impute = interpreter.get_signature_runner("impute")
-        self.event_size = int(self._log_prob.get_input_details()["x"]["shape"][-1])
+
+    def _runner(self, name: str) -> Any:
+        if name not in self.signatures:
+            hint = ""
+            if name == "impute":
+                hint = " of a model of all orders (num_masks=None)"
+            raise ValueError(
+                f"This file has no signature {name!r}: export it{hint} with signatures that "
+                f"include it. It has: {', '.join(self.signatures)}"
+            )
+        if name not in self._runners:
+            self._runners[name] = self._interpreter.get_signature_runner(name)
+        return self._runners[name]
+
+    def inputs(self, name: str) -> dict[str, dict[str, Any]]:
+        """Returns the inputs of a signature: name -> `shape`, `dtype` and more.
+
+        Raises:
+            ValueError: if the file has no such signature.
+        """
+        return self._runner(name).get_input_details()
+
+    def run(self, name: str, **inputs: npt.NDArray) -> dict[str, FloatArray]:
+        """Runs a signature as it is, such as `sample_16`: arrays by name to arrays by name.
+
+        Raises:
+            ValueError: if the file has no such signature, or it takes other
+                inputs.
+        """
+        runner = self._runner(name)
+        with self._lock:
+            return runner(**inputs)
 
     def sample(self, num_samples: int, seed: int = 0, batch_size: int = 1024) -> FloatArray:
         """Draws rows: row i from the generator keyed by (seed, i).
@@ -122,14 +141,66 @@ class LiteSampler:
         Raises:
             ValueError: if the seeds have another shape or dtype.
         """
-        seeds = np.asarray(seeds)
-        if seeds.dtype != np.int32 or seeds.ndim != 2 or seeds.shape[1] != 2 or len(seeds) == 0:
+        return self.run("sample", seeds=_seeds(seeds))["x"]
+
+    def sample_and_log_prob(self, seeds: npt.NDArray[np.int32]) -> tuple[FloatArray, FloatArray]:
+        """Draws rows and scores them in one pass: int32 `[n, 2]` -> `[n, D]`, nats `[n]`.
+
+        Raises:
+            ValueError: if the seeds have another shape or dtype, or the file
+                has no such signature.
+        """
+        found = self.run("sample_and_log_prob", seeds=_seeds(seeds))
+        return found["x"], found["log_prob"]
+
+    def sample_at_temperature(
+        self, seeds: npt.NDArray[np.int32], temperature: npt.ArrayLike
+    ) -> FloatArray:
+        """Draws rows from the conditionals to the power 1 / T: int32 `[n, 2]` -> `[n, D]`.
+
+        Args:
+            seeds: a pair for each row.
+            temperature: T, one for all rows or `[n]`, from 1e-6 to 1e6: 1 changes
+                nothing, below it rows are more alike, above it less.
+
+        Raises:
+            ValueError: if an argument is out of range or has another shape, or
+                the file has no such signature.
+        """
+        seeds = _seeds(seeds)
+        given = np.asarray(temperature, np.float32)
+        if given.shape not in ((), (len(seeds),)) or not np.all((given >= 1e-6) & (given <= 1e6)):
             raise ValueError(
-                "`seeds` must be int32 of shape [n, 2], n at least 1. "
-                f"Received: seeds.dtype={seeds.dtype}, seeds.shape={seeds.shape}"
+                f"`temperature` must be a number from 1e-6 to 1e6, or {len(seeds)} of them. "
+                f"Received: temperature={temperature!r}"
             )
-        with self._lock:
-            return self._sample(seeds=np.ascontiguousarray(seeds))["x"]
+        temperature = np.ascontiguousarray(np.broadcast_to(given, len(seeds)))
+        return self.run("sample_at_temperature", seeds=seeds, temperature=temperature)["x"]
+
+    def sample_from_uniforms(self, uniforms: npt.ArrayLike) -> FloatArray:
+        """Turns uniforms into rows: `[n, U]` -> `[n, D]`.
+
+        Args:
+            uniforms: strictly between 0 and 1; column k decides variable k, and
+                where U is D + 1 the last column decides the order.
+
+        Raises:
+            ValueError: if they have another shape or range, or the file has no
+                such signature.
+        """
+        width = self.inputs("sample_from_uniforms")["uniforms"]["shape"][-1]
+        uniforms = np.ascontiguousarray(uniforms, dtype=np.float32)
+        if uniforms.ndim != 2 or uniforms.shape[1] != width or len(uniforms) == 0:
+            raise ValueError(
+                f"`uniforms` must have the shape [n, {width}], n at least 1. "
+                f"Received: uniforms.shape={uniforms.shape}"
+            )
+        if not np.all((uniforms > 0) & (uniforms < 1)):
+            raise ValueError(
+                "`uniforms` must lie strictly between 0 and 1. Received: values from "
+                f"{uniforms.min()} to {uniforms.max()}"
+            )
+        return self.run("sample_from_uniforms", uniforms=uniforms)["x"]
 
     def impute(self, x: npt.ArrayLike, seed: int = 0, batch_size: int = 1024) -> FloatArray:
         """Fills in missing values by one draw given the rest of each row.
@@ -149,10 +220,7 @@ class LiteSampler:
                 fixed order), or if `x` has the wrong shape, infinite values or
                 values outside the model's support.
         """
-        if self._impute is None:
-            raise ValueError(
-                "This file cannot fill in values: export a model of all orders (num_masks=None)."
-            )
+        self._runner("impute")  # checks
         seed = integer("seed", seed, -(2**31), 2**31)
         size = integer("batch_size", batch_size, 1, 2**31)
         values = np.array(x, dtype=np.float32)
@@ -168,12 +236,12 @@ class LiteSampler:
 
     def _impute_some(self, values, pattern, rows, seeds) -> None:
         observed = np.ascontiguousarray(np.broadcast_to(pattern, (len(rows), len(pattern))))
-        with self._lock:
-            drawn = self._impute(
-                x=values[rows],
-                observed=observed.astype(np.int32),
-                seeds=seeds[rows].astype(np.int32),
-            )["x"]
+        drawn = self.run(
+            "impute",
+            x=values[rows],
+            observed=observed.astype(np.int32),
+            seeds=seeds[rows].astype(np.int32),
+        )["x"]
         if np.isnan(drawn).any():
             row = rows[int(np.argmax(np.isnan(drawn).any(axis=1)))]
             raise ValueError(_OUTSIDE + f"Received: x[{row}]={_shown(values[row])}")
@@ -188,11 +256,10 @@ class LiteSampler:
         """
         rows = self._rows(x)
         size = integer("batch_size", batch_size, 1, 2**31)
-        with self._lock:
-            parts = [
-                self._log_prob(x=rows[start : start + size])["log_prob"]
-                for start in range(0, len(rows), size)
-            ]
+        parts = [
+            self.run("log_prob", x=rows[start : start + size])["log_prob"]
+            for start in range(0, len(rows), size)
+        ]
         log_prob = np.concatenate(parts)
         if np.isnan(log_prob).any():
             row = int(np.argmax(np.isnan(log_prob)))
@@ -205,9 +272,7 @@ class LiteSampler:
         Raises:
             ValueError: if `x` has the wrong shape, or values that are not finite.
         """
-        rows = self._rows(x)
-        with self._lock:
-            return self._conditionals(x=rows)
+        return self.run("conditionals", x=self._rows(x))
 
     def _rows(self, x: npt.ArrayLike) -> FloatArray:
         rows = np.ascontiguousarray(x, dtype=np.float32)
@@ -222,6 +287,16 @@ class LiteSampler:
                 f"`x` must be finite. Received: x[{row}, {column}]={rows[row, column]}"
             )
         return rows
+
+
+def _seeds(seeds: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    seeds = np.asarray(seeds)
+    if seeds.dtype != np.int32 or seeds.ndim != 2 or seeds.shape[1] != 2 or len(seeds) == 0:
+        raise ValueError(
+            "`seeds` must be int32 of shape [n, 2], n at least 1. "
+            f"Received: seeds.dtype={seeds.dtype}, seeds.shape={seeds.shape}"
+        )
+    return np.ascontiguousarray(seeds)
 
 
 def _shown(row: FloatArray) -> str:

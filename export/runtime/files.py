@@ -1,0 +1,114 @@
+"""Opens `.tflite` files: whole ones alone, and with what they say of themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert.interpreter import Interpreter
+
+from .arguments import integer
+
+__all__ = ["DIGEST_MARK", "METADATA_FORMAT", "content_digest", "open_interpreter", "read_metadata"]
+
+METADATA_FORMAT = 1
+"""The newest form of the metadata that this version reads."""
+
+#: What stands before the 64 digits of the digest, in the metadata of a file.
+DIGEST_MARK = b'"sha256":"'
+_DIGITS = 64
+_ENTRY = b"made_tf"
+_IDENTIFIER = b"TFL3"
+
+
+def open_interpreter(path: str | os.PathLike[str], num_threads: int | None = None) -> Interpreter:
+    """Opens a `.tflite` file.
+
+    A file that made_tf exported carries a digest of itself: no damaged one
+    reaches the interpreter, which may crash on it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is truncated, damaged or no LiteRT model at all.
+    """
+    path = os.fspath(path)
+    if num_threads is not None:
+        integer("num_threads", num_threads)
+    read_metadata(path)  # checks
+    try:
+        return Interpreter(model_path=path, num_threads=num_threads)
+    except (ValueError, RuntimeError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Returns what a file says of itself, without opening the model.
+
+    Returns:
+        The description that `made_tf.export.to_tflite` wrote: `event_size`,
+        `family`, `input_order`, `variables`, `weights`, `version` and more;
+        `None` for a file of another maker, or of a version before there was one.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is truncated, damaged, no LiteRT model at all, or was
+            written by a later version in a form that this one cannot read.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"No such file: {path}")
+    content = Path(path).read_bytes()
+    if content[4:8] != _IDENTIFIER:
+        raise _unreadable(path, "its first bytes are not those of such a file")
+    found = content.find(DIGEST_MARK)
+    start = found + len(DIGEST_MARK)
+    if found >= 0 and content_digest(content, start) != content[start : start + _DIGITS]:
+        raise _unreadable(path, "its content is not what was written: truncated or damaged")
+    try:
+        text = _entry(content)
+        metadata = None if text is None else json.loads(text)
+    except (ValueError, IndexError, TypeError, OverflowError, AttributeError) as error:
+        raise _unreadable(path, f"its metadata cannot be read: {error}") from error
+    except Exception as error:
+        raise _unreadable(path, f"its tables cannot be followed: {error!r}") from error
+    if metadata is None and found < 0:
+        return None
+    if not isinstance(metadata, dict) or "sha256" not in metadata:
+        raise _unreadable(path, "its metadata is damaged")
+    form = metadata.get("format")
+    if not isinstance(form, int) or form > METADATA_FORMAT:
+        raise ValueError(
+            f"{path} has metadata of format {form!r}; this version reads formats up to "
+            f"{METADATA_FORMAT}. Install a newer made_tf."
+        )
+    return metadata
+
+
+def content_digest(content: bytes, start: int) -> bytes:
+    """Returns the SHA-256 of a file whose digest at `start` counts as zeros, in hexadecimal."""
+    digest = hashlib.sha256(content[:start])
+    digest.update(b"0" * _DIGITS)
+    digest.update(content[start + _DIGITS :])
+    return digest.hexdigest().encode()
+
+
+def _entry(content: bytes) -> str | None:
+    """Returns the text of the metadata's entry, if there is one."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == _ENTRY:
+            data = model.Buffers(entry.Buffer()).DataAsNumpy()
+            return bytes(data).decode()
+    return None
+
+
+def _unreadable(path: str, why: str) -> ValueError:
+    return ValueError(
+        f"`path` must be a complete LiteRT model (.tflite). Received: path={path!r} ({why})"
+    )

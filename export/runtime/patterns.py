@@ -1,0 +1,1 @@
+../../made_tf/patterns.py
