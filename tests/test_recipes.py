@@ -1,5 +1,6 @@
 """Recipes: data that say how to train."""
 
+import numpy as np
 import pytest
 
 from made_tf import MADE
@@ -12,8 +13,8 @@ def test_the_recipes_of_the_package_make_models(name):
     recipe = Recipe.load(name)
     assert recipe.about
     for way in recipe.ways(1000).values():
-        model = MADE(30, seed=0, **{**way.model_arguments(), "hidden_units": (8,)})
-        assert way.num_orders == 1 or model.any_order
+        model = MADE(36, seed=0, **{**way.model_arguments(), "hidden_units": (8,)})
+        assert way.num_orders == 1 or model.mask_sets.num_masks is None
         assert not way.candidates
 
 
@@ -37,6 +38,13 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
     assert a.model == {**recipe.model, "dropout": 0.5} and a.num_orders == 8
     assert b.model == recipe.model and b.training.steps == 7
     assert recipe.candidate("") == a.__class__(**{**vars(recipe), "candidates": {}})
+
+
+def test_the_learning_rate_stays_or_falls_to_zero():
+    assert Training(learning_rate=0.01).rate() == 0.01
+    rate = Training(learning_rate=0.01, schedule="cosine", steps=10, looks=4).rate()
+    falls = [float(rate(step)) for step in (0, 10, 20, 40)]
+    np.testing.assert_allclose(falls, [0.01, 0.005 * (1 + np.cos(np.pi / 4)), 0.005, 0], atol=1e-8)
 
 
 def test_what_is_written_is_read_again(tmp_path):

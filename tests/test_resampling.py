@@ -141,6 +141,67 @@ def test_orders_alone_or_connectivity_alone(kind, resample, varies):
         assert moved.any() == (level in varies)
 
 
+GROUPS = {"of two": (2, [0, 0, 1, 1, 2, 2]), "named": ([7, 3, 7, 3, 3, 9],) * 2}
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("drawn", ["first", "batch", "row"])
+def test_groups_stay_together_and_all_their_orders_are_equally_likely(groups, drawn):
+    given, numbers = GROUPS[groups]
+    degrees = masks.make_degrees(6, (6, 6), [2, 1, 4, 3, 6, 5])
+    sets = MaskSets(degrees, None, masks_per="row", seed=3, order_groups=given)
+    count = 1200
+    if drawn == "first":
+        orders = sets.first(count)[0][1:]
+    elif drawn == "row":
+        orders = np.asarray(sets.at_step(5, count)[0])
+    else:
+        sets.masks_per = "batch"
+        orders = np.stack([np.asarray(sets.at_step(step)[0]) for step in range(300)])
+    assert orders.dtype == np.int32
+    # The reference: the permutations of the groups, each written out.
+    names = sorted(set(numbers))
+    members = {
+        name: [i for i in np.argsort(degrees.inputs) if numbers[i] == name] for name in names
+    }
+    possible = {}
+    for permutation in itertools.permutations(names):
+        generation = [i for name in permutation for i in members[name]]
+        possible[tuple(np.argsort(generation) + 1)] = 0
+    for order in orders:
+        possible[tuple(order)] += 1  # a KeyError is another order than these
+    assert scipy.stats.chisquare(list(possible.values())).pvalue > 1e-3
+
+
+def test_a_model_of_groups_learns_keeps_them_and_sums_to_one(tmp_path):
+    model = model_of("ragged", num_masks=None, resample="order", order_groups=2, seed=1)
+    assert not model.any_order and model.mask_sets.order_groups.tolist() == [0, 0, 1, 1]
+    model.compile("sgd")
+    model.fit(rows(model), epochs=1, batch_size=8, verbose=0)
+    model.num_orders = 3
+    total = np.exp(np.asarray(model.log_prob(reference.states(model)), np.float64)).sum()
+    assert total == pytest.approx(1, abs=1e-5)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.log_prob(rows(model)), model.log_prob(rows(model)))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"order_groups": 3}, "`order_groups` must divide the number of variables, 4"),
+        ({"order_groups": 0}, "`order_groups` must be a positive integer, group numbers or None"),
+        ({"order_groups": [0, 1]}, "a group number for each of 4 variables"),
+        ({"order_groups": [0.5] * 4}, "a group number for each of 4 variables"),
+        ({"order_groups": 2, "num_masks": 1}, "must be None where orders do not differ"),
+        ({"order_groups": 2, "resample": "connectivity"}, "must be None where orders do not"),
+    ],
+)
+def test_wrong_groups_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        model_of(**kwargs)
+
+
 def test_k_masks_are_k_and_come_in_turn():
     sets = sets_of(num_masks=3)
     expected = sets.first(3)
