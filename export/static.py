@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -70,11 +71,17 @@ def quantize_static(
 
 @contextlib.contextmanager
 def _silent():
-    """Keeps off the screen what the quantizer prints."""
+    """Keeps off the screen what the quantizer prints and logs."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
         warnings.simplefilter("ignore")
-        yield
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -8,6 +8,7 @@ and lets later inputs change earlier outputs.)
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -54,7 +55,9 @@ def with_weights(model: MADE, weights: str) -> MADE:
     copy = with_dtype(model, "float32")
     if weights == "int8":
         if not any(layer.quantized for layer in copy.masked_layers()):
-            copy.quantize("int8")
+            with warnings.catch_warnings():  # that dropout has nothing to quantize
+                warnings.simplefilter("ignore", UserWarning)
+                copy.quantize("int8")
         return copy
     for layer in copy.masked_layers():
         stored = [layer.kernel, getattr(layer, "mask_kernel", None)]
