@@ -25,6 +25,7 @@ from made_tf.cli.exporting import export
 from made_tf.cli.imputing import impute
 from made_tf.cli.models import load_keras, open_model, summarise
 from made_tf.cli.reproducing import reproduce
+from made_tf.cli.serving import serve
 from made_tf.cli.texts import (
     keras_facts,
     keras_text,
@@ -48,7 +49,8 @@ Start with 'made-tf demo'. With your own data:
   made-tf evaluate model.keras other.csv
   made-tf sample model.keras --num 100 --output new.csv
   made-tf impute model.keras gaps.csv --output filled.csv
-  made-tf export model.keras --output made.tflite
+  made-tf export model.keras --output made.tflite --batch-sizes 1,16
+  made-tf serve made.tflite
 
 'made-tf COMMAND --help' tells more.
 """
@@ -192,6 +194,7 @@ main.add_command(impute)
 
 
 main.add_command(export)
+main.add_command(serve)
 
 
 @main.command()
