@@ -13,15 +13,26 @@ _HOMES = {
     "ExportError": "report",
     "ExportReport": "report",
     "LiteSampler": "runtime",
+    "MicroReport": "micro",
     "inspect_tflite": "inspection",
+    "to_micro": "micro",
     "to_tflite": "convert",
 }
 
-__all__ = ["ExportError", "ExportReport", "LiteSampler", "inspect_tflite", "to_tflite"]
+__all__ = [
+    "ExportError",
+    "ExportReport",
+    "LiteSampler",
+    "MicroReport",
+    "inspect_tflite",
+    "to_micro",
+    "to_tflite",
+]
 
 if TYPE_CHECKING:
     from made_tf.export.convert import to_tflite
     from made_tf.export.inspection import inspect_tflite
+    from made_tf.export.micro import MicroReport, to_micro
     from made_tf.export.report import ExportError, ExportReport
     from made_tf.export.runtime import LiteSampler
 

@@ -29,7 +29,7 @@ from made_tf.models import MADE
 from made_tf.validation import check_rows
 from made_tf.verification import not_finite
 
-__all__ = ["convert", "to_tflite"]
+__all__ = ["check_target", "convert", "to_tflite"]
 
 
 def to_tflite(
@@ -102,15 +102,8 @@ def to_tflite(
         >>> print(report)  # doctest: +SKIP
     """
     started = time.perf_counter()
-    if not isinstance(model, MADE):
-        raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
-    path = Path(path)
-    if path.suffix != ".tflite":
-        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
     _check_format(weights, calibration)
-    _check_writable(path)
-    for name in not_finite(model):
-        raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
+    path = check_target(model, path)
     num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
     if weights == STATIC:
         signatures = _check_static(model, num_orders, signatures, batch_sizes)
@@ -220,9 +213,23 @@ def _only_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check_writable(path: Path) -> None:
-    """Fails before the work is done, not after it."""
+def check_target(model: MADE, path: str | os.PathLike[str]) -> Path:
+    """Fails before the work is done, not after it; returns the path.
+
+    Raises:
+        ValueError: if `model` is no `MADE` or has weights that are not finite,
+            or `path` does not end in `.tflite`.
+        OSError: if no file can be written there.
+    """
+    if not isinstance(model, MADE):
+        raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "`path` must be a file", str(path))
     with tempfile.TemporaryFile(dir=path.parent):
         pass
+    for name in not_finite(model):
+        raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
+    return path

@@ -146,7 +146,9 @@ class _Block:
 
         def body(count, _, x):
             new = self.transform(self.family, self.finish(starts, x)[1], noise)
-            return count + 1, tf.reduce_any(new != x), new
+            # Not `reduce_any`, which microcontrollers lack.
+            changed = tf.reduce_max(tf.cast(new != x, tf.float32)) > 0
+            return count + 1, changed, new
 
         first = self.transform(self.family, self._through(starts, None, noise)[1], noise)
         state = (tf.constant(1), tf.constant(True), first)
