@@ -87,7 +87,7 @@ def pack_weights(model: Any, weights: str) -> None:
     # By buffer and shape (equal zeros of two shapes are one buffer); None for what stays.
     packed: dict[tuple, tuple[int, Any] | None] = {}
 
-    def pack(tensor: Any) -> tuple[npt.NDArray, npt.NDArray | None] | None:
+    def pack(tensor: Any) -> tuple[npt.NDArray, npt.NDArray | None, int] | None:
         values = model.buffers[tensor.buffer].data
         is_matrix = tensor.shape is not None and len(tensor.shape) == 2
         if tensor.type != schema.TensorType.FLOAT32 or not is_matrix or values is None:
@@ -122,12 +122,22 @@ def pack_weights(model: Any, weights: str) -> None:
         graph.operators = expanding + graph.operators
 
 
-def _as_float16(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray, None] | None:
+def _as_float16(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray, None, int] | None:
     halves = matrix.astype(np.float16)
-    return (halves, None) if np.array_equal(halves.astype(np.float32), matrix) else None
+    return (halves, None, 0) if np.array_equal(halves.astype(np.float32), matrix) else None
 
 
-def _as_int8(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray, npt.NDArray] | None:
+def _as_int8(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray, npt.NDArray, int] | None:
+    """Returns integers, a scale for each unit, and the axis of the units."""
+    for axis in (0, 1):
+        found = _integers(matrix if axis == 0 else matrix.T)
+        if found is not None:
+            integers, scale = found
+            return np.ascontiguousarray(integers if axis == 0 else integers.T), scale, axis
+    return None
+
+
+def _integers(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray, npt.NDArray] | None:
     """Finds the integers behind `scale * integers`: a scale for each row, from the row alone.
 
     A row of a block may lack its unit's largest weight. So its own largest one
@@ -150,7 +160,7 @@ def _as_int8(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray, npt.NDArray]
 
 
 def _add_buffer(model: Any, schema: Any, found: tuple) -> tuple[int, Any]:
-    values, scale = found
+    values, scale, axis = found
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     model.buffers.append(buffer)
@@ -159,7 +169,7 @@ def _add_buffer(model: Any, schema: Any, found: tuple) -> tuple[int, Any]:
         quantization = schema.QuantizationParametersT()
         quantization.scale = scale
         quantization.zeroPoint = np.zeros(len(scale), np.int64)
-        quantization.quantizedDimension = 0
+        quantization.quantizedDimension = axis
     return len(model.buffers) - 1, quantization
 
 

@@ -54,6 +54,12 @@ __all__ = ["export"]
     '[{"name": "colour", "categories": ["red", "blue"]}, ...].',
 )
 @click.option("--licence", help="The model's licence, for the file to tell.")
+@click.option(
+    "--micro",
+    is_flag=True,
+    help="Write for TensorFlow Lite for Microcontrollers: one signature, of one row, that takes "
+    "its random numbers as input. None of the other options goes with it.",
+)
 def export(
     model: Path,
     output: Path,
@@ -66,6 +72,7 @@ def export(
     image_shape: tuple[int, int] | None,
     variables: Path | None,
     licence: str | None,
+    micro: bool,
 ) -> None:
     """Write MODEL (.keras) as one .tflite file for devices, and verify it.
 
@@ -75,6 +82,17 @@ def export(
     check_outputs([output], [path for path in (model, data, calibration, variables) if path])
     if model.suffix == ".tflite":
         raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
+    if micro:
+        others = (signatures, data, calibration, image_shape, variables, licence)
+        if batch_sizes or weights != "float32" or any(other is not None for other in others):
+            raise click.UsageError("--micro goes with MODEL and --output alone.")
+        loaded = load_keras(model)
+        with quiet():
+            from made_tf.export import to_micro
+
+            told = str(to_micro(loaded, output))
+        click.echo(told)
+        return
     named = None if variables is None else _read_variables(variables)
     from made_tf.data import load_rows
 
