@@ -1,26 +1,55 @@
-"""Writes the `.tflite` files of this version that later versions must open.
+"""Writes the golden .tflite files of this version, and what they answer.
 
-Run once for each version: `python tests/golden/make_tflite.py`.
+    PYTHONPATH=tests python tests/golden/make_tflite.py
+
+A version adds its own files and never changes those of another.
 """
 
+import json
 import pathlib
 
-import keras
 import numpy as np
+import reference
 
 import made_tf
+from made_tf import export
 
-FAMILIES = {
-    "bernoulli": made_tf.Bernoulli(),
-    "categorical": made_tf.Categorical([2, 4, 3, 2, 5]),
-    "normal": made_tf.Normal([1.0, 0.0, -2.0, 0.5, 3.0], [1.0, 2.0, 0.5, 1.0, 1.0]),
-}
+FOLDER = pathlib.Path(__file__).parent / "tflite"
+NAMES = [{"name": name} for name in ("colour", "size", "shape", "price")]
 
-folder = pathlib.Path(__file__).parent
-for name, family in FAMILIES.items():
-    keras.utils.set_random_seed(1)
-    model = made_tf.MADE(5, (12,), family, input_order=[3, 1, 5, 2, 4])
-    stem = f"{made_tf.__version__}-{name}"
-    made_tf.export.to_tflite(model, folder / f"made-{stem}.tflite")
-    x = made_tf.MADEDistribution(model).sample(20, seed=7).numpy()
-    np.savez(folder / f"tflite-{stem}.npz", x=x, log_prob=model.log_prob(x).numpy())
+
+def answers(path):
+    device = export.LiteSampler(path)
+    rows = device.sample(12, seed=-7)
+    found = {
+        "seed": -7,
+        "rows": rows.tolist(),
+        "log_prob": device.log_prob(rows).tolist(),
+        "conditionals": {k: v.tolist() for k, v in device.conditionals(rows[:2]).items()},
+        "event_size": device.event_size,
+    }
+    if "impute" in device.signatures:
+        gaps = np.where(np.eye(12, rows.shape[1]) > 0, np.nan, rows)
+        found["gaps"] = [[None if np.isnan(v) else v for v in row] for row in gaps.tolist()]
+        found["filled"] = device.impute(gaps, seed=5).tolist()
+    return found
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    classes = reference.small_model("ragged", 4, hidden_units=(8,))
+    any_order = reference.small_model("bernoulli", 5, hidden_units=(8,), num_masks=None)
+    models = {
+        "bits": (reference.small_model("bernoulli", 6, hidden_units=(8,)), {}),
+        "classes": (classes, {"weights": "int8", "variables": NAMES, "licence": "CC0-1.0"}),
+        "any-order": (any_order, {"weights": "float16"}),
+        "numbers": (reference.small_model("scaled_normal", 3, hidden_units=(8,)), {}),
+    }
+    for name, (model, options) in models.items():
+        path = FOLDER / f"{made_tf.__version__}-{name}.tflite"
+        export.to_tflite(model, path, **options)
+        path.with_suffix(".json").write_text(json.dumps(answers(path)))
+
+
+if __name__ == "__main__":
+    main()
