@@ -1,0 +1,1 @@
+../../made_tf/version.py
