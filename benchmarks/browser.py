@@ -63,6 +63,10 @@ def draw(browser, count):
     return np.array([[int(bit) for bit in row] for row in rows], np.float32)
 
 
+def measured(browser, name):
+    return float(browser.execute_script(f"return document.body.dataset.{name}"))
+
+
 def in_page(path, rows, litert):
     """Returns milliseconds to the first sample of each load, of a sample, and the rows."""
     server = serve.make_server(path, litert)
@@ -77,7 +81,7 @@ def in_page(path, rows, litert):
                 float(browser.execute_script("return document.body.dataset.firstSampleMs"))
             )
         drawn = draw(browser, rows)
-        each = float(browser.execute_script("return document.body.dataset.msPerSample"))
+        each = measured(browser, "msPerSample")
         return first, each, drawn
     finally:
         browser.quit()
@@ -130,8 +134,9 @@ def main():
             expected = device.sample(count, seed=SEED)
             first, each, drawn = in_page(path, count, litert)
             print(
-                f"{weights}: first sample {first[0]:.0f} ms after the load began in a fresh browser, "
-                f"{np.median(first[1:]):.0f} ms later on; {each:.2f} ms a sample (median, n = 1)"
+                f"{weights}: first sample {first[0]:.0f} ms after the load began, in a fresh "
+                f"browser, {np.median(first[1:]):.0f} ms later on; {each:.2f} ms a sample "
+                "(median, n = 1)"
             )
             print(f"  browser against Python: {different(drawn, expected)}")
             rows = in_c(path, count, folder)

@@ -47,6 +47,8 @@ def main():
     }
     for name, (model, options) in models.items():
         path = FOLDER / f"{made_tf.__version__}-{name}.tflite"
+        if path.exists():
+            raise SystemExit(f"{path} exists: a golden file is never renewed")
         export.to_tflite(model, path, **options)
         path.with_suffix(".json").write_text(json.dumps(answers(path)))
 
