@@ -11,7 +11,7 @@ import reference
 
 import made_tf
 from made_tf import export
-from made_tf.export import convert, verify
+from made_tf.export import compare, convert, verify
 from made_tf.export.flatbuffer import read_model, write_model
 from made_tf.export.metadata import seal
 
@@ -294,11 +294,11 @@ def test_a_tie_is_no_difference_and_a_wrong_bit_is():
     uniforms = np.full((1, 5), 0.3, np.float32)
     uniforms[0, 1] = 0.5 + 1e-6
 
-    host = verify._Host.of(model, 1)
+    host = compare.Host.of(model, 1)
 
     def check(rows):
         rows, none = np.array(rows, np.float32), np.zeros(5, bool)
-        verify._check_samples(host, rows, uniforms, np.zeros(1, np.int32), none)
+        compare.check_samples(host, rows, uniforms, np.zeros(1, np.int32), none)
 
     check([[1, 0, 1, 1, 1]])
     check([[1, 1, 1, 1, 1]])
