@@ -27,8 +27,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
+_KEPT = "max-age=86400"  # LiteRT.js: the browser keeps what it compiled of it, too
 
 
 def make_server(
@@ -99,6 +99,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind if status == 200 else "text/plain")
         self.send_header("Content-Length", str(len(content)))
+        kept = status == 200 and path.startswith("/litert/")
+        self.send_header("Cache-Control", _KEPT if kept else "no-store")
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         self.end_headers()

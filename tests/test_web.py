@@ -88,6 +88,7 @@ def test_the_server_gives_the_page_the_model_and_litert(address, files):
         policy = response.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "http" not in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert (response.headers["Cache-Control"] == "no-store") == ("litert" not in path)
     response, content = request(address, "/model.tflite")
     assert content == (files / "pictures.tflite").read_bytes()
     response, content = request(address, "/model.tflite", "HEAD")
