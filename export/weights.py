@@ -46,7 +46,8 @@ def with_weights(model: MADE, weights: str) -> MADE:
             `model.quantize("int8")`. Biases stay in float32.
 
     Raises:
-        ValueError: if a weight is beyond float16's range.
+        ValueError: if a weight is beyond float16's range, or float16 is asked of a
+            model that is quantized.
     """
     policy = model.dtype_policy
     is_float32 = policy.compute_dtype == policy.variable_dtype == "float32"
@@ -60,8 +61,13 @@ def with_weights(model: MADE, weights: str) -> MADE:
                 copy.quantize("int8")
         return copy
     for layer in copy.masked_layers():
+        if layer.quantized:
+            raise ValueError(
+                "`weights` must be 'int8' or 'float32' for a model that is quantized to int8. "
+                f"Received: weights={weights!r}"
+            )
         stored = [layer.kernel, getattr(layer, "mask_kernel", None)]
-        for kernel in [] if layer.quantized else [k for k in stored if k is not None]:
+        for kernel in (k for k in stored if k is not None):
             values = np.asarray(kernel)
             if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
                 raise ValueError(

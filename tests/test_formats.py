@@ -91,6 +91,27 @@ def test_int8_is_what_keras_quantize_makes(exported):
         assert np.abs(steps).max() <= 127.001
 
 
+def test_a_quantized_model_stays_as_it_is(tmp_path):
+    model = model_of("bernoulli")
+    model.quantize("int8")
+    path = tmp_path / "made.tflite"
+    rows = reference.rows(model.conditionals, 40, D)
+    for weights in ("float32", "int8"):
+        report = export.to_tflite(model, path, weights=weights, data=rows)
+        assert report.nll_change == pytest.approx(0, abs=1e-5)
+    with pytest.raises(ValueError, match="for a model that is quantized to int8"):
+        export.to_tflite(model, path, weights="float16")
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_models_without_hidden_layers_and_of_one_variable(tmp_path, size):
+    model = reference.small_model("bernoulli", size, hidden_units=())
+    report = export.to_tflite(
+        model, tmp_path / "made.tflite", weights="int8", signatures="all", batch_sizes=(2,)
+    )
+    assert report.leak == 0 and report.total_probability == pytest.approx(1, abs=1e-5)
+
+
 def test_smaller_formats_make_smaller_files(tmp_path):
     model = made_tf.MADE(100, (200, 200), seed=0)
     sizes = {}
