@@ -5,7 +5,9 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import urllib.error
 
@@ -154,6 +156,19 @@ def test_litert_is_checked_kept_and_asked_for_once(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="must have the SHA-512 PlGmbMOq9WitX7FO"):
         litert_js.litert_files(cache, registry)
     assert not cache.exists()
+
+
+def test_the_command_serves_until_it_is_interrupted(files, litert):
+    code = "from made_tf.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(files / "any.tflite"), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        address = process.stdout.readline().split(" at ")[1].split(" ")[0]
+        host, port = address.removeprefix("http://").removesuffix("/").split(":")
+        response, content = request((host, int(port)), "/model.tflite")
+        assert response.status == 200 and content == (files / "any.tflite").read_bytes()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        assert process.stdout.read() == "Ended.\n"
 
 
 # How the page reads a file, in Node.
