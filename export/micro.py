@@ -48,6 +48,8 @@ _OPERATORS = frozenset(
     ZEROS_LIKE
     """.split()  # noqa: SIM905 - a list of quoted names is harder to read
 )
+# The calls that do not follow from the operator's name.
+_OTHER_CALLS = {"BATCH_MATMUL": "AddBatchMatMul", "CUMSUM": "AddCumSum", "PADV2": "AddPadV2"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +107,14 @@ def to_micro(
         model: a `MADE`.
         path: where to write, ending in `.tflite`.
         block_length: as of `to_tflite`.
-        num_orders: as of `to_tflite`.
+        num_orders: 1 for the model's own order; `None` takes the model's
+            `num_orders`, which must be 1.
 
     Returns:
         What was written; `str(report)` is readable.
 
     Raises:
-        ValueError: as of `to_tflite`.
+        ValueError: as of `to_tflite`, and if the model has more than one order.
         OSError: if the file cannot be written there.
         ExportError: if the file needs an operator that TFLM lacks, or does not
             draw what the model draws.
@@ -119,6 +122,11 @@ def to_micro(
     started = time.perf_counter()
     path = check_target(model, path)
     num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
+    if num_orders > 1 or model.any_order:
+        raise ValueError(
+            "`model` must be of one order: TFLM lacks the operators that sort weights by another. "
+            f"Received: num_orders={num_orders}, any_order={model.any_order}"
+        )
     model = with_weights(model, "float32")
     made = make_signatures(model, {_SIGNATURE: (_SIGNATURE, 1)}, block_length, 1, num_orders)
     content = convert(made, "float32", describe_model(model, num_orders, "float32"))
@@ -202,13 +210,13 @@ def _run(
         given, drawn = (os.path.join(folder, name) for name in ("uniforms.npy", "rows.npy"))
         np.save(given, uniforms)
         script = str(Path(__file__).with_name("tflm.py"))
-        done = subprocess.run(
-            [sys.executable, script, os.fspath(path), given, drawn, str(arena)],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
+        command = [sys.executable, script, os.fspath(path), given, drawn, str(arena)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ExportError(f"TFLM did not finish the file in {_TIMEOUT} s.") from error
         if done.returncode:
             why = done.stderr.strip()[-300:] or f"exit status {done.returncode}"
             raise ExportError(f"TFLM cannot run the file in {arena:,} bytes: {why}")
@@ -231,4 +239,5 @@ def _with_select_v2(content: bytes) -> bytes:
 
 
 def _resolver_call(name: str) -> str:
-    return "Add" + "".join(part.capitalize() for part in name.split("_"))
+    parts = name.split("_")
+    return _OTHER_CALLS.get(name, "Add" + "".join(part.capitalize() for part in parts))

@@ -22,6 +22,7 @@ def test_the_file_has_fixed_shapes_and_draws_what_the_model_draws(family, tmp_pa
     }
     assert "BITCAST" not in report.ops and len(report.resolver) == len(report.ops)
     assert "AddFullyConnected" in report.resolver and "AddWhile" in report.resolver
+    assert ("AddCumSum" in report.resolver) == (family == "ragged")  # not AddCumsum
     uniforms = made_tf.random.uniforms(np.array([[7, i] for i in range(20)], np.int32), 12).numpy()
     device = export.LiteSampler(tmp_path / "micro.tflite")
     rows = np.concatenate(
@@ -44,6 +45,14 @@ def test_tflm_draws_the_same_rows_in_the_arena_that_is_told(tmp_path):
     (tmp_path / "bad.tflite").write_bytes(b"no model at all, but long enough to be read")
     with pytest.raises(export.ExportError, match="TFLM cannot run the file"):
         micro.run_on_tflm(tmp_path / "bad.tflite", uniforms)
+
+
+@pytest.mark.parametrize(("num_masks", "num_orders"), [(3, 3), (None, 1)])
+def test_models_of_several_orders_are_refused(num_masks, num_orders, tmp_path):
+    model = reference.small_model(num_masks=num_masks)
+    with pytest.raises(ValueError, match="`model` must be of one order"):
+        export.to_micro(model, tmp_path / "micro.tflite", num_orders=num_orders)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_operators_that_tflm_lacks_are_named(tmp_path, monkeypatch):
