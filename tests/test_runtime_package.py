@@ -20,7 +20,7 @@ MODULES = {"__init__", "arguments", "files", "patterns", "sampler", "version"}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("setuptools")
+    pytest.importorskip("setuptools", "77")
     if not (SOURCE / "pyproject.toml").exists():
         pytest.skip("the distribution's own files are in a checkout alone")
     folder = tmp_path_factory.mktemp("runtime")
