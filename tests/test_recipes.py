@@ -12,7 +12,7 @@ from made_tf.reproduction.recipe import Recipe, Training, recipe_names
 def test_the_recipes_of_the_package_make_models(name):
     recipe = Recipe.load(name)
     assert recipe.about
-    for way in recipe.ways(1000).values():
+    for way in recipe.ways(1000, 784).values():
         model = MADE(36, seed=0, **{**way.model_arguments(), "hidden_units": (8,)})
         assert way.num_orders == 1 or model.mask_sets.num_masks is None
         assert not way.candidates
@@ -27,14 +27,16 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
     path.write_text(
         "members = 3\n[model]\nhidden_units = [20, 10]\nnum_masks = 'fresh'\n"
         "[training]\nlearning_rate = 0.01\n[candidates.a]\nmax_rows = 10\nnum_orders = 8\n"
-        "[candidates.a.model]\ndropout = 0.5\n[candidates.b.training]\nsteps = 7\n"
+        "[candidates.a.model]\ndropout = 0.5\n[candidates.b]\nmin_variables = 5\n"
+        "[candidates.b.training]\nsteps = 7\n"
     )
     recipe = Recipe.load(path)
     assert recipe.name == "mine" and recipe.members == 3
     assert recipe.training == Training(learning_rate=0.01)
     assert recipe.model_arguments() == {"hidden_units": [20, 10], "num_masks": None}
-    assert list(recipe.ways(10)) == ["a", "b"] and list(recipe.ways(11)) == ["b"]
-    a, b = recipe.ways(10).values()
+    assert list(recipe.ways(11, 5)) == ["b"] and list(recipe.ways(10, 4)) == ["a"]
+    assert recipe.ways(11, 4) == {"": recipe.candidate("")}
+    a, b = recipe.ways(10, 5).values()
     assert a.model == {**recipe.model, "dropout": 0.5} and a.num_orders == 8
     assert b.model == recipe.model and b.training.steps == 7
     assert recipe.candidate("") == a.__class__(**{**vars(recipe), "candidates": {}})
@@ -70,6 +72,7 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[candidates.a]\nwidth = 1", "`candidates.a` must have keys among"),
         ("[candidates.a.model]\nwidth = 1", "`candidates.a.model` must have keys among"),
         ("[candidates.a]\nmax_rows = 0", "`max_rows` must be a positive integer"),
+        ("[candidates.a]\nmin_variables = 1.5", "`min_variables` must be a positive integer"),
         ("members = ", "The recipe .*bad.toml is not usable"),
         ("training = 3", "The recipe .*bad.toml is not usable"),
     ],

@@ -84,7 +84,8 @@ def test_smoke(smoke):
     assert chosen["seed"] == other["seed"] == 0 and record.training[1]["seed"] == 1
     assert record.settings == Recipe.load("smoke").to_dict()
     assert record.wall_seconds > 0 and record.cpu_seconds > 0 and record.peak_bytes > 1e7
-    assert {"made_tf", "keras", "numpy", "python", keras.backend.backend()} <= set(record.versions)
+    backend = keras.backend.backend()
+    assert {"made_tf", "keras", backend, "numpy", "python", "device"} <= set(record.versions)
     for model in (chosen, other):
         curve = np.array(model["curve"])
         assert curve[-1, 0] == model["looks"] and curve[0, 0] == 1

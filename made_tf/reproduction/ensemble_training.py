@@ -110,7 +110,7 @@ def train_ensemble(
         ValueError: if the rows do not suit the conditionals.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ways = recipe.ways(len(splits.train))
+    ways = recipe.ways(*splits.train.shape)
 
     def train(candidate: str, index: int) -> tuple[MADE, TrainedMember]:
         path = folder / f"{'-'.join(filter(None, (candidate, 'member', str(index))))}.keras"

@@ -22,6 +22,7 @@ _FOLDER = resources.files("made_tf.reproduction") / "recipes"
 _OF_THE_DATA = {"self", "event_size", "conditionals", "seed", "num_orders", "kwargs"}
 _OF_MADE = set(inspect.signature(MADE.__init__).parameters) - _OF_THE_DATA
 _SCHEDULES = ("constant", "cosine")
+_LIMITS = ("max_rows", "min_variables")  # of the data that a candidate is for
 _FRESH = "fresh"  # TOML has no word for None
 
 
@@ -92,9 +93,10 @@ class Recipe:
             the end.
         candidates: several ways to go: for each, by name, the arguments of
             `model` and of `training` that differ, `num_orders` where it does,
-            and perhaps `max_rows`: with more rows to learn from it is left out.
-            One model of each is trained, and the one that is best on the
-            validation rows is gone on with.
+            and perhaps `max_rows` or `min_variables`: with more rows to learn
+            from, or fewer variables, it is left out. One model of each is
+            trained, and the one that is best on the validation rows is gone on
+            with.
     """
 
     name: str
@@ -149,12 +151,16 @@ class Recipe:
             recipe.candidate(candidate)
         return recipe
 
-    def ways(self, num_rows: int) -> dict[str, Recipe]:
-        """Returns the candidates for so many rows by name; the recipe as "" where it has none."""
+    def ways(self, num_rows: int, num_variables: int) -> dict[str, Recipe]:
+        """Returns the candidates for rows of such a shape by name.
+
+        A recipe that has none, or none for these rows, goes its own way, named "".
+        """
         names = [
             name
             for name, changes in self.candidates.items()
             if num_rows <= changes.get("max_rows", num_rows)
+            and num_variables >= changes.get("min_variables", 0)
         ]
         return {name: self.candidate(name) for name in names} or {"": self.candidate("")}
 
@@ -167,10 +173,10 @@ class Recipe:
             ValueError: if a key is unknown or a value out of range.
         """
         changes = self.candidates[name] if name else {}
-        _known(f"candidates.{name}", changes, {"model", "training", "num_orders", "max_rows"})
+        _known(f"candidates.{name}", changes, {"model", "training", "num_orders", *_LIMITS})
         _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MADE)
-        if "max_rows" in changes:
-            integer("max_rows", changes["max_rows"])
+        for limit in _LIMITS:
+            integer(limit, changes.get(limit, 1))
         training = dataclasses.asdict(self.training)
         _known(f"candidates.{name}.training", changes.get("training", {}), set(training))
         return dataclasses.replace(

@@ -169,5 +169,6 @@ def _versions() -> dict[str, str]:
         backend: metadata.version(backend),
         "numpy": metadata.version("numpy"),
         "python": platform.python_version(),
+        "device": keras.distribution.list_devices()[0],
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"),
     }
