@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
-import json
 import math
 import os
-import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,61 +19,19 @@ import numpy.typing as npt
 from made_tf.averaging import AveragedWeights
 from made_tf.files import PathLike, replacing
 from made_tf.models import MADE
+from made_tf.runs import (
+    TrainingState,
+    best_path,
+    digest,
+    forget_run,
+    load_run,
+    owned_run,
+    run_directory,
+    write_state,
+)
 from made_tf.validation import check_rows
 
-try:
-    import fcntl
-except ModuleNotFoundError:  # not on POSIX: runs are not locked
-    fcntl = None  # type: ignore[assignment]
-
-__all__ = [
-    "ProgressBar",
-    "ResumableTraining",
-    "ShuffledRows",
-    "TrainingState",
-    "best_path",
-    "digest",
-    "fit_resumably",
-    "load_run",
-    "read_state",
-    "run_directory",
-]
-
-_STATE = "state.json"
-_BEST = "best.keras"
-_LOCK = "lock"
-
-# The files of a run's directory; no others are ever deleted.
-_OWN = re.compile(
-    r"state\.json|best\.keras|lock|temporary\.keras|epoch-\d{4,}\.(keras|npz)|"
-    r"\.(state\.\d+\.tmp\.json|epoch-\d{4,}\.\d+\.tmp\.npz)"
-)
-
-
-@dataclasses.dataclass
-class TrainingState:
-    """What a resumed run must know beside its last model.
-
-    Attributes:
-        settings: what the run was started with, as JSON values.
-        epoch: the number of finished epochs.
-        model: the name of the last epoch's file, in the run's directory.
-        best: the best value of the monitored metric.
-        best_epoch: the epoch that reached it, counted from 1.
-        wait: the number of epochs since then.
-        history: one row of metrics for each finished epoch.
-        at_end: whether the best model replaces the output at the end alone: an
-            earlier run's model lies there.
-    """
-
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    epoch: int = 0
-    model: str = ""
-    best: float = math.inf
-    best_epoch: int = 0
-    wait: int = 0
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    at_end: bool = dataclasses.field(default=False, compare=False)
+__all__ = ["ProgressBar", "ResumableTraining", "ShuffledRows", "fit_resumably"]
 
 
 class ResumableTraining(keras.callbacks.Callback):
@@ -170,16 +124,13 @@ class ResumableTraining(keras.callbacks.Callback):
         if self.average is not None:
             self.average.save(last.with_suffix(".npz"))
         if self._best is not None:
-            with replacing(_best(self.output, self.directory, self.state), temporary):
+            with replacing(best_path(self.output, self.state, self.directory), temporary):
                 if self.average is None and self.state.wait == 0:
                     shutil.copyfile(last, temporary)
                 else:
                     self._save_best(temporary)
             self._best = None
-        with replacing(self.directory / _STATE) as text:
-            text.write_text(json.dumps(dataclasses.asdict(self.state), indent=1))
-        keep = (self.state.model, last.with_suffix(".npz").name)
-        _sweep(self.directory, keep=(_STATE, _BEST, _LOCK, *keep))
+        write_state(self.directory, self.state)
         self._saved_at = time.monotonic()
 
     def _save_best(self, path: Path) -> None:
@@ -289,60 +240,6 @@ class ProgressBar(keras.callbacks.Callback):
         self.close()
 
 
-def run_directory(output: PathLike) -> Path:
-    """Returns where an unfinished run that writes `output` keeps its state."""
-    return Path(f"{os.path.realpath(output)}.run")
-
-
-def best_path(output: PathLike, state: TrainingState) -> Path:
-    """Returns where an unfinished run that writes `output` keeps its best model."""
-    return _best(output, run_directory(output), state)
-
-
-def read_state(directory: PathLike) -> TrainingState | None:
-    """Returns an unfinished run's state, or `None` if no epoch of it was finished.
-
-    Raises:
-        ValueError: if the state is not readable.
-    """
-    path = Path(directory) / _STATE
-    if not path.exists():
-        return None
-    try:
-        return TrainingState(**json.loads(path.read_bytes()))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not the state of a training run. Start afresh with --restart."
-        ) from error
-
-
-def load_run(
-    directory: PathLike, settings: dict[str, Any] | None = None
-) -> tuple[TrainingState, MADE] | None:
-    """Returns the state and the last model of an unfinished run, or `None`.
-
-    Args:
-        directory: the run's directory.
-        settings: if given, must equal the settings that the run began with.
-
-    Raises:
-        ValueError: if the settings differ, or the files are not readable.
-    """
-    state = read_state(directory)
-    if state is None:
-        return None
-    if settings is not None:
-        _check_settings(directory, state.settings, json.loads(json.dumps(settings)))
-    path = Path(directory) / state.model
-    try:
-        return state, keras.saving.load_model(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path}, the last model of an unfinished run, is not readable. "
-            "Start afresh with --restart."
-        ) from error
-
-
 def fit_resumably(
     make_model: Callable[[], MADE],
     x: npt.NDArray,
@@ -412,7 +309,7 @@ def fit_resumably(
         **({"steps": steps} if steps else {}),
         **({"average_steps": average_steps} if average_steps else {}),
     }
-    with _own(directory, output):
+    with owned_run(directory, output):
         loaded = None if restart else load_run(directory, settings)
         state, model = loaded or (
             TrainingState(settings, at_end=os.path.exists(output)),
@@ -422,7 +319,7 @@ def fit_resumably(
         check_rows("x", x, model.event_size, model.conditionals)
         check_rows("validation", validation, model.event_size, model.conditionals)
         if loaded is None:
-            _forget(directory)
+            forget_run(directory)
         if state.epoch < epochs and state.wait < patience:
             rows = ShuffledRows(x, batch_size, seed, steps)
             average = None
@@ -463,82 +360,6 @@ def fit_resumably(
             on_end(state)
         if state.at_end:
             with replacing(output, directory / "temporary.keras") as temporary:
-                shutil.copyfile(directory / _BEST, temporary)
-        _forget(directory)
+                shutil.copyfile(best_path(output, state, directory), temporary)
+        forget_run(directory)
     return keras.saving.load_model(output), state
-
-
-@contextlib.contextmanager
-def _own(directory: Path, output: PathLike) -> Iterator[None]:
-    """Makes the run's directory and locks it; removes it if it holds no state at the end."""
-    directory.mkdir(exist_ok=True)
-    foreign = sorted(path.name for path in directory.iterdir() if not _OWN.fullmatch(path.name))
-    if foreign:
-        raise ValueError(
-            f"{directory} is kept for an unfinished run, and holds other files: "
-            f"{', '.join(foreign[:3])}. Move them away, or write another file than {output}."
-        )
-    with _locked(directory, output):
-        try:
-            yield
-        finally:
-            if not (directory / _STATE).exists():
-                _sweep(directory)
-                with contextlib.suppress(OSError):  # something else came to lie there
-                    directory.rmdir()
-
-
-@contextlib.contextmanager
-def _locked(directory: Path, output: PathLike) -> Iterator[None]:
-    if fcntl is None:
-        yield
-        return
-    with open(directory / _LOCK, "w") as file:  # the lock goes with the process
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            another = os.fstat(file.fileno()).st_nlink == 0  # it has just removed the directory
-        except BlockingIOError:
-            another = True
-        except OSError:
-            another = False  # a file system without locks
-        if another:
-            raise ValueError(f"another run writes {output}. Wait for its end, or write elsewhere.")
-        yield
-
-
-def _check_settings(directory: PathLike, before: dict[str, Any], now: dict[str, Any]) -> None:
-    changed = [
-        f"{name} (was {before.get(name)!r}, is {now.get(name)!r})"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-    if changed:
-        raise ValueError(
-            f"The unfinished run in {os.fspath(directory)} has other settings: "
-            f"{', '.join(changed)}. Use the same settings to resume it, or start afresh "
-            "with --restart."
-        )
-
-
-def digest(*arrays: npt.NDArray) -> str:
-    """Returns a short digest of arrays: 16 hexadecimal digits."""
-    content = hashlib.sha256()
-    for array in arrays:
-        content.update(repr(array.shape).encode())
-        content.update(np.ascontiguousarray(array).data)
-    return content.hexdigest()[:16]
-
-
-def _best(output: PathLike, directory: Path, state: TrainingState) -> Path:
-    return directory / _BEST if state.at_end else Path(output)
-
-
-def _forget(directory: Path) -> None:
-    (directory / _STATE).unlink(missing_ok=True)  # first: it names the others
-    _sweep(directory, keep=(_LOCK,))
-
-
-def _sweep(directory: Path, keep: Sequence[str] = ()) -> None:
-    for path in list(directory.iterdir()):
-        if _OWN.fullmatch(path.name) and path.name not in keep:
-            path.unlink()

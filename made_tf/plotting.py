@@ -124,7 +124,7 @@ def plot_history(
 
     Args:
         history: one row for each epoch with `epoch`, `nll` and perhaps
-            `val_nll`, as `made_tf.callbacks.TrainingState.history` has; or
+            `val_nll`, as `made_tf.runs.TrainingState.history` has; or
             what `fit` returns as `history.history`.
 
     Returns:

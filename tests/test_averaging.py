@@ -6,8 +6,9 @@ import pytest
 
 from made_tf import MADE
 from made_tf.averaging import AveragedWeights
-from made_tf.callbacks import ShuffledRows, fit_resumably, load_run, run_directory
+from made_tf.callbacks import ShuffledRows, fit_resumably
 from made_tf.reproduction.benchmark_sets import make_smoke_set
+from made_tf.runs import load_run, run_directory
 
 
 def compiled():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import made_tf
-from made_tf import callbacks
+from made_tf import callbacks, runs
 
 X = np.random.default_rng(0).integers(0, 2, [20, 4]).astype(np.float32)
 EPOCHS = 2
@@ -99,7 +99,7 @@ def test_killed_at_every_file_operation(tmp_path, killer, uninterrupted):
             break
         finally:
             killer.stop()
-        finished = callbacks.read_state(folder / "m.keras.run")
+        finished = runs.read_state(folder / "m.keras.run")
         if finished is not None and finished.best_epoch == finished.epoch:
             assert keras.saving.load_model(folder / "m.keras").event_size == 4
         assert_same_run(*fit(folder), uninterrupted)
@@ -121,7 +121,7 @@ def test_killed_while_the_history_is_written(tmp_path, uninterrupted):
 def interrupt(folder, **kwargs):
     class Interrupt(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            if callbacks.read_state(callbacks.run_directory(folder / "m.keras")):
+            if runs.read_state(runs.run_directory(folder / "m.keras")):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +131,7 @@ def interrupt(folder, **kwargs):
 def test_interrupted(tmp_path, uninterrupted):
     interrupt(tmp_path)
     assert keras.saving.load_model(tmp_path / "m.keras").event_size == 4
-    state, model = callbacks.load_run(tmp_path / "m.keras.run")
+    state, model = runs.load_run(tmp_path / "m.keras.run")
     assert state.epoch == 1
     assert model.optimizer.iterations == 2
     assert_same_run(*fit(tmp_path), uninterrupted)
@@ -149,7 +149,7 @@ def test_changed_settings_are_refused(tmp_path, changed, message):
     interrupt(tmp_path)
     with pytest.raises(ValueError, match=rf"other settings: {message}.*--restart"):
         fit(tmp_path, **changed)
-    assert callbacks.read_state(tmp_path / "m.keras.run").epoch == 1
+    assert runs.read_state(tmp_path / "m.keras.run").epoch == 1
     _, state = fit(tmp_path, **changed, restart=True)
     assert [row["epoch"] for row in state.history] == list(range(1, len(state.history) + 1))
 
@@ -194,7 +194,7 @@ def test_early_stopping(tmp_path):
     state = callback.state
     assert (state.best, state.best_epoch, state.wait, state.epoch) == (1.0, 4, 2, 6)
     assert sorted(os.listdir(tmp_path / "run")) == ["epoch-0006.keras", "state.json"]
-    assert callbacks.read_state(tmp_path / "run") == state
+    assert runs.read_state(tmp_path / "run") == state
 
 
 def test_a_run_that_had_stopped_early_trains_no_further(tmp_path, killer):
@@ -203,7 +203,7 @@ def test_a_run_that_had_stopped_early_trains_no_further(tmp_path, killer):
 
     with pytest.raises(Killed):
         fit(tmp_path, ended=fail, patience=1, epochs=50)
-    stopped = callbacks.read_state(tmp_path / "m.keras.run")
+    stopped = runs.read_state(tmp_path / "m.keras.run")
     assert stopped.wait == 1
     assert fit(tmp_path, patience=1, epochs=50)[1] == stopped
 
@@ -298,9 +298,9 @@ def test_a_finished_model_stays_until_the_end(tmp_path, uninterrupted):
     output.write_bytes(b"of an earlier run")
     interrupt(tmp_path)
     assert output.read_bytes() == b"of an earlier run"
-    state = callbacks.read_state(run)
+    state = runs.read_state(run)
     assert state.at_end
-    assert callbacks.best_path(output, state) == run / "best.keras"
+    assert runs.best_path(output, state) == run / "best.keras"
     assert keras.saving.load_model(run / "best.keras").event_size == 4
     assert sorted(os.listdir(run)) == ["best.keras", "epoch-0001.keras", "lock", "state.json"]
     assert_same_run(*fit(tmp_path), uninterrupted)
@@ -347,7 +347,7 @@ def test_restart_keeps_the_old_run_until_the_new_one_is_sound(tmp_path):
     assert sorted(os.listdir(tmp_path / "m.keras.run")) == before
 
 
-@pytest.mark.skipif(callbacks.fcntl is None, reason="needs POSIX")
+@pytest.mark.skipif(runs.fcntl is None, reason="needs POSIX")
 def test_two_runs_into_one_output(tmp_path, uninterrupted):
     class Second(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from made_tf import callbacks
+from made_tf import callbacks, runs
 from made_tf.cli import main
 
 COMMANDS = [
@@ -717,10 +717,10 @@ def start(*arguments):
 
 
 def wait_for_epoch(process, output, epoch):
-    run_directory = callbacks.run_directory(output)
+    run_directory = runs.run_directory(output)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        state = callbacks.read_state(run_directory)
+        state = runs.read_state(run_directory)
         if state is not None and state.epoch >= epoch:
             return
         time.sleep(0.01)
@@ -742,7 +742,7 @@ def test_killed_and_resumed(tmp_path, rows, uninterrupted):
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    killed_at = callbacks.read_state(callbacks.run_directory(output)).epoch
+    killed_at = runs.read_state(runs.run_directory(output)).epoch
     assert 3 <= killed_at < 20
     assert "other settings: dropout (was 0.2, is 0.1)" in fails(*command, "--dropout", "0.1")
     result = run(*command)
@@ -772,7 +772,7 @@ def test_ctrl_c(tmp_path, rows):
     assert last.endswith("The same command resumes.")
     assert "Traceback" not in stderr
     assert keras.saving.load_model(output).event_size == 6
-    assert callbacks.run_directory(output).is_dir()
+    assert runs.run_directory(output).is_dir()
     result = run("train", rows, "-o", output, *TINY, "--restart")
     assert "0/3" in result.stderr
 
@@ -781,10 +781,10 @@ def test_ctrl_c_beside_an_earlier_model(tmp_path, rows, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    state = callbacks.TrainingState(epoch=3, best=1.5, best_epoch=2, at_end=True)
+    state = runs.TrainingState(epoch=3, best=1.5, best_epoch=2, at_end=True)
     monkeypatch.setattr(callbacks, "fit_resumably", interrupted)
     monkeypatch.setattr(callbacks, "read_state", lambda directory: state)
     output = tmp_path / "m.keras"
     (line,) = run("train", rows, "-o", output, *TINY, exit_code=130).stderr.splitlines()
-    assert f"so far is in {callbacks.run_directory(output) / 'best.keras'} (epoch 2" in line
+    assert f"so far is in {runs.run_directory(output) / 'best.keras'} (epoch 2" in line
     assert f"{output} is still that of an earlier run. The same command resumes." in line

@@ -206,11 +206,12 @@ def train(
 def _as_options_say(
     splits: Splits, output: Path, keep: Callable, restart: bool, settings: dict[str, Any]
 ) -> Any:
-    from made_tf import callbacks
+    from made_tf import runs
+    from made_tf.callbacks import fit_resumably
 
     own = {name: settings.pop(name) for name in ("epochs", "batch_size", "patience", "seed")}
     try:
-        model, state = callbacks.fit_resumably(
+        model, state = fit_resumably(
             lambda: make_model(splits, own["seed"], settings),
             splits.train,
             splits.valid,
@@ -222,8 +223,8 @@ def _as_options_say(
             progress=True,
         )
     except KeyboardInterrupt:
-        left = callbacks.read_state(callbacks.run_directory(output))
-        kept = callbacks.best_path(output, left) if left else output
+        left = runs.read_state(runs.run_directory(output))
+        kept = runs.best_path(output, left) if left else output
         click.echo(interruption_text(left, output, kept), err=True)
         sys.exit(130)
     best = state.history[state.best_epoch - 1]

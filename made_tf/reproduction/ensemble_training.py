@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf import conditionals as families
-from made_tf.callbacks import digest, fit_resumably
+from made_tf.callbacks import fit_resumably
 from made_tf.data import Splits
 from made_tf.ensembles import Ensemble
 from made_tf.files import replacing
 from made_tf.models import MADE
 from made_tf.reproduction.recipe import Recipe
+from made_tf.runs import digest
 
 __all__ = [
     "TrainedEnsemble",

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from made_tf import conditionals as families
-from made_tf.callbacks import digest
 from made_tf.data import PathLike, Splits
 from made_tf.reproduction.ensemble_training import train_member
 from made_tf.reproduction.recipe import Recipe, Training
+from made_tf.runs import digest
 
 if TYPE_CHECKING:
     import optuna
