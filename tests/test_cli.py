@@ -783,7 +783,7 @@ def test_ctrl_c_beside_an_earlier_model(tmp_path, rows, monkeypatch):
 
     state = runs.TrainingState(epoch=3, best=1.5, best_epoch=2, at_end=True)
     monkeypatch.setattr(callbacks, "fit_resumably", interrupted)
-    monkeypatch.setattr(callbacks, "read_state", lambda directory: state)
+    monkeypatch.setattr(runs, "read_state", lambda directory: state)
     output = tmp_path / "m.keras"
     (line,) = run("train", rows, "-o", output, *TINY, exit_code=130).stderr.splitlines()
     assert f"so far is in {runs.run_directory(output) / 'best.keras'} (epoch 2" in line
