@@ -26,7 +26,7 @@ __all__ = ["Degrees", "connectivity", "degrees_to_mask", "make_degrees", "unreac
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 InputOrder = Literal["natural", "random"] | Sequence[int] | npt.NDArray[np.integer]
-HiddenDegrees = Literal["equal", "random"] | Sequence[Sequence[int]]
+HiddenDegrees = Literal["equal", "early", "random"] | Sequence[Sequence[int]]
 
 
 def degrees_to_mask(
@@ -105,9 +105,11 @@ def make_degrees(
         input_order: `"natural"` (1..D), `"random"` (a seeded permutation), or
             an explicit permutation of 1..D, entry i being the place of
             variable i.
-        hidden_degrees: `"equal"` (evenly spread over 1..D-1), `"random"` (each
-            unit draws from [smallest degree of the layer before, D-1], and the
-            layer is sorted), or explicit degrees, one sequence for each layer.
+        hidden_degrees: `"equal"` (evenly spread over 1..D-1), `"early"` (the
+            squares of an even spread: more units of low degree, which see fewer
+            inputs and are seen by more outputs), `"random"` (each unit draws from
+            [smallest degree of the layer before, D-1], and the layer is sorted),
+            or explicit degrees, one sequence for each layer.
         seed: seed of the random choices; `None` draws fresh ones.
 
     Returns:
@@ -198,6 +200,11 @@ def _make_hidden_degrees(
     if isinstance(hidden_degrees, str):
         if hidden_degrees == "equal":
             return [np.rint(np.linspace(1, highest, units)).astype(np.int64) for units in widths]
+        if hidden_degrees == "early":
+            return [
+                np.rint(1 + (highest - 1) * np.linspace(0, 1, units) ** 2).astype(np.int64)
+                for units in widths
+            ]
         if hidden_degrees == "random":
             layers: list[IntArray] = []
             lowest = 1
@@ -208,8 +215,8 @@ def _make_hidden_degrees(
                 lowest = int(layers[-1].min())
             return layers
         raise ValueError(
-            "`hidden_degrees` must be 'equal', 'random' or one sequence of degrees for each "
-            f"hidden layer. Received: hidden_degrees={hidden_degrees!r}"
+            "`hidden_degrees` must be 'equal', 'early', 'random' or one sequence of degrees for "
+            f"each hidden layer. Received: hidden_degrees={hidden_degrees!r}"
         )
     explicit = [
         _int_array(f"hidden_degrees[{index}]", layer)

@@ -44,7 +44,8 @@ class MADE(keras.Model):
             `Conditionals` such as `made_tf.Categorical(num_classes=[2, 5, 3])`.
         input_order: `"natural"`, `"random"` or a permutation of 1..D, entry i
             being the place at which variable i is generated.
-        hidden_degrees: `"equal"`, `"random"` or one sequence for each layer.
+        hidden_degrees: `"equal"`, `"early"` (more units of low degree, which more
+            outputs read), `"random"` or one sequence for each layer.
         direct_connections: whether inputs also connect to outputs directly.
         activation: the activation of the hidden layers.
         dropout: the fraction of hidden units that training drops.
@@ -54,6 +55,9 @@ class MADE(keras.Model):
             the bits of one column or the cells of one row of a picture: the
             number of variables in each group, or a group number for each
             variable. Orders then differ in the order of the groups alone.
+        residual: whether each hidden layer but the first adds the units of the
+            layer before to its own (Durkan and Nash 2019). All hidden layers
+            must then have the same degrees.
         kernel_initializer: initializer of all kernels.
         kernel_regularizer: optional regularizer of all kernels.
         seed: seed of a random order, of random degrees and of all further
@@ -89,6 +93,7 @@ class MADE(keras.Model):
 
     References:
         Germain, Gregor, Murray, Larochelle 2015, MADE, arXiv:1502.03509.
+        Durkan, Nash 2019, Autoregressive Energy Machines, arXiv:1904.05626 (ResMADE).
     """
 
     def __init__(
@@ -111,6 +116,7 @@ class MADE(keras.Model):
         num_orders=1,
         input_dropout=0.0,
         order_groups=None,
+        residual=False,
         **kwargs,
     ):
         # Rows must not be cast: half precision would merge classes and round real values.
@@ -121,6 +127,13 @@ class MADE(keras.Model):
         self.event_size = self.degrees.event_size
         self.conditionals = families.get(conditionals, self.event_size)
         self.direct_connections = _boolean("direct_connections", direct_connections)
+        self.residual = _boolean("residual", residual)
+        if self.residual and not _all_equal(self.degrees.hidden):
+            raise ValueError(
+                "`residual` needs hidden layers of one width and with the same degrees: a unit "
+                "must not see more than the unit that it is added to. Received: "
+                f"hidden_units={hidden_units!r}, hidden_degrees={hidden_degrees!r}"
+            )
         self.dropout = _fraction("dropout", dropout)
         self.input_dropout = _fraction("input_dropout", input_dropout)
         self.seed = None if seed is None else int(seed)
@@ -133,7 +146,7 @@ class MADE(keras.Model):
             )
         mask_seed = self.seed if self.seed is not None else 0
         self.mask_sets = MaskSets(
-            self.degrees, num_masks, resample, masks_per, mask_seed, order_groups
+            self.degrees, num_masks, resample, masks_per, mask_seed, order_groups, self.residual
         )
         self.mask_weights = _boolean("mask_weights", mask_weights)
         if self.mask_weights and self.mask_sets.is_fixed:
@@ -268,7 +281,8 @@ class MADE(keras.Model):
             training: whether to drop units, and to take the next mask set.
             degrees: another mask set for a model of several: int32 degrees of
                 the inputs `[D]` and of each hidden layer, or `[N, D]`, ... with
-                a set for each row. `None` takes the model's own.
+                a set for each row. `None` takes the model's own. Those of a
+                `residual` model's hidden layers must be equal.
         """
         x = ops.convert_to_tensor(x)
         if len(x.shape) != 2 or x.shape[-1] != self.event_size:
@@ -287,9 +301,11 @@ class MADE(keras.Model):
         units = features
         levels = self._levels(degrees)
         for index, layer in enumerate(self.hidden_layers):
-            units = layer(units, *levels[index : index + 2])
+            before, units = units, layer(units, *levels[index : index + 2])
             if self.dropout_layers:
                 units = self.dropout_layers[index](units, training=training)
+            if self.residual and index:
+                units = ops.add(units, before)
         params = []
         if self.output_layer is not None:
             params.append(self.output_layer(units, *levels[-2:]))
@@ -534,11 +550,12 @@ class MADE(keras.Model):
     def load_own_variables(self, store):
         if not np.array_equal(np.asarray(store["density"]), self._fingerprint()):
             raise ValueError(
-                "The weights were saved with other conditionals, mask weights, activation or "
-                "direct connections than this model's, and would be another density. Expected: "
+                "The weights were saved with other conditionals, mask weights, activation, direct "
+                "or residual connections than this model's: another density. Expected: "
                 f"{self.conditionals.name} with {self.conditionals.get_config()}, "
                 f"activation={keras.activations.serialize(self.activation)!r}, "
-                f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}"
+                f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}, "
+                f"residual={self.residual}"
             )
         many = self.mask_step is not None
         if many != ("mask_step" in set(store.keys())):
@@ -557,7 +574,8 @@ class MADE(keras.Model):
                 self.conditionals.get_config(),
                 self.direct_connections,
                 keras.activations.serialize(self.activation),
-                *(["mask_weights"] if self.mask_weights else []),  # older files know none
+                *(["mask_weights"] if self.mask_weights else []),  # older files know neither
+                *(["residual"] if self.residual else []),
             ]
         )
         return fingerprint(content.encode())
@@ -586,6 +604,7 @@ class MADE(keras.Model):
         missing = len(masks.unreachable(self.degrees, self.direct_connections))
         lines.append(
             f"direct connections: {'yes' if self.direct_connections else 'no'}; "
+            f"residual: {'yes' if self.residual else 'no'}; "
             f"dependencies out of reach: {missing}"
         )
         return "\n".join(lines)
@@ -615,6 +634,7 @@ class MADE(keras.Model):
             "num_orders": self.num_orders,
             "input_dropout": self.input_dropout,
             "order_groups": None if groups is None else groups.tolist(),
+            "residual": self.residual,
             "quantized": [layer.name for layer in self.masked_layers() if layer.quantized],
         }
 
@@ -647,6 +667,10 @@ def _repeated(degrees, sizes):
 def listed(x):
     """Makes an array of a list, which Keras would take for several inputs."""
     return np.asarray(x) if isinstance(x, list) else x
+
+
+def _all_equal(levels) -> bool:
+    return all(np.array_equal(level, levels[0]) for level in levels)
 
 
 def _no_targets(x) -> np.ndarray:

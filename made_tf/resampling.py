@@ -48,6 +48,7 @@ class MaskSets:
             each group, or a group number for each variable, `[D]`. Orders then
             differ in the order of the groups alone; within a group the
             variables follow one another as in the model's own order.
+        residual: whether all hidden layers have the same degrees in each set.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -66,6 +67,7 @@ class MaskSets:
         masks_per: MasksPer = "batch",
         seed: int = 0,
         order_groups: int | Sequence[int] | None = None,
+        residual: bool = False,
     ):
         self.degrees = degrees
         self.order_groups = _groups(order_groups, degrees.event_size)
@@ -75,6 +77,7 @@ class MaskSets:
         self.resample = _one_of("resample", resample, _RESAMPLE)
         self.masks_per = _one_of("masks_per", masks_per, _PER)
         self.seed = integer("seed", seed, 0)
+        self.residual = residual
 
     @property
     def is_fixed(self) -> bool:
@@ -142,6 +145,9 @@ class MaskSets:
         own = self.degrees.inputs if level == 0 else self.degrees.hidden[level - 1]
         return own.astype(np.int32)
 
+    def _stream(self, level: int) -> int:
+        return min(level, 1) if self.residual else level
+
     def _varies(self, level: int) -> bool:
         return self.resample != ("connectivity" if level == 0 else "order")
 
@@ -149,7 +155,8 @@ class MaskSets:
         own = self._own(level)
         if index == 0 or not self._varies(level):
             return own
-        generator = np.random.Philox(key=self.seed, counter=[0, level, index, 0])
+        stream = self._stream(level)
+        generator = np.random.Philox(key=self.seed, counter=[0, stream, index, 0])
         if level == 0 and self.order_groups is not None:
             words = generator.random_raw(self.order_groups.max() + 1)
             order = np.lexsort((own, words[self.order_groups]))
@@ -162,7 +169,7 @@ class MaskSets:
         shape = (len(own),) if num_rows is None else (num_rows, len(own))
         if not self._varies(level):
             return ops.broadcast_to(ops.convert_to_tensor(own), shape)
-        key = _Key(self.seed, level, step)
+        key = _Key(self.seed, self._stream(level), step)
         if level == 0 and self.order_groups is not None:
             count = int(self.order_groups.max()) + 1
             uniforms = keras.random.uniform((*shape[:-1], count), seed=key)
@@ -199,9 +206,9 @@ class _Key(keras.random.SeedGenerator):
     files nor TensorFlow's checkpoints keep; here the model keeps the count.
     """
 
-    def __init__(self, seed: int, level: int, step):
+    def __init__(self, seed: int, stream: int, step):
         dtype = "uint32" if keras.backend.backend() == "jax" else "int32"
-        key = (seed * 0x9E3779B1 + level * 0x85EBCA77) % 2**31
+        key = (seed * 0x9E3779B1 + stream * 0x85EBCA77) % 2**31
         self._pair = ops.stack([ops.cast(key, dtype), ops.cast(step, dtype)])
 
     def next(self, ordered=True):

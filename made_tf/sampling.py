@@ -119,6 +119,7 @@ class _Block:
     transform: Callable  # (family, parameters, noise) -> values
     activation: Callable
     layers: list[tuple[tuple[int, Any], ...]]  # of each layer: (level, triangle)
+    residual: bool
 
     def finish(self, starts: list, x):
         """Passes the block's variables `[n, B]` through: its units by level, its parameters."""
@@ -164,8 +165,13 @@ class _Block:
                 total = _plus_product(total, units[source], triangle)
             if total is not None and len(total.shape) == 1:  # a bias alone: [units] -> [n, units]
                 total = total + tf.zeros_like(rows[:, :1])
-            units.append(total if total is None else self.activation(total))
-        return units[:-1], total
+            if len(units) == len(self.layers):
+                break
+            new = total if total is None else self.activation(total)
+            if self.residual and len(units) > 1 and new is not None:
+                new = new + units[-1]  # as many, since the layers' degrees are the same
+            units.append(new)
+        return units, total
 
 
 class BlockedNetwork:
@@ -360,12 +366,14 @@ class BlockedNetwork:
         ]
         places = self.plan.variables.span(index, index + 1)
         family = self._family.select(arrangement.variables[places])
-        return _Block(family, _draw, self._model.activation, triangles)
+        model = self._model
+        return _Block(family, _draw, model.activation, triangles, model.residual)
 
     def _block_of(self, variables, triangles: list, given) -> _Block:
         """Returns a block of rows that have variables `[n, B]` of their own."""
         family = self._family.select(variables)
-        return _Block(family, given.transform, self._model.activation, triangles)
+        model = self._model
+        return _Block(family, given.transform, model.activation, triangles, model.residual)
 
     def _read(self, convert: Callable = tf.convert_to_tensor) -> list[_Stored]:
         """Reads the weights: hidden layers, then the output with its direct connections."""

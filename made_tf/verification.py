@@ -204,8 +204,10 @@ def _connected(model: MADE) -> BoolArray:
         return ((reach @ (kernel != 0)) > 0).astype(np.float32)
 
     reach = features
-    for layer in model.hidden_layers:
-        reach = through(reach, layer)
+    for index, layer in enumerate(model.hidden_layers):
+        before, reach = reach, through(reach, layer)
+        if model.residual and index:
+            reach = np.maximum(reach, before)
     total = np.zeros((size, int(family.parameter_sizes(size).sum())))
     if model.output_layer is not None:
         total += through(reach, model.output_layer)

@@ -123,8 +123,10 @@ def forward(model, x):
     """The parameters `[N, P]` of a model for rows `[N, D]`."""
     features = encode(model.conditionals, x)
     units = features
-    for layer in model.hidden_layers:
-        units = dense(layer, units, model.activation.__name__)
+    for index, layer in enumerate(model.hidden_layers):
+        below, units = units, dense(layer, units, model.activation.__name__)
+        if model.residual and index > 0:
+            units = units + below
     params = 0.0
     if model.output_layer is not None:
         params = params + dense(model.output_layer, units)
@@ -253,6 +255,7 @@ def under(model, degrees):
         hidden_degrees=hidden,
         activation=model.activation,
         direct_connections=model.direct_connections,
+        residual=model.residual,
     )
     for ours, theirs in zip(fixed.masked_layers(), model.masked_layers(), strict=True):
         ours.kernel.assign(theirs.kernel)

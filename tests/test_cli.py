@@ -243,6 +243,9 @@ def test_all_options_reach_the_model(tmp_path, rows):
     assert int(loaded.optimizer.iterations) == 8
     evenly = [1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5]  # not drawn
     assert loaded.degrees.hidden[0].tolist() != evenly
+    assert not loaded.residual
+    run("train", rows, "-o", output, *TINY, "--hidden-units", "8,8", "--residual")
+    assert keras.saving.load_model(output).residual
     assert loaded.seed == 5
     assert loaded.mask_sets.is_fixed
 

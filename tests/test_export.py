@@ -66,6 +66,7 @@ def test_host_and_device_agree(exported, family):
         {"hidden_units": (4, 3), "hidden_degrees": "random"},
         {"hidden_units": (30, 20, 10), "direct_connections": False},
         {"activation": "elu"},
+        {"hidden_units": (12, 12, 12), "hidden_degrees": "early", "residual": True},
         {"dtype": "mixed_float16"},
         {"dtype": "bfloat16"},
     ],

@@ -404,9 +404,11 @@ def test_an_activation_that_could_not_be_loaded_is_refused(activation):
         MADE(5, (20,), activation=activation)
 
 
-@pytest.mark.parametrize("other", [{"activation": "relu"}, {"direct_connections": False}])
+@pytest.mark.parametrize(
+    "other", [{"activation": "relu"}, {"direct_connections": False}, {"residual": True}]
+)
 def test_a_model_of_another_architecture_does_not_load_the_weights(other, tmp_path):
     path = tmp_path / "model.weights.h5"
     reference.small_model().save_weights(path)
-    with pytest.raises(ValueError, match="activation or direct connections"):
+    with pytest.raises(ValueError, match="activation, direct or residual connections"):
         reference.small_model(**other).load_weights(path)

@@ -112,7 +112,16 @@ def test_equal_degrees_of_a_narrow_layer_reach_from_end_to_end():
     assert layer.tolist() == [1, 50, 99]
 
 
-@pytest.mark.parametrize("kind", ["equal", "random"])
+def test_early_degrees_are_the_squares_of_an_even_spread():
+    (layer,) = masks.make_degrees(10, (9,), hidden_degrees="early").hidden
+    assert layer.tolist() == [1, 1, 2, 2, 3, 4, 6, 7, 9]  # 1 + i^2 / 8, to the nearest
+    (wide,) = masks.make_degrees(100, (500,), hidden_degrees="early").hidden
+    values, counts = np.unique(wide, return_counts=True)
+    assert values.tolist() == list(range(1, 100))
+    assert counts[:10].sum() > 4 * counts[-10:].sum()
+
+
+@pytest.mark.parametrize("kind", ["equal", "early", "random"])
 def test_one_variable_has_units_that_reach_nothing(kind):
     degrees = masks.make_degrees(1, (3, 2), hidden_degrees=kind, seed=0)
     assert [layer.tolist() for layer in degrees.hidden] == [[1, 1, 1], [1, 1]]

@@ -47,6 +47,8 @@ SHAPES = {
     "explicit": {"input_order": [2, 3, 4, 1], "hidden_degrees": [[1, 2, 3, 3], [3, 1, 2]]}
     | {"hidden_units": (4, 3)},
     "relu": {"activation": "relu"},
+    "early": {"hidden_degrees": "early", "hidden_units": (9, 7)},
+    "residual": {"residual": True, "hidden_units": (9, 9, 9), "hidden_degrees": "early"},
 }
 
 
@@ -527,6 +529,12 @@ def test_the_config_goes_round(name):
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"seed": True}, "`seed` must be an integer of at least 0"),
         ({"hidden_units": (), "direct_connections": False}, "`hidden_units` must not be empty"),
+        ({"residual": 1}, "`residual` must be True or False"),
+        ({"residual": True, "hidden_units": (6, 7)}, "`residual` needs hidden layers of one width"),
+        (
+            {"residual": True, "hidden_units": (9, 9), "hidden_degrees": "random", "seed": 0},
+            "`residual` needs hidden layers of one width and with the same degrees",
+        ),
         ({"dtype": "int8_from_float32"}, "`dtype` must be a floating-point policy"),
         ({"units": 3}, "units"),
     ],
@@ -558,7 +566,7 @@ def configurations(draw):
         "input_order": draw(
             st.sampled_from(["natural", "random"]) | st.permutations(range(1, D + 1))
         ),
-        "hidden_degrees": draw(st.sampled_from(["equal", "random"])),
+        "hidden_degrees": draw(st.sampled_from(["equal", "early", "random"])),
         "direct_connections": draw(st.booleans()) or not widths,
         "seed": draw(st.integers(0, 50)),
     }

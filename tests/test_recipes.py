@@ -1,7 +1,9 @@
 """Recipes: data that say how to train."""
 
+import keras
 import numpy as np
 import pytest
+import reference
 
 from made_tf import MADE
 from made_tf.reproduction.benchmark_sets import set_names
@@ -43,10 +45,35 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
 
 
 def test_the_learning_rate_stays_or_falls_to_zero():
-    assert Training(learning_rate=0.01).rate() == 0.01
-    rate = Training(learning_rate=0.01, schedule="cosine", steps=10, looks=4).rate()
-    falls = [float(rate(step)) for step in (0, 10, 20, 40)]
+    constant = Training(learning_rate=0.01).make_optimizer()
+    assert float(constant.learning_rate) == pytest.approx(0.01)
+    falling = Training(learning_rate=0.01, schedule="cosine", steps=10, looks=4).make_optimizer()
+    falls = []
+    for step in (0, 10, 20, 40):
+        falling.iterations.assign(step)
+        falls.append(float(falling.learning_rate))
     np.testing.assert_allclose(falls, [0.01, 0.005 * (1 + np.cos(np.pi / 4)), 0.005, 0], atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamax", "lion", "muon", "nadam"])
+def test_every_optimizer_learns_under_masks_and_decays_weights(name):
+    x = np.random.default_rng(0).integers(0, 2, (64, 6)).astype(np.float32)
+    x[:, 1:] = x[:, :1]
+    keras.utils.set_random_seed(0)
+    model = MADE(6, (12,), seed=0)
+    assert Training(optimizer=name).make_optimizer().weight_decay is None
+    model.compile(Training(optimizer=name, learning_rate=0.01, weight_decay=0.1).make_optimizer())
+    assert type(model.optimizer).__name__.lower() == name
+    before = float(-np.mean(model.log_prob(x)))
+    model.fit(x, batch_size=16, epochs=40, verbose=0)
+    assert float(-np.mean(model.log_prob(x))) < 0.7 * before
+    off_mask = [reference.off_mask(layer) for layer in model.masked_layers()]
+    assert not np.concatenate(off_mask).any()
+    alone = keras.Variable(np.ones(3, np.float32))
+    optimizer = Training(optimizer=name, learning_rate=0.5, weight_decay=0.1).make_optimizer()
+    optimizer.build([alone])
+    optimizer.apply([np.zeros(3, np.float32)])
+    np.testing.assert_allclose(alone, 0.95 * np.ones(3), rtol=1e-6)
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -69,6 +96,8 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[training]\nspeed = 3", "`training` must have keys among .* Received: speed"),
         ("[training]\nsteps = 0", "`steps` must be a positive integer"),
         ("[training]\nlearning_rate = -1", "`learning_rate` must be a number in"),
+        ("[training]\noptimizer = 'Adam'", "`optimizer` must be one of .*'adam'.* Received: opt"),
+        ("[training]\nschedule = 1", "`schedule` must be one of .*'cosine'.* Received: schedule=1"),
         ("[candidates.a]\nwidth = 1", "`candidates.a` must have keys among"),
         ("[candidates.a.model]\nwidth = 1", "`candidates.a.model` must have keys among"),
         ("[candidates.a]\nmax_rows = 0", "`max_rows` must be a positive integer"),

@@ -111,6 +111,14 @@ def test_every_set_deals_out_the_same_degrees(drawn):
 
 
 @pytest.mark.parametrize("drawn", ["first", "batch", "row"])
+def test_the_hidden_layers_of_a_residual_network_go_in_step(drawn):
+    sets = sets_of((8, 8, 8), residual=True, masks_per="row" if drawn == "row" else "batch")
+    levels = sets.first(20) if drawn == "first" else numpy_of(sets.at_step(3, 20))
+    assert not any(differ(levels[1:-1], levels[2:]))
+    assert (levels[1] != sets.degrees.hidden[0]).any()
+
+
+@pytest.mark.parametrize("drawn", ["first", "batch", "row"])
 def test_all_orders_are_equally_likely(drawn):
     count = 600 if drawn == "batch" else 3000
     sets = sets_of((4,), 3, masks_per="row" if drawn == "row" else "batch")

@@ -14,6 +14,7 @@ CASES = {
     "no hidden layers": ("categorical", {"hidden_units": ()}, 1),
     "few units": ("ragged", {"hidden_units": (3, 2), "hidden_degrees": "random"}, 2),
     "ragged": ("ragged", {"input_order": "random"}, 3),
+    "residual": ("bernoulli", {"hidden_degrees": "early", "residual": True}, 2),
     "scaled_normal": ("scaled_normal", {"resample": "order"}, 2),
 }
 

@@ -15,6 +15,7 @@ CONFIGS = {
     "no hidden layer": {"hidden_units": ()},
     "no direct connections": {"hidden_units": (30, 30), "direct_connections": False},
     "random": {"input_order": "random", "hidden_degrees": "random", "seed": 4},
+    "residual": {"hidden_units": (12, 12, 12), "hidden_degrees": "early", "residual": True},
 }
 
 
@@ -26,6 +27,7 @@ ANY_MASK = {
     "no direct connections": {"direct_connections": False, "hidden_units": (14, 14)},
     "order alone": {"resample": "order"},
     "connectivity alone": {"resample": "connectivity"},
+    "residual": {"hidden_units": (12, 12), "residual": True},
     "mask weights": {"mask_weights": True},
     "mask weights, no hidden layer": {"mask_weights": True, "hidden_units": ()},
 }

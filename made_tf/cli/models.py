@@ -152,6 +152,7 @@ def make_model(splits: Splits, seed: int, settings: dict[str, Any]) -> MADE:
             input_order=settings["input_order"],
             hidden_degrees=settings["hidden_degrees"],
             direct_connections=settings["direct"],
+            residual=settings["residual"],
             activation=settings["activation"],
             dropout=settings["dropout"],
             num_masks=None if settings["num_masks"] == "fresh" else settings["num_masks"],

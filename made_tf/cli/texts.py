@@ -58,6 +58,7 @@ def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
         "input_order": model.degrees.inputs.tolist(),
         "hidden_degrees": [degrees.tolist() for degrees in model.degrees.hidden],
         "direct_connections": model.direct_connections,
+        "residual": model.residual,
         "activation": getattr(model.activation, "__name__", str(model.activation)),
         "dropout": model.dropout,
         "num_masks": model.mask_sets.num_masks,

@@ -60,16 +60,22 @@ _BESIDE_A_RECIPE = {"conditionals", "seed", "validation_fraction"}
 )
 @click.option(
     "--hidden-degrees",
-    type=click.Choice(["equal", "random"]),
+    type=click.Choice(["equal", "early", "random"]),
     default="equal",
     show_default=True,
-    help="How many inputs each hidden unit sees: evenly spread or drawn.",
+    help="How many inputs each hidden unit sees: evenly spread, rather few, or drawn.",
 )
 @click.option(
     "--direct/--no-direct",
     default=True,
     show_default=True,
     help="Connect inputs to outputs directly as well.",
+)
+@click.option(
+    "--residual/--no-residual",
+    default=False,
+    show_default=True,
+    help="Add each hidden layer's units to the next one's.",
 )
 @click.option(
     "--num-masks",

@@ -192,8 +192,7 @@ def train_member(
             num_orders=training.validation_orders,
             **recipe.model_arguments(),
         )
-        decay = training.weight_decay or None
-        model.compile(keras.optimizers.Adam(training.rate(), weight_decay=decay))
+        model.compile(training.make_optimizer())
         return model
 
     model, state = fit_resumably(

@@ -21,7 +21,14 @@ __all__ = ["Recipe", "Training", "recipe_names"]
 _FOLDER = resources.files("made_tf.reproduction") / "recipes"
 _OF_THE_DATA = {"self", "event_size", "conditionals", "seed", "num_orders", "kwargs"}
 _OF_MADE = set(inspect.signature(MADE.__init__).parameters) - _OF_THE_DATA
-_SCHEDULES = ("constant", "cosine")
+_OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamax": keras.optimizers.Adamax,
+    "lion": keras.optimizers.Lion,
+    "muon": keras.optimizers.Muon,
+    "nadam": keras.optimizers.Nadam,
+}
+_CHOICES = {"optimizer": tuple(_OPTIMIZERS), "schedule": ("constant", "cosine")}
 _LIMITS = ("max_rows", "min_variables")  # of the data that a candidate is for
 _FRESH = "fresh"  # TOML has no word for None
 
@@ -32,7 +39,8 @@ class Training:
 
     Attributes:
         batch_size: rows in a batch.
-        learning_rate: of Adam.
+        optimizer: `"adam"`, `"adamax"`, `"lion"`, `"muon"` or `"nadam"`, as in Keras.
+        learning_rate: of the optimizer.
         schedule: `"constant"`, which leaves the averaged weights to settle, or
             `"cosine"`: down to zero over all looks.
         weight_decay: the part of each weight that a step takes away, as a
@@ -45,6 +53,7 @@ class Training:
     """
 
     batch_size: int = 50
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
     weight_decay: float = 0.0
@@ -63,20 +72,24 @@ class Training:
                         f"`{field.name}` must be a number in [0, 10). "
                         f"Received: {field.name}={value!r}"
                     )
-            elif field.name == "schedule":
-                if value not in _SCHEDULES:
+            elif field.name in _CHOICES:
+                if value not in _CHOICES[field.name]:
                     raise ValueError(
-                        f"`schedule` must be one of {list(_SCHEDULES)}. "
-                        f"Received: schedule={value!r}"
+                        f"`{field.name}` must be one of {list(_CHOICES[field.name])}. "
+                        f"Received: {field.name}={value!r}"
                     )
             else:
                 integer(field.name, value)
 
-    def rate(self) -> Any:
-        """Returns the learning rate as Keras' optimizers take it."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        return keras.optimizers.schedules.CosineDecay(self.learning_rate, self.steps * self.looks)
+    def make_optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns a new optimizer, with its learning rate and weight decay."""
+        rate: Any = self.learning_rate
+        if self.schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(rate, self.steps * self.looks)
+        decay = {"weight_decay": self.weight_decay or None}
+        if self.optimizer == "muon":
+            decay["adam_weight_decay"] = decay["weight_decay"]  # of biases
+        return _OPTIMIZERS[self.optimizer](rate, **decay)
 
 
 @dataclasses.dataclass(frozen=True)
