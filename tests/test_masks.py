@@ -201,7 +201,7 @@ def test_masks_and_connectivity_follow_the_loops(configuration):
         ({"input_order": [1.0, 2.0, 3.0]}, "`input_order` must be a sequence of integers"),
         ({"input_order": [[1, 2, 3]]}, "`input_order` must be a sequence of integers"),
         ({"input_order": 3}, "`input_order` must be a sequence of integers"),
-        ({"hidden_degrees": "even"}, "`hidden_degrees` must be 'equal', 'random' or"),
+        ({"hidden_degrees": "even"}, "`hidden_degrees` must be 'equal', 'early', 'random' or"),
         ({"hidden_degrees": 1}, "`hidden_degrees` must be a sequence"),
         ({"hidden_degrees": [[1]]}, r"widths \[2\]. Received widths: \[1\]"),
         ({"hidden_degrees": [[1, 2], [1]]}, r"Received widths: \[2, 1\]"),
