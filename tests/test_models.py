@@ -459,7 +459,7 @@ def test_summary_tells_size_order_and_degrees():
         "MADE over D = 5, conditionals: bernoulli",
         "input_order (degree of each input): (3, 1, 5, 2, 4)",
         "hidden layer 1: 12 units, degrees 1..4: (1, 1, 2, 2, 2, 2, 3, 3, ...)",
-        "direct connections: yes; dependencies out of reach: 0",
+        "direct connections: yes; residual: no; dependencies out of reach: 0",
     ):
         assert part in text
 

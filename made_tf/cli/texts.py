@@ -74,7 +74,8 @@ def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
 
 def keras_text(facts: dict[str, Any]) -> str:
     """Returns the layers and sizes of `keras_facts` in lines."""
-    lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}"]
+    residual = "; residual" if facts["residual"] else ""
+    lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}{residual}"]
     if facts["num_masks"] != 1:
         lines.append(_masks_text(facts))
     for layer in facts["layers"]:
