@@ -66,7 +66,8 @@ def changes(recipe, event_size):
         yield f"{depth} layers", plain, {}
         if depth > 1:
             yield f"{depth} layers, residual", {**plain, "residual": True}, {}
-    yield "silu", {"activation": "silu"}, {}
+    for activation in ("relu", "silu"):
+        yield activation, {"activation": activation}, {}
     for kind in ("equal", "early"):
         yield f"degrees {kind}", {"hidden_degrees": kind}, {}
     late = [late_degrees(units, event_size) for units in layers]
