@@ -56,10 +56,11 @@ def tune(
 ) -> None:
     """Search for the recipe that suits DATA best.
 
-    Trains one network after the other, of depths, widths, orders, dropouts,
-    activations and learning rates that Optuna proposes, and judges them by the
-    validation rows. Trials are kept beside the output: the same command goes on
-    where it was cut off, and --trials with a larger number goes further.
+    Trains one network after the other, of depths, widths, orders, degrees,
+    dropouts, activations, optimizers and learning rates that Optuna proposes,
+    and judges them by the validation rows. Trials are kept beside the output:
+    the same command goes on where it was cut off, and --trials with a larger
+    number goes further.
     """
     check_outputs([output], [data])
     with quiet():

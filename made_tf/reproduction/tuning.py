@@ -102,7 +102,7 @@ def search(
 
 
 def suggest_recipe(trial: optuna.trial.BaseTrial, looks: int = 3000) -> Recipe:
-    """Returns the recipe of a trial: depth, width, order, dropout, learning rate, activation."""
+    """Returns the recipe of a trial: network, order, dropout, optimizer."""
     layers = trial.suggest_int("layers", 1, 2)
     width = trial.suggest_categorical("width", [200, 500, 1000])
     order = trial.suggest_categorical("order", ["natural", "random", "any"])
@@ -110,9 +110,13 @@ def suggest_recipe(trial: optuna.trial.BaseTrial, looks: int = 3000) -> Recipe:
         "hidden_units": [width] * layers,
         "dropout": trial.suggest_float("dropout", 0.0, 0.7, step=0.1),
         "activation": trial.suggest_categorical("activation", ["relu", "silu"]),
+        "hidden_degrees": trial.suggest_categorical("hidden_degrees", ["equal", "early"]),
     }
+    if layers > 1:
+        model["residual"] = trial.suggest_categorical("residual", [False, True])
+    optimizer = trial.suggest_categorical("optimizer", ["adam", "adamax"])
     rate = trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True)
-    training = Training(learning_rate=float(f"{rate:.2g}"), looks=looks)
+    training = Training(optimizer=optimizer, learning_rate=float(f"{rate:.2g}"), looks=looks)
     if order != "any":
         return Recipe("tuned", model={**model, "input_order": order}, training=training)
     model |= {
