@@ -63,9 +63,10 @@ def changes(recipe, event_size):
     yield "twice the width", {"hidden_units": [2 * units for units in layers]}, {}
     for depth in (1, 2, 4):
         plain = {"hidden_units": [width] * depth, "residual": False}
-        yield f"{depth} layers", plain, {}
+        layers_text = f"{depth} layers" if depth > 1 else "1 layer"
+        yield layers_text, plain, {}
         if depth > 1:
-            yield f"{depth} layers, residual", {**plain, "residual": True}, {}
+            yield f"{layers_text}, residual", {**plain, "residual": True}, {}
     for activation in ("relu", "silu"):
         yield activation, {"activation": activation}, {}
     for kind in ("equal", "early"):
