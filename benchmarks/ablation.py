@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import inspect
 import pathlib
+import sys
 import tempfile
 
 import numpy as np
@@ -38,15 +39,16 @@ HEADER = "| set | variant | valid NLL | test NLL | worse by | s.e. | mixture | l
 
 def variants(recipe, event_size):
     """Yields names and recipes: the recipe itself, then each change that changes something."""
-    for name, model, training in changes(recipe, event_size):
-        model = {**recipe.model, **model}
+    for name, changed, training in changes(recipe, event_size):
+        model = {**recipe.model, **changed}
         training = dataclasses.replace(recipe.training, **training)
         same = {**DEFAULTS, **model} == {**DEFAULTS, **recipe.model}
         if same and training == recipe.training and name != AS_IT_IS:
             continue
-        fixed = model.get("num_masks", 1) == 1
-        training = dataclasses.replace(training, validation_orders=1 if fixed else 4)
-        orders = 1 if fixed else 64
+        orders = recipe.num_orders
+        if "num_masks" in changed:
+            orders, few = (1, 1) if changed["num_masks"] == 1 else (64, 4)
+            training = dataclasses.replace(training, validation_orders=few)
         yield name, dataclasses.replace(recipe, model=model, training=training, num_orders=orders)
 
 
@@ -74,7 +76,8 @@ def changes(recipe, event_size):
     late = [late_degrees(units, event_size) for units in layers]
     yield "degrees late", {"hidden_degrees": late}, {}
     for order in ("natural", "random"):
-        yield f"{order} order", {"input_order": order, "num_masks": 1}, {}
+        one = {"input_order": order, "num_masks": 1, "order_groups": None}
+        yield f"{order} order", one, {}
     yield "fresh masks, 64 orders", {"num_masks": "fresh", "resample": "both"}, {}
     yield "fresh orders alone", {"num_masks": "fresh", "resample": "order"}, {}
     for optimizer, factors in OPTIMIZERS.items():
@@ -93,6 +96,9 @@ def late_degrees(units, event_size):
 
 
 def measure(name, splits, recipe, folder, seeds, only):
+    names = [variant for variant, _ in variants(recipe, splits.train.shape[1])]
+    if unknown := sorted(set(only or ()) - set(names)):
+        sys.exit(f"--only must name variants among {names}. Received: {', '.join(unknown)}")
     base = None
     for variant, changed in variants(recipe, splits.train.shape[1]):
         if only and variant not in only and base is not None:

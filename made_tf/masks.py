@@ -107,7 +107,8 @@ def make_degrees(
             variable i.
         hidden_degrees: `"equal"` (evenly spread over 1..D-1), `"early"` (the
             squares of an even spread: more units of low degree, which see fewer
-            inputs and are seen by more outputs), `"random"` (each unit draws from
+            inputs and are seen by more outputs; with less than about 2 D units
+            some degrees have none), `"random"` (each unit draws from
             [smallest degree of the layer before, D-1], and the layer is sorted),
             or explicit degrees, one sequence for each layer.
         seed: seed of the random choices; `None` draws fresh ones.

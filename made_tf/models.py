@@ -45,7 +45,8 @@ class MADE(keras.Model):
         input_order: `"natural"`, `"random"` or a permutation of 1..D, entry i
             being the place at which variable i is generated.
         hidden_degrees: `"equal"`, `"early"` (more units of low degree, which more
-            outputs read), `"random"` or one sequence for each layer.
+            outputs read; it wants twice as many units as there are variables),
+            `"random"` or one sequence for each layer.
         direct_connections: whether inputs also connect to outputs directly.
         activation: the activation of the hidden layers.
         dropout: the fraction of hidden units that training drops.
@@ -56,8 +57,8 @@ class MADE(keras.Model):
             number of variables in each group, or a group number for each
             variable. Orders then differ in the order of the groups alone.
         residual: whether each hidden layer but the first adds the units of the
-            layer before to its own (Durkan and Nash 2019). All hidden layers
-            must then have the same degrees.
+            layer before to its own (Durkan and Nash 2019). There must then be
+            several, all with the same degrees.
         kernel_initializer: initializer of all kernels.
         kernel_regularizer: optional regularizer of all kernels.
         seed: seed of a random order, of random degrees and of all further
@@ -128,10 +129,10 @@ class MADE(keras.Model):
         self.conditionals = families.get(conditionals, self.event_size)
         self.direct_connections = _boolean("direct_connections", direct_connections)
         self.residual = _boolean("residual", residual)
-        if self.residual and not _all_equal(self.degrees.hidden):
+        if self.residual and not _are_twins(self.degrees.hidden):
             raise ValueError(
-                "`residual` needs hidden layers of one width and with the same degrees: a unit "
-                "must not see more than the unit that it is added to. Received: "
+                "`residual` needs several hidden layers of one width and with the same degrees: a "
+                "unit must not see more than the unit that it is added to. Received: "
                 f"hidden_units={hidden_units!r}, hidden_degrees={hidden_degrees!r}"
             )
         self.dropout = _fraction("dropout", dropout)
@@ -281,8 +282,8 @@ class MADE(keras.Model):
             training: whether to drop units, and to take the next mask set.
             degrees: another mask set for a model of several: int32 degrees of
                 the inputs `[D]` and of each hidden layer, or `[N, D]`, ... with
-                a set for each row. `None` takes the model's own. Those of a
-                `residual` model's hidden layers must be equal.
+                a set for each row. `None` takes the model's own. A `residual`
+                model takes those of its first hidden layer for all of them.
         """
         x = ops.convert_to_tensor(x)
         if len(x.shape) != 2 or x.shape[-1] != self.event_size:
@@ -321,6 +322,8 @@ class MADE(keras.Model):
             raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
         inputs, *hidden = levels = [ops.cast(level, "int32") for level in degrees]
         widths = [len(level) for level in (self.degrees.inputs, *self.degrees.hidden)]
+        if self.residual:
+            hidden = hidden[:1] * len(hidden)
         if [level.shape[-1] for level in levels] != widths:
             raise ValueError(
                 f"`degrees` must be those of the inputs and of each hidden layer, widths {widths}. "
@@ -669,8 +672,8 @@ def listed(x):
     return np.asarray(x) if isinstance(x, list) else x
 
 
-def _all_equal(levels) -> bool:
-    return all(np.array_equal(level, levels[0]) for level in levels)
+def _are_twins(levels) -> bool:
+    return len(levels) > 1 and all(np.array_equal(level, levels[0]) for level in levels)
 
 
 def _no_targets(x) -> np.ndarray:

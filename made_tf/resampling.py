@@ -10,7 +10,7 @@ needs one plan for all of them, and no set can lose a path that another has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -100,10 +100,9 @@ class MaskSets:
             ValueError: if `count` is more than `num_masks`.
         """
         count = self.check_count(count)
-        return [
-            np.stack([self._level(level, index) for index in range(count)])
-            for level in self._levels
-        ]
+        return self._each_level(
+            lambda level: np.stack([self._level(level, index) for index in range(count)])
+        )
 
     def check_count(self, count: int) -> int:
         """Raises a ValueError if there are less than `count` sets."""
@@ -129,24 +128,21 @@ class MaskSets:
         step = ops.cast(step, "int32")
         by_row = self.masks_per == "row"
         if self.num_masks is None:
-            return [
-                self._fresh(level, step, num_rows if by_row else None) for level in self._levels
-            ]
+            rows = num_rows if by_row else None
+            return self._each_level(lambda level: self._fresh(level, step, rows))
         index = step % self.num_masks
         if by_row:
             index = (step * num_rows + ops.arange(num_rows, dtype="int32")) % self.num_masks
         return [ops.take(table, index, axis=0) for table in self.first(self.num_masks)]
 
-    @property
-    def _levels(self) -> range:
-        return range(1 + len(self.degrees.hidden))
+    def _each_level(self, make: Callable[[int], Any]) -> list:
+        if self.residual:  # one array for all hidden layers, so that they cannot differ
+            return [make(0), *[make(1)] * len(self.degrees.hidden)]
+        return [make(level) for level in range(1 + len(self.degrees.hidden))]
 
     def _own(self, level: int) -> npt.NDArray[np.int32]:
         own = self.degrees.inputs if level == 0 else self.degrees.hidden[level - 1]
         return own.astype(np.int32)
-
-    def _stream(self, level: int) -> int:
-        return min(level, 1) if self.residual else level
 
     def _varies(self, level: int) -> bool:
         return self.resample != ("connectivity" if level == 0 else "order")
@@ -155,8 +151,7 @@ class MaskSets:
         own = self._own(level)
         if index == 0 or not self._varies(level):
             return own
-        stream = self._stream(level)
-        generator = np.random.Philox(key=self.seed, counter=[0, stream, index, 0])
+        generator = np.random.Philox(key=self.seed, counter=[0, level, index, 0])
         if level == 0 and self.order_groups is not None:
             words = generator.random_raw(self.order_groups.max() + 1)
             order = np.lexsort((own, words[self.order_groups]))
@@ -169,7 +164,7 @@ class MaskSets:
         shape = (len(own),) if num_rows is None else (num_rows, len(own))
         if not self._varies(level):
             return ops.broadcast_to(ops.convert_to_tensor(own), shape)
-        key = _Key(self.seed, self._stream(level), step)
+        key = _Key(self.seed, level, step)
         if level == 0 and self.order_groups is not None:
             count = int(self.order_groups.max()) + 1
             uniforms = keras.random.uniform((*shape[:-1], count), seed=key)
@@ -206,9 +201,9 @@ class _Key(keras.random.SeedGenerator):
     files nor TensorFlow's checkpoints keep; here the model keeps the count.
     """
 
-    def __init__(self, seed: int, stream: int, step):
+    def __init__(self, seed: int, level: int, step):
         dtype = "uint32" if keras.backend.backend() == "jax" else "int32"
-        key = (seed * 0x9E3779B1 + stream * 0x85EBCA77) % 2**31
+        key = (seed * 0x9E3779B1 + level * 0x85EBCA77) % 2**31
         self._pair = ops.stack([ops.cast(key, dtype), ops.cast(step, dtype)])
 
     def next(self, ordered=True):

@@ -229,6 +229,25 @@ def test_members_of_other_rows_or_recipes_are_refused(tmp_path, quick):
             train_member(other, rows, tmp_path / "m.keras", seed, progress=False)
 
 
+def test_a_member_from_before_a_setting_existed_is_found(tmp_path, quick, monkeypatch):
+    recipe, splits = Recipe.load(quick), make_smoke_set()
+    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
+    facts = tmp_path / "m.json"
+    content = json.loads(facts.read_text())
+    del content["made_by"]["recipe"]["training"]["optimizer"]
+    facts.write_text(json.dumps(content))
+    monkeypatch.setattr(ensemble_training, "fit_resumably", no_training)
+    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
+
+
+def test_a_search_of_another_space_is_refused(tmp_path, rows, monkeypatch):
+    pytest.importorskip("optuna")
+    command = ("tune", rows, "-o", tmp_path / "best.toml", "--looks", 1, "--trials")
+    run(*command, 1)
+    monkeypatch.setattr("made_tf.reproduction.tuning._SPACE", 3)
+    assert "with other settings" in fails(*command, 2)
+
+
 def test_weight_decay_reaches_the_optimizer(tmp_path, quick):
     splits = make_smoke_set()
     norms = []

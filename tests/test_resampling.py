@@ -118,6 +118,33 @@ def test_the_hidden_layers_of_a_residual_network_go_in_step(drawn):
     assert (levels[1] != sets.degrees.hidden[0]).any()
 
 
+@pytest.mark.parametrize("by", ["batch", "row"])
+def test_a_residual_network_takes_one_set_of_hidden_degrees_for_all_layers(by):
+    model = model_of(hidden_units=(9, 9), residual=True)
+    inputs, first, other = (level[1:4] for level in model.mask_sets.first(4))
+    other = other[:, ::-1]
+    if by == "batch":
+        inputs, first, other = inputs[0], first[0], other[0]
+    x = reference.states(model)[:3]
+    found = model(x, degrees=[inputs, first, other])
+    np.testing.assert_array_equal(found, model(x, degrees=[inputs, first, first]))
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"num_masks": 3}, {"masks_per": "row"}, {"order_groups": 2}, {"mask_weights": True}]
+)
+def test_residual_networks_are_normalised_under_each_set(kwargs):
+    model = model_of(hidden_units=(9, 9), residual=True, **kwargs)
+    x = reference.states(model)
+    for number in range(3):
+        degrees = reference.order_of(model, number)
+        log_prob = np.asarray(model.row_log_prob(x, model(x, degrees=degrees)), np.float64)
+        assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-5)
+        if not model.mask_weights:
+            fixed = reference.under(model, degrees)
+            np.testing.assert_allclose(log_prob, reference.log_prob(fixed, x), atol=1e-4)
+
+
 @pytest.mark.parametrize("drawn", ["first", "batch", "row"])
 def test_all_orders_are_equally_likely(drawn):
     count = 600 if drawn == "batch" else 3000

@@ -43,6 +43,14 @@ def test_a_leak_that_no_row_shows_is_found_by_structure():
     assert not report and not (report.depends & ~report.allowed).any()
 
 
+def test_residual_connections_alone_are_seen():
+    kwargs = {"hidden_units": (12, 12), "residual": True, "direct_connections": False}
+    model = reference.small_model(**kwargs)
+    model.hidden_layers[1].kernel.assign(np.zeros((12, 12)))
+    report = verification.check_autoregressive(model)
+    assert report and np.array_equal(report.depends, report.allowed)
+
+
 def test_what_cannot_be_checked_is_refused():
     model = reference.small_model()
     with pytest.raises(ValueError, match="`num_rows` must be a positive integer"):

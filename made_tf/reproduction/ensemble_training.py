@@ -174,7 +174,7 @@ def train_member(
         made_by["recipe"].pop(key, None)
     if facts.exists():
         found = json.loads(facts.read_text())
-        if found.pop("made_by") != made_by:
+        if _read(found.pop("made_by")) != _read(made_by):
             raise ValueError(
                 f"{path} was trained on other rows, by another recipe or with another seed. "
                 "Remove it, or write elsewhere."
@@ -226,6 +226,10 @@ def train_member(
     with replacing(facts) as temporary:
         temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
     return model, member
+
+
+def _read(made_by: dict[str, Any]) -> dict[str, Any]:
+    return {**made_by, "recipe": Recipe.from_dict("", made_by["recipe"])}  # with today's defaults
 
 
 def mean_nll(model: MADE | Ensemble, x: npt.NDArray) -> tuple[float, float]:

@@ -21,10 +21,14 @@ __all__ = ["search", "suggest_recipe"]
 
 # Where the search begins: what often is good.
 _FIRST = (
-    {"layers": 1, "width": 500, "order": "natural", "dropout": 0.1},
-    {"layers": 2, "width": 500, "order": "random", "dropout": 0.4},
-    {"layers": 1, "width": 500, "order": "any", "dropout": 0.3, "input_dropout": 0.2},
+    {"layers": 1, "width": 500, "order": "natural", "dropout": 0.3}
+    | {"hidden_degrees": "equal", "optimizer": "adamax", "learning_rate": 3e-3},
+    {"layers": 2, "width": 500, "order": "random", "dropout": 0.5, "residual": False}
+    | {"hidden_degrees": "early", "optimizer": "adamax", "learning_rate": 3e-3},
+    {"layers": 1, "width": 500, "order": "any", "dropout": 0.3, "input_dropout": 0.2}
+    | {"hidden_degrees": "equal", "optimizer": "adam", "learning_rate": 3e-3},
 )
+_SPACE = 2  # counted up when `suggest_recipe` changes: older trials would not fit
 
 
 def search(
@@ -62,7 +66,8 @@ def search(
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("optuna is not installed: pip install 'made-tf[tune]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings = {"data": digest(splits.train, splits.valid), "seed": seed, "looks": looks}
+    data = digest(splits.train, splits.valid)
+    settings = {"data": data, "seed": seed, "looks": looks, "space": _SPACE}
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(study_file))),
         study_name="made_tf",
