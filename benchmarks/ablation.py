@@ -96,11 +96,11 @@ def late_degrees(units, event_size):
 
 
 def measure(name, splits, recipe, folder, seeds, only):
-    names = [variant for variant, _ in variants(recipe, splits.train.shape[1])]
-    if unknown := sorted(set(only or ()) - set(names)):
-        sys.exit(f"--only must name variants among {names}. Received: {', '.join(unknown)}")
+    ways = dict(variants(recipe, splits.train.shape[1]))
+    if unknown := sorted(set(only or ()) - set(ways)):
+        sys.exit(f"--only must name variants among {list(ways)}. Received: {', '.join(unknown)}")
     base = None
-    for variant, changed in variants(recipe, splits.train.shape[1]):
+    for variant, changed in ways.items():
         if only and variant not in only and base is not None:
             continue
         models, members = [], []

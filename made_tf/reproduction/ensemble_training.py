@@ -174,7 +174,7 @@ def train_member(
         made_by["recipe"].pop(key, None)
     if facts.exists():
         found = json.loads(facts.read_text())
-        if _read(found.pop("made_by")) != _read(made_by):
+        if _with_defaults(found.pop("made_by")) != _with_defaults(made_by):
             raise ValueError(
                 f"{path} was trained on other rows, by another recipe or with another seed. "
                 "Remove it, or write elsewhere."
@@ -228,8 +228,9 @@ def train_member(
     return model, member
 
 
-def _read(made_by: dict[str, Any]) -> dict[str, Any]:
-    return {**made_by, "recipe": Recipe.from_dict("", made_by["recipe"])}  # with today's defaults
+def _with_defaults(made_by: dict[str, Any]) -> dict[str, Any]:
+    # A member may be older than some setting, which then had its default.
+    return {**made_by, "recipe": Recipe.from_dict("", made_by["recipe"])}
 
 
 def mean_nll(model: MADE | Ensemble, x: npt.NDArray) -> tuple[float, float]:
