@@ -2,8 +2,8 @@
 
     python benchmarks/backends.py
 
-Each backend is a process of its own, on made-up rows; the two take turns. Prints the
-median milliseconds of a step and the ratio to TensorFlow without XLA.
+Each way is a process of its own, on made-up rows; they take turns. Prints the median
+milliseconds of a step and the ratio to TensorFlow without XLA.
 """
 
 import argparse
@@ -13,8 +13,12 @@ import subprocess
 import sys
 import time
 
-RUNS = (("tensorflow", False), ("tensorflow", True), ("jax", True))
-BATCH = 50
+RUNS = {  # backend, whether compiled by XLA, environment
+    "tensorflow": ("tensorflow", False, {}),
+    "tensorflow, XLA": ("tensorflow", True, {}),
+    "jax": ("jax", True, {}),
+    "jax, huge pages": ("jax", True, {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}),  # Linux
+}
 
 
 def step_ms(args):
@@ -25,12 +29,13 @@ def step_ms(args):
     import made_tf
 
     size, units = args.event_size, args.hidden_units
-    x = np.random.default_rng(0).integers(0, 2, (BATCH * args.steps, size)).astype("float32")
+    rows = args.batch_size * args.steps
+    x = np.random.default_rng(0).integers(0, 2, (rows, size)).astype("float32")
     model = made_tf.MADE(size, (units,) * args.layers, "bernoulli", "random", dropout=0.3, seed=0)
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=args.jit)
     ends = []
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
-    model.fit(x, batch_size=BATCH, epochs=4, verbose=0, callbacks=[clock])
+    model.fit(x, batch_size=args.batch_size, epochs=4, verbose=0, callbacks=[clock])
     return 1e3 * min(np.diff(ends)) / args.steps
 
 
@@ -39,6 +44,7 @@ def main():
     parser.add_argument("--event-size", type=int, default=123)
     parser.add_argument("--hidden-units", type=int, default=500)
     parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--smoke", action="store_true", help="a small model, one round")
@@ -50,22 +56,20 @@ def main():
     if args.worker:
         print(step_ms(args))
         return
-    found = {run: [] for run in RUNS}
+    found = {name: [] for name in RUNS}
     own = [sys.executable, __file__, *sys.argv[1:], "--worker"]
     for _ in range(args.rounds):
-        for backend, jit in RUNS:
-            command = own + ["--jit"] * jit
+        for name, (backend, jit, environment) in RUNS.items():
             result = subprocess.run(
-                command,
-                env={**os.environ, "KERAS_BACKEND": backend},
+                own + ["--jit"] * jit,
+                env={**os.environ, "KERAS_BACKEND": backend, **environment},
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
             )
-            found[backend, jit].append(float(result.stdout.split()[-1]))
-    base = statistics.median(found[RUNS[0]])
-    for (backend, jit), times in found.items():
-        name = f"{backend}{', XLA' if jit and backend == 'tensorflow' else ''}"
+            found[name].append(float(result.stdout.split()[-1]))
+    base = statistics.median(found["tensorflow"])
+    for name, times in found.items():
         ms = statistics.median(times)
         print(f"{name:16s} {ms:8.2f} ms a step, {ms / base:.2f} of TensorFlow's without XLA")
 
