@@ -212,7 +212,7 @@ def train_member(
     )
     model.num_orders = recipe.num_orders
     with replacing(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+        model.save(temporary)
     member = TrainedMember(
         candidate,
         seed,
