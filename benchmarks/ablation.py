@@ -21,8 +21,9 @@ import numpy as np
 from made_tf import MADE, Ensemble
 from made_tf.masks import make_degrees
 from made_tf.reproduction.benchmark_sets import load_set, make_smoke_set
-from made_tf.reproduction.ensemble_training import mean_nll, train_member
-from made_tf.reproduction.recipe import Recipe
+from made_tf.scoring import mean_nll
+from made_tf.training.by_recipe import train_member
+from made_tf.training.recipe import Recipe
 
 NAMES = ("adult", "mushrooms", "dna")
 AS_IT_IS = "as the recipe says"

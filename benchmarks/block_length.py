@@ -20,8 +20,8 @@ import tensorflow as tf
 from networks import binary_rows, trained
 from timing import interleaved, lite, one_thread
 
-from made_tf import plan, random
-from made_tf.sampling import BlockedNetwork
+from made_tf.sampling import plan, random
+from made_tf.sampling.blocked_network import BlockedNetwork
 
 NETWORKS = ((128, (256,)), (784, (1000,)), (784, (500, 500)))
 COUNTS = (2, 4, 6, 8, 11, 14, 17, 22, 28, 40)

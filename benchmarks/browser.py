@@ -23,7 +23,8 @@ import numpy as np
 from networks import binary_rows, trained
 
 from made_tf import export
-from made_tf.export import litert_js, serve, vectors
+from made_tf.export import vectors
+from made_tf.export.web import litert_js, serve
 
 SEED = 7
 LOADS = 5

@@ -16,8 +16,8 @@ import tensorflow as tf
 from networks import DenseNetwork, binary_rows, trained
 from timing import interleaved, lite, one_thread
 
-from made_tf import random
-from made_tf.sampling import BlockedNetwork
+from made_tf.sampling import random
+from made_tf.sampling.blocked_network import BlockedNetwork
 
 NAIVE_STEPS = 16
 SIZES = (64, 256, 784, 2048, 4096)

@@ -24,8 +24,8 @@ from networks import binary_rows, trained
 from timing import interleaved, one_thread, ratio
 
 import made_tf
-from made_tf import random
-from made_tf.resampling import evidence_first
+from made_tf.masks import evidence_first
+from made_tf.sampling import random
 
 SEED = 7
 TIE = 2e-5  # logits closer than this to their noise may round to either side

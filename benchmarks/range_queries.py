@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 import made_tf
-from made_tf.queries import allowed_sets
+from made_tf.queries.value_sets import allowed_sets
 
 CLASSES = {  # from the worst to the best
     "cut": ("Fair", "Good", "Very Good", "Premium", "Ideal"),

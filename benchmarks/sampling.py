@@ -23,9 +23,9 @@ from peers import available_peers
 from timing import interleaved, lite, one_thread, ratio
 
 import made_tf
-from made_tf import random
 from made_tf.export.runtime import LiteSampler
-from made_tf.sampling import BlockedNetwork
+from made_tf.sampling import random
+from made_tf.sampling.blocked_network import BlockedNetwork
 
 SEED = 7
 BATCHES = (1, 16, 256)

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from timing import interleaved, one_thread, ratio
 
-from made_tf.constraints import KernelMask
-from made_tf.staircase import Staircase, best_num_blocks
+from made_tf.networks.kernel_mask import KernelMask
+from made_tf.networks.staircase import Staircase, best_num_blocks
 
 SIDES = (100, 200, 300, 500, 1000, 2000)
 COUNTS = (2, 3, 4, 5, 6, 8, 12)

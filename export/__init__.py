@@ -10,11 +10,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 _HOMES = {
-    "ExportError": "report",
-    "ExportReport": "report",
+    "ExportError": "checks.report",
+    "ExportReport": "checks.report",
     "LiteSampler": "runtime",
     "MicroReport": "micro",
-    "inspect_tflite": "inspection",
+    "inspect_tflite": "file.inspection",
     "to_micro": "micro",
     "to_tflite": "convert",
 }
@@ -30,10 +30,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from made_tf.export.checks.report import ExportError, ExportReport
     from made_tf.export.convert import to_tflite
-    from made_tf.export.inspection import inspect_tflite
-    from made_tf.export.micro import MicroReport, to_micro
-    from made_tf.export.report import ExportError, ExportReport
+    from made_tf.export.file.inspection import inspect_tflite
+    from made_tf.export.micro.convert import MicroReport, to_micro
     from made_tf.export.runtime import LiteSampler
 
 

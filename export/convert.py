@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from made_tf.export.compact import compact
-from made_tf.export.flatbuffer import read_model, write_model
-from made_tf.export.metadata import add_metadata, describe_model, seal
-from made_tf.export.report import ExportReport
+from made_tf.conditionals.row_checks import check_rows
+from made_tf.export.checks.report import ExportReport
+from made_tf.export.checks.verify import verify_static, verify_tflite
+from made_tf.export.file.compact import compact
+from made_tf.export.file.flatbuffer import read_model, write_model
+from made_tf.export.file.metadata import add_metadata, describe_model, seal
+from made_tf.export.file.static import STATIC, STATIC_SIGNATURES, quantize_static
+from made_tf.export.file.weights import WEIGHTS, pack_weights, with_weights
 from made_tf.export.signatures import Signatures, choose_signatures, make_signatures
-from made_tf.export.static import STATIC, STATIC_SIGNATURES, quantize_static
-from made_tf.export.verify import verify_static, verify_tflite
-from made_tf.export.weights import WEIGHTS, pack_weights, with_weights
-from made_tf.files import replacing
-from made_tf.models import MADE
-from made_tf.validation import check_rows
+from made_tf.models.made import MADE
+from made_tf.portable.files import replacing
 from made_tf.verification import not_finite
 
 __all__ = ["check_target", "convert", "to_tflite"]

@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from made_tf import random
-from made_tf.arguments import integer
-from made_tf.arrangement import argsort
-from made_tf.given import KnownValues
-from made_tf.mixtures import choose_set, each_row_by_its_set, log_mean_exp, sample_mixture
-from made_tf.models import MADE
-from made_tf.sampling import BlockedNetwork
+from made_tf.models.made import MADE
+from made_tf.portable.arguments import integer
+from made_tf.sampling import random
+from made_tf.sampling.arrangement import argsort
+from made_tf.sampling.blocked_network import BlockedNetwork
+from made_tf.sampling.known import KnownValues
+from made_tf.sampling.order_mixture import (
+    choose_set,
+    each_row_by_its_set,
+    log_mean_exp,
+    sample_mixture,
+)
 
 __all__ = ["SIGNATURES", "Signatures", "choose_signatures", "make_signatures"]
 

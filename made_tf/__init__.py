@@ -10,75 +10,71 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from made_tf.version import __version__
+from made_tf import moved
+from made_tf.portable.version import __version__
 
+moved.install()
+
+#: The wing that each public class lives in. (Type checkers read the block below.)
 _HOMES = {
-    "Ensemble": "ensembles",
-    "EnsembleDistribution": "ensemble_distributions",
-    "MADE": "models",
-    "MADEDistribution": "distributions",
-    "MaskConstraint": "constraints",
-    "MaskedDense": "layers",
-    "MaskedInitializer": "initializers",
     "Bernoulli": "conditionals",
     "Categorical": "conditionals",
     "Conditionals": "conditionals",
+    "Ensemble": "models",
+    "EnsembleDistribution": "distributions",
+    "MADE": "models",
+    "MADEDistribution": "distributions",
+    "MaskConstraint": "networks",
+    "MaskedDense": "networks",
+    "MaskedInitializer": "networks",
     "Normal": "conditionals",
 }
 _MODULES = (
-    "callbacks",
     "conditionals",
-    "constraints",
     "data",
     "distributions",
-    "ensembles",
     "export",
-    "initializers",
-    "layers",
     "masks",
     "models",
+    "networks",
     "plotting",
     "queries",
-    "random",
     "sampling",
+    "scoring",
+    "training",
     "verification",
 )
+#: Public modules of 0.1.0 that have moved: still found, with a warning.
+_MOVED = ("callbacks", "constraints", "ensembles", "initializers", "layers", "random")
 
-__all__ = [*_HOMES, *_MODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, *_MODULES, *_MOVED, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
     from made_tf import (
-        callbacks,
         conditionals,
-        constraints,
         data,
         distributions,
-        ensembles,
         export,
-        initializers,
-        layers,
         masks,
         models,
+        networks,
         plotting,
         queries,
-        random,
         sampling,
+        scoring,
+        training,
         verification,
     )
     from made_tf.conditionals import Bernoulli, Categorical, Conditionals, Normal
-    from made_tf.constraints import MaskConstraint
-    from made_tf.distributions import MADEDistribution
-    from made_tf.ensemble_distributions import EnsembleDistribution
-    from made_tf.ensembles import Ensemble
-    from made_tf.initializers import MaskedInitializer
-    from made_tf.layers import MaskedDense
-    from made_tf.models import MADE
+    from made_tf.distributions import EnsembleDistribution, MADEDistribution
+    from made_tf.models import MADE, Ensemble
+    from made_tf.networks import MaskConstraint, MaskedDense, MaskedInitializer
 
 
 def __getattr__(name: str):
     if name in _HOMES:
         return getattr(importlib.import_module(f"made_tf.{_HOMES[name]}"), name)
-    if name in _MODULES:
+    if name in (*_MODULES, *_MOVED):
         return importlib.import_module(f"made_tf.{name}")
     raise AttributeError(f"module 'made_tf' has no attribute {name!r}")
 

@@ -14,17 +14,24 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from made_tf.arguments import integer
+from made_tf.portable.arguments import integer
+from made_tf.portable.arrays import BoolArray, IntArray
 
-__all__ = ["Degrees", "connectivity", "degrees_to_mask", "make_degrees", "unreachable"]
+__all__ = [
+    "Degrees",
+    "comes_first",
+    "connectivity",
+    "degrees_to_mask",
+    "evidence_first",
+    "make_degrees",
+    "unreachable",
+]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 InputOrder = Literal["natural", "random"] | Sequence[int] | npt.NDArray[np.integer]
 HiddenDegrees = Literal["equal", "early", "random"] | Sequence[Sequence[int]]
 
@@ -248,3 +255,28 @@ def _int_array(name: str, values: object) -> IntArray:
     if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(f"`{name}` must be a sequence of integers. Received: {name}={values!r}")
     return array.astype(np.int64)
+
+
+def evidence_first(order: npt.NDArray[np.integer], *known: Any) -> npt.NDArray[np.int32]:
+    """Moves variables to the front of an order, which otherwise stays as it is.
+
+    Args:
+        order: degrees of the inputs, a permutation of 1..D.
+        *known: booleans `[D]`: what comes first, what comes next, ...
+
+    Returns:
+        The new degrees of the inputs, int32 `[D]`.
+    """
+    rank = np.zeros(len(order), np.int64)
+    for group in known:
+        rank = 2 * rank + ~np.asarray(group, bool)
+    degrees = np.empty(len(order), np.int32)
+    degrees[np.lexsort((order, rank))] = np.arange(1, len(order) + 1)
+    return degrees
+
+
+def comes_first(order: npt.NDArray[np.int32], *known: BoolArray) -> bool:
+    """Returns whether an order has the first group before the second, ..., before the rest."""
+    ends = np.cumsum([group.sum() for group in known])
+    groups = np.logical_or.accumulate(known)
+    return all((order[g] <= end).all() for g, end in zip(groups, ends, strict=True))

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
-from made_tf.arguments import integer
-from made_tf.masks import BoolArray
-from made_tf.models import MADE
+from made_tf.models.made import MADE
+from made_tf.portable.arguments import integer
+from made_tf.portable.arrays import BoolArray
 
 __all__ = [
     "AutoregressiveReport",

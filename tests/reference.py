@@ -1,6 +1,7 @@
 """Slow and obvious: what the package computes cleverly, in loops, NumPy and SciPy."""
 
 import itertools
+import pathlib
 
 import numpy as np
 import scipy.special
@@ -8,6 +9,10 @@ import scipy.stats
 
 import made_tf
 from made_tf import conditionals as families
+
+#: The folder of the tests, for processes that import this module; and files of before.
+FOLDER = pathlib.Path(__file__).parent
+GOLDEN = FOLDER / "golden"
 
 ACTIVATIONS = {
     "linear": lambda x: x,

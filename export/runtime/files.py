@@ -10,7 +10,7 @@ from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
-from .arguments import integer
+from .portable.arguments import integer
 
 __all__ = ["DIGEST_MARK", "METADATA_FORMAT", "content_digest", "open_interpreter", "read_metadata"]
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import integer, seed_batches
 from .files import open_interpreter, read_metadata
-from .patterns import pattern_groups, pieces
+from .portable.arguments import integer
+from .portable.patterns import pattern_groups, pieces
+from .portable.seeds import seed_batches
 
-__all__ = ["LiteSampler"]
+__all__ = ["FloatArray", "LiteSampler"]
 
 _OUTSIDE = "`x` must contain values of the model's support only (0 and 1, or classes). "
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from made_tf.cli.commands import main
+from made_tf.cli.main import main
 
 __all__ = ["main"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from made_tf.models import MADE
-    from made_tf.runs import TrainingState
+    from made_tf.models.made import MADE
+    from made_tf.training.runs import TrainingState
 
 __all__ = ["interruption_text", "keras_facts", "keras_text", "scores_text", "tflite_text"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from made_tf.arguments import integer
 from made_tf.conditionals.base import Conditionals, as_float32, register
+from made_tf.portable.arguments import integer
 
 __all__ = ["Categorical"]
 

@@ -16,8 +16,9 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from made_tf.data import PathLike, Splits
-from made_tf.files import replacing
+from made_tf.data.readers import PathLike
+from made_tf.data.splits import Splits
+from made_tf.portable.files import replacing
 
 __all__ = ["BenchmarkSet", "load_set", "make_smoke_set", "set_names"]
 

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
-import made_tf
-from made_tf.files import replacing
-from made_tf.reproduction.ensemble_training import TrainedEnsemble, TrainedMember
-from made_tf.reproduction.recipe import Recipe
+from made_tf.portable.files import replacing
+from made_tf.portable.version import __version__
+from made_tf.training.by_recipe import TrainedEnsemble, TrainedMember
+from made_tf.training.recipe import Recipe
 
 try:
     import resource
@@ -164,7 +164,7 @@ def _peak_bytes() -> int:
 def _versions() -> dict[str, str]:
     backend = keras.backend.backend()
     return {
-        "made_tf": made_tf.__version__,
+        "made_tf": __version__,
         "keras": keras.__version__,
         backend: metadata.version(backend),
         "numpy": metadata.version("numpy"),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from made_tf.data import Splits
-from made_tf.files import replacing
-from made_tf.reproduction.ensemble_training import mean_nll, train_ensemble
-from made_tf.reproduction.recipe import Recipe
+from made_tf.data.splits import Splits
+from made_tf.portable.files import replacing
 from made_tf.reproduction.records import Record, read_records, record_name
 from made_tf.reproduction.tables import write_tables
+from made_tf.scoring import mean_nll
+from made_tf.training.by_recipe import train_ensemble
+from made_tf.training.recipe import Recipe
 
 __all__ = ["reproduce_set"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from made_tf.files import replacing
-from made_tf.plotting import panels, save
+from made_tf.plotting.style import panels, save
+from made_tf.portable.files import replacing
 from made_tf.reproduction.benchmark_sets import BenchmarkSet, set_names
 from made_tf.reproduction.records import Record
 

@@ -1,0 +1,131 @@
+"""What a file says of itself: one entry of its metadata, in JSON."""
+
+from __future__ import annotations
+
+import json
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from made_tf.export.runtime.files import DIGEST_MARK, METADATA_FORMAT, content_digest
+from made_tf.export.signatures import num_uniforms
+from made_tf.models.made import MADE
+from made_tf.portable.version import __version__
+
+__all__ = ["add_metadata", "describe_model", "seal"]
+
+_ENTRY = "made_tf"
+_SEEDS = (
+    "Row i of the sample with seed s is drawn from seeds[i] = [s, i], both int32, "
+    "with the counter-based generator Philox4x32-10."
+)
+
+
+def describe_model(
+    model: MADE,
+    num_orders: int,
+    weights: str,
+    variables: Sequence[Mapping[str, Any]] | None = None,
+    image_shape: Sequence[int] | None = None,
+    licence: str | None = None,
+) -> dict[str, Any]:
+    """Returns what a file tells of a model.
+
+    Args:
+        model: the model.
+        num_orders: M, how many orders the file's density averages.
+        weights: the format of the weights.
+        variables: for each variable in turn its `name` and, where it has
+            classes, perhaps `categories`: a name for each.
+        image_shape: height and width of a row's picture.
+        licence: of the model, such as `"CC-BY-4.0"`.
+
+    Raises:
+        ValueError: if an argument does not fit the model.
+    """
+    family: dict[str, Any] = {"name": model.conditionals.name}
+    if family["name"] == "categorical":
+        sizes = [len(states) for states in model.conditionals.states(model.event_size)]
+        family["num_classes"] = sizes
+    if licence is not None and not isinstance(licence, str):
+        raise ValueError(f"`licence` must be a text. Received: licence={licence!r}")
+    return {
+        "format": METADATA_FORMAT,
+        "package": "made_tf",
+        "version": __version__,
+        "licence": licence,
+        "event_size": model.event_size,
+        "num_uniforms": num_uniforms(model, num_orders),
+        "input_order": model.degrees.inputs.tolist(),
+        "num_orders": num_orders,
+        "any_order": model.any_order,
+        "weights": weights,
+        "family": family,
+        "variables": _variables(model, variables),
+        "image_shape": _image_shape(model, image_shape),
+        "seeds": _SEEDS,
+        "sha256": "0" * 64,  # sealed when the file is written
+    }
+
+
+def add_metadata(model: Any, description: dict[str, Any]) -> None:
+    """Adds the description to the `ModelT` of a file."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    buffer = schema.BufferT()
+    text = json.dumps(description, ensure_ascii=False, separators=(",", ":"))
+    buffer.data = np.frombuffer(text.encode(), np.uint8)
+    entry = schema.MetadataT()
+    entry.name = _ENTRY
+    entry.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+
+
+def seal(content: bytes) -> bytes:
+    """Puts the digest of a file into its metadata, for readers to tell a damaged one."""
+    start = content.find(DIGEST_MARK) + len(DIGEST_MARK)
+    digest = content_digest(content, start)
+    return content[:start] + digest + content[start + len(digest) :]
+
+
+def _variables(model: MADE, variables: Any) -> list[dict[str, Any]] | None:
+    if variables is None:
+        return None
+    size, family = model.event_size, model.conditionals
+    expected = f"a sequence of {size} mappings with a `name` and perhaps `categories`"
+    if isinstance(variables, str | Mapping) or len(variables) != size:
+        raise ValueError(f"`variables` must be {expected}. Received: variables={variables!r}")
+    described = []
+    for index, variable in enumerate(variables):
+        known = isinstance(variable, Mapping) and set(variable) <= {"name", "categories"}
+        if not known or not isinstance(variable.get("name"), str):
+            raise ValueError(f"`variables` must be {expected}. Received: [{index}]={variable!r}")
+        entry: dict[str, Any] = {"name": variable["name"]}
+        if variable.get("categories") is not None:
+            names = list(variable["categories"])
+            count = len(family.states(size)[index]) if family.is_discrete else 0
+            if len(names) != count or not all(isinstance(name, str) for name in names):
+                raise ValueError(
+                    f"`variables` must have a text for each of the {count} classes of "
+                    f"{entry['name']!r}. Received: categories={names!r}"
+                )
+            entry["categories"] = names
+        described.append(entry)
+    return described
+
+
+def _image_shape(model: MADE, image_shape: Any) -> list[int] | None:
+    if image_shape is None:
+        return None
+    shape = list(image_shape)
+    whole = all(isinstance(side, numbers.Integral) for side in shape)
+    sides = [int(side) for side in shape] if whole else []
+    if len(sides) != 2 or min(sides) < 1 or sides[0] * sides[1] != model.event_size:
+        raise ValueError(
+            "`image_shape` must be a height and a width whose product is the number of variables, "
+            f"{model.event_size}. Received: image_shape={image_shape!r}"
+        )
+    return sides

@@ -1,1 +1,0 @@
-../../made_tf/version.py

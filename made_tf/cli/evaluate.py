@@ -1,0 +1,69 @@
+"""`made-tf evaluate`: rows scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from made_tf.cli.opening import open_model
+from made_tf.cli.options import (
+    INPUT_FILE,
+    JSON,
+    MODEL,
+    NUM_ORDERS,
+    OutputFile,
+    check_outputs,
+)
+from made_tf.cli.running import quiet
+from made_tf.cli.texts import scores_text
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@MODEL
+@click.argument("data", type=INPUT_FILE)
+@click.option("--split", help="Array of an .npz with several.  [default: test, or the only array]")
+@NUM_ORDERS
+@JSON
+@click.option(
+    "--per-row",
+    type=OutputFile(".csv", ".npz"),
+    help="Also write the NLL of each row: high values are anomalies.",
+)
+def evaluate(
+    model: Path,
+    data: Path,
+    split: str | None,
+    num_orders: int | None,
+    as_json: bool,
+    per_row: Path | None,
+) -> None:
+    """Score the rows of DATA under MODEL, a .keras or .tflite file.
+
+    Prints the mean negative log-likelihood (NLL) in nats with its standard
+    error, and the same in bits per dimension. Lower is better. Of an average
+    over several orders it also prints how far the orders disagree: the spread,
+    which is the standard deviation of a row's log-probabilities, and the
+    standard error that so few orders leave, both in nats, averaged over rows.
+    """
+    check_outputs([per_row], [model, data])
+    from made_tf.data.readers import load_rows
+    from made_tf.data.writers import save_rows
+    from made_tf.scoring import summarise
+
+    x = load_rows(data, split)
+    scorer = open_model(model)
+    if x.shape[1] != scorer.event_size:
+        raise ValueError(
+            f"{data} must have the {scorer.event_size} columns of {model}. "
+            f"Received: {x.shape[1]} columns"
+        )
+    with quiet():
+        scored = scorer.score(x, num_orders)
+    if per_row:
+        save_rows(per_row, -scored.log_prob[:, None], ["nll"], array="nll")
+    scores = summarise(scored, scorer.event_size)
+    click.echo(json.dumps(scores) if as_json else scores_text(scores))

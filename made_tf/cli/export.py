@@ -1,0 +1,133 @@
+"""`made-tf export`: one file for devices."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from made_tf.cli.opening import load_keras
+from made_tf.cli.options import ARRAY, INPUT_FILE, MODEL, Integers, OutputFile, check_outputs
+from made_tf.cli.running import quiet
+
+__all__ = ["export"]
+
+
+@click.command()
+@MODEL
+@click.option(
+    "-o", "--output", type=OutputFile(".tflite"), required=True, help="The file to write."
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["float32", "float16", "int8", "static_int8"]),
+    default="float32",
+    show_default=True,
+    help="How weights are stored; int8 with a scale for each unit. static_int8 multiplies "
+    "integers, too, and scores only.",
+)
+@click.option(
+    "--signatures",
+    metavar="NAME,NAME,...|all",
+    help="What the file can be asked.  [default: sample,log_prob,conditionals and, of a model of "
+    "all orders, impute]",
+)
+@click.option(
+    "--batch-sizes",
+    type=Integers("1 or 1,16", ","),
+    default=(),
+    help="Also signatures of so many rows, such as sample_16, for browsers and other runtimes "
+    "that cannot resize.",
+)
+@click.option("--data", type=INPUT_FILE, help="Rows to report the change of the NLL on.")
+@click.option("--calibration", type=INPUT_FILE, help="Rows like those to come, for static_int8.")
+@ARRAY
+@click.option(
+    "--image-shape", type=Integers("8x8", "x", 2), help="Height and width of a row's picture."
+)
+@click.option(
+    "--variables",
+    type=INPUT_FILE,
+    help="Names for the file to tell: a .csv with a header, or a .json such as "
+    '[{"name": "colour", "categories": ["red", "blue"]}, ...].',
+)
+@click.option("--licence", help="The model's licence, for the file to tell.")
+@click.option(
+    "--micro",
+    is_flag=True,
+    help="Write for TensorFlow Lite for Microcontrollers: one signature, of one row, that takes "
+    "its random numbers as input. None of the other options goes with it.",
+)
+def export(
+    model: Path,
+    output: Path,
+    weights: str,
+    signatures: str | None,
+    batch_sizes: tuple[int, ...],
+    data: Path | None,
+    calibration: Path | None,
+    array: str | None,
+    image_shape: tuple[int, int] | None,
+    variables: Path | None,
+    licence: str | None,
+    micro: bool,
+) -> None:
+    """Write MODEL (.keras) as one .tflite file for devices, and verify it.
+
+    The file is compared with the model before it is handed over; what was
+    compared is printed.
+    """
+    check_outputs([output], [path for path in (model, data, calibration, variables) if path])
+    if model.suffix == ".tflite":
+        raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
+    if micro:
+        others = (signatures, data, calibration, image_shape, variables, licence)
+        if batch_sizes or weights != "float32" or any(other is not None for other in others):
+            raise click.UsageError("--micro goes with MODEL and --output alone.")
+        loaded = load_keras(model)
+        with quiet():
+            from made_tf.export import to_micro
+
+            told = str(to_micro(loaded, output))
+        click.echo(told)
+        return
+    named = None if variables is None else _read_variables(variables)
+    from made_tf.data.readers import load_rows
+
+    rows, calibrating = (
+        None if file is None else load_rows(file, array) for file in (data, calibration)
+    )
+    loaded = load_keras(model)
+    names = signatures if signatures in (None, "all") else str(signatures).split(",")
+    with quiet():
+        from made_tf.export import to_tflite
+
+        report = to_tflite(
+            loaded,
+            output,
+            weights=weights,
+            signatures=names,
+            batch_sizes=batch_sizes,
+            data=rows,
+            calibration=calibrating,
+            variables=named,
+            image_shape=image_shape,
+            licence=licence,
+        )
+    click.echo(str(report))
+
+
+def _read_variables(path: Path) -> Any:
+    """Reads names of variables: all of a `.json`, the header of a `.csv`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".json":
+            return json.loads(text)
+        if path.suffix == ".csv":
+            return [{"name": name.strip()} for name in next(csv.reader(text.splitlines()), [])]
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable: {error}") from error
+    raise ValueError(f"{path} must end in .json or .csv.")

@@ -1,0 +1,120 @@
+"""The command that fills in missing values."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from made_tf.cli.opening import load_keras
+from made_tf.cli.options import (
+    ARRAY,
+    INPUT_FILE,
+    MODEL,
+    NUM_ORDERS,
+    SEED,
+    OutputFile,
+    check_outputs,
+)
+from made_tf.cli.running import quiet
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from made_tf.distributions.made import MADEDistribution
+
+__all__ = ["impute"]
+
+_ROWS = 1024  # filled in at once
+
+
+@click.command()
+@MODEL
+@click.argument("data", type=INPUT_FILE)
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(".npz", ".csv"),
+    required=True,
+    help="The rows, filled in, as .npz (array x) or .csv.",
+)
+@ARRAY
+@SEED
+@NUM_ORDERS
+@click.option(
+    "--num-particles",
+    type=click.IntRange(2),
+    metavar="INTEGER",
+    default=1000,
+    show_default=True,
+    help="How many weighted draws a row takes for which MODEL has no fitting order.",
+)
+def impute(
+    model: Path,
+    data: Path,
+    output: Path,
+    array: str | None,
+    seed: int,
+    num_orders: int | None,
+    num_particles: int,
+) -> None:
+    """Fill in the missing values of DATA by draws from MODEL, a .keras file.
+
+    A missing value is an empty field of a .csv (or nan), a null of a .parquet
+    or a NaN. What is there stays; what is not is drawn, together, given the rest
+    of its row. This is exact for a model that was trained with --num-masks
+    fresh (and all its orders). Another one weighs draws for rows in which what
+    is missing does not come last in its order, and warns where too few of them
+    count.
+    """
+    check_outputs([output], [model, data])
+    if model.suffix == ".tflite":
+        raise ValueError(f"{model} cannot fill in rows: MODEL must be a file that ends in .keras.")
+    import numpy as np
+
+    from made_tf.data.checks import check_support
+    from made_tf.data.readers import load_table
+    from made_tf.data.writers import save_stream
+    from made_tf.portable.progress import with_progress
+
+    x, columns = load_table(data, array, allow_missing=True)
+    loaded = load_keras(model)
+    if x.shape[1] != loaded.event_size:
+        raise ValueError(
+            f"{data} must have the {loaded.event_size} columns of {model}. "
+            f"Received: {x.shape[1]} columns"
+        )
+    with quiet():
+        check_support(data, x, columns, loaded.conditionals, array)
+        from made_tf.distributions.made import MADEDistribution
+
+        dist = MADEDistribution(loaded, num_orders=num_orders, num_particles=num_particles)
+        missing = np.isnan(x)
+        told: list[str] = []
+        filled = _filled(dist, x, seed, told)
+        first = next(filled)  # what libraries have to tell, they tell now
+    rows = itertools.chain([first], filled)
+    batches = with_progress(rows, len(x), desc="filling in", delay=1, mininterval=0.5)
+    save_stream(output, batches, x.shape, columns)
+    if told:
+        click.echo(f"Warning: {told[0]}", err=True)
+    click.echo(
+        f"{missing.sum():,} values filled in, in {missing.any(axis=1).sum():,} of {len(x):,} rows: "
+        f"{output}"
+    )
+
+
+def _filled(
+    dist: MADEDistribution, x: npt.NDArray, seed: int, told: list[str]
+) -> Iterator[npt.NDArray]:
+    """Yields rows filled in, some at a time; what was warned of goes into `told`."""
+    for start in range(0, len(x), _ROWS):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            rows = dist.impute(x[start : start + _ROWS], seed, first_row=start)
+        told.extend(str(w.message) for w in caught if issubclass(w.category, UserWarning))
+        yield rows

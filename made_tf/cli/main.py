@@ -1,0 +1,53 @@
+"""The commands. Heavy libraries are imported inside them, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from made_tf.cli.demo import demo
+from made_tf.cli.evaluate import evaluate
+from made_tf.cli.export import export
+from made_tf.cli.impute import impute
+from made_tf.cli.inspect import inspect
+from made_tf.cli.reproduce import reproduce
+from made_tf.cli.running import Commands
+from made_tf.cli.sample import sample
+from made_tf.cli.serve import serve
+from made_tf.cli.train import train
+from made_tf.cli.tune import tune
+from made_tf.portable.version import __version__
+
+__all__ = ["main"]
+
+#: In the order in which the help lists them.
+COMMANDS = (demo, train, evaluate, sample, impute, export, serve, inspect, reproduce, tune)
+
+_HELP = """MADE: learn the distribution of a table, score rows, draw new ones.
+
+Start with 'made-tf demo'. With your own data:
+
+\b
+  made-tf train rows.csv --output model.keras
+  made-tf evaluate model.keras other.csv
+  made-tf sample model.keras --num 100 --output new.csv
+  made-tf impute model.keras gaps.csv --output filled.csv
+  made-tf export model.keras --output made.tflite --batch-sizes 1,16
+  made-tf serve made.tflite
+
+'made-tf COMMAND --help' tells more.
+"""
+
+
+@click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+def main(debug: bool) -> None:
+    """Runs one of the commands below."""
+    # TensorFlow reads this once, when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -1,0 +1,127 @@
+"""Models as the commands see them: made from settings, opened from files, scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from made_tf.cli.running import quiet
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from made_tf.conditionals import Conditionals
+    from made_tf.data.splits import Splits
+    from made_tf.scoring import Scores
+
+__all__ = ["family_of", "load_keras", "open_model"]
+
+
+class Scorer(Protocol):
+    """What `evaluate` and `sample` need of a model on the host or on the device."""
+
+    event_size: int
+
+    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+        """Scores rows `[N, D]` under the average of M orders; `None` for the model's own M."""
+        ...
+
+    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+        """Draws rows, `num_samples` in all: `[some, D]` at a time."""
+        ...
+
+
+class _Host:
+    """A `.keras` file of a model or of an ensemble."""
+
+    def __init__(self, path: Path):
+        self.model = load_keras(path, or_ensemble=True)
+        self.event_size = self.model.event_size
+
+    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+        from made_tf.scoring import score
+
+        return score(self.model, x, num_orders)
+
+    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+        with quiet():
+            from made_tf.distributions.ensemble import EnsembleDistribution
+            from made_tf.distributions.made import MADEDistribution
+            from made_tf.models.made import MADE
+        single = isinstance(self.model, MADE)
+        distribution = MADEDistribution if single else EnsembleDistribution
+        return distribution(self.model).stream(num_samples, seed)
+
+
+class _Device:
+    """A `.tflite` file."""
+
+    def __init__(self, path: Path):
+        from made_tf.export.runtime import LiteSampler
+
+        self.path = path
+        with quiet():
+            self.sampler = LiteSampler(path)
+        self.event_size = self.sampler.event_size
+
+    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+        if num_orders is not None:
+            raise ValueError(
+                f"{self.path} has the density that it was exported with: --num-orders is for "
+                "files that end in .keras."
+            )
+        from made_tf.scoring import Scores
+
+        return Scores(self.sampler.log_prob(x))
+
+    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+        return self.sampler.stream(num_samples, seed)
+
+
+def open_model(path: Path) -> Scorer:
+    """Opens a `.keras` or `.tflite` file."""
+    return _Device(path) if path.suffix == ".tflite" else _Host(path)
+
+
+def load_keras(path: Path, or_ensemble: bool = False) -> Any:
+    """Loads a MADE model; a foreign file, or one of a diverged model, is a ValueError.
+
+    Args:
+        path: the file.
+        or_ensemble: whether it may be an `Ensemble`, too.
+    """
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} must be a model: a file that ends in .keras (or .tflite).")
+    with quiet():
+        import keras
+
+        from made_tf.models.ensemble import Ensemble
+        from made_tf.models.made import MADE
+        from made_tf.verification import not_finite
+    try:
+        model = keras.saving.load_model(path)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"{path} is not a readable MADE model (truncated or foreign?): {reason}"
+        ) from error
+    members = model.members if or_ensemble and isinstance(model, Ensemble) else [model]
+    for member in members:
+        if not isinstance(member, MADE):
+            raise ValueError(f"{path} must hold a MADE model. It holds: {type(model).__name__}.")
+        for name in not_finite(member):
+            raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
+    return model
+
+
+def family_of(splits: Splits, name: str) -> Conditionals:
+    """Returns the family of this name for these rows."""
+    import numpy as np
+
+    from made_tf.conditionals import FAMILIES
+
+    rows = splits.train
+    if name == "categorical":  # a class may be missing in one split
+        rows = np.concatenate(splits[:3])
+    return FAMILIES[name].from_data(rows)

@@ -1,0 +1,140 @@
+"""What all commands share: failures in one line, kinds of arguments, silence."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+__all__ = [
+    "ARRAY",
+    "CONDITIONALS",
+    "INPUT_FILE",
+    "JSON",
+    "MODEL",
+    "NUM_ORDERS",
+    "SEED",
+    "VALIDATION_FRACTION",
+    "FiniteRange",
+    "Integers",
+    "MaskCount",
+    "OutputFile",
+    "check_outputs",
+]
+
+INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+MODEL = click.argument("model", type=INPUT_FILE)
+ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    metavar="INTEGER",
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+NUM_ORDERS = click.option(
+    "--num-orders",
+    type=click.IntRange(1),
+    metavar="INTEGER",
+    help="Average over this many orders, for a .keras model of several masks.  "
+    "[default: as in training]",
+)
+CONDITIONALS = click.option(
+    "--conditionals",
+    metavar="FAMILY",
+    type=click.Choice(["bernoulli", "categorical", "normal"]),
+    default="bernoulli",
+    show_default=True,
+    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
+    "normal (real numbers).",
+)
+
+
+class OutputFile(click.Path):
+    """A file to write: with one of these endings, in a folder that exists."""
+
+    def __init__(self, *endings: str):
+        super().__init__(dir_okay=False)
+        self.endings = endings
+
+    def convert(self, value, param, ctx):
+        """Checks the path before any work is done."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix not in self.endings:
+            self.fail(f"{str(path)!r} must end in {' or '.join(self.endings)}.", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"folder {str(path.parent)!r} does not exist.", param, ctx)
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"folder {str(path.parent)!r} is not writable.", param, ctx)
+        return path
+
+
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path]) -> None:
+    """Fails if a file to write is one that is read."""
+    for output in outputs:
+        for path in inputs:
+            if output is not None and output.exists() and output.samefile(path):
+                raise click.UsageError(f"'{output}' would overwrite the input '{path}'.")
+
+
+class FiniteRange(click.FloatRange):
+    """A range of floats without NaN and infinity."""
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} must be a finite number.", param, ctx)
+        return number
+
+
+class MaskCount(click.IntRange):
+    """A positive number of masks, or `fresh`."""
+
+    def __init__(self):
+        super().__init__(1)
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        if value == "fresh":
+            return value
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} must be a positive integer or 'fresh'.", param, ctx)
+
+
+class Integers(click.ParamType):
+    """Positive integers with a separator between them."""
+
+    def __init__(self, name: str, separator: str, count: int | None = None):
+        self.name = name
+        self.separator = separator
+        self.count = count
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(self.separator))
+        except ValueError:
+            numbers = ()
+        if not numbers or min(numbers) < 1 or self.count not in (None, len(numbers)):
+            self.fail(f"{value!r} must be positive integers such as {self.name}.", param, ctx)
+        return numbers
+
+
+VALIDATION_FRACTION = click.option(
+    "--validation-fraction",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="The part of the rows set aside where the file has no validation rows.",
+)
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,0 +1,81 @@
+"""How commands run: failures in one line, quiet libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+__all__ = ["Commands", "quiet"]
+
+
+_BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+class _Failure(click.ClickException):
+    """A one-line message and the exit code that goes with it."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+class Commands(click.Group):
+    """Turns every failure into one line: exit code 2 for bad input, 1 for others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Lists the commands as they are written, not sorted."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; see the class."""
+        _open_streams()
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "made-tf"
+            raise _Failure(f"{error.format_message()} See '{command} --help'.", 2) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends quietly where nobody reads on
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            message = str(error) or type(error).__name__
+            raise _Failure(message, 2 if isinstance(error, _BAD_INPUT) else 1) from error
+
+
+def _open_streams() -> None:
+    """Opens stdout and stderr where they are closed, or the next file would take their place."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w"))  # noqa: SIM115 - open until the process ends
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps off the screen what C++ libraries write to stderr (not with `--debug`).
+
+    TensorFlow logs a few lines before it reads its log level; the converter
+    and LiteRT have none that would be read.
+    """
+    if click.get_current_context().find_root().params["debug"]:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

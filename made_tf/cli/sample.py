@@ -1,0 +1,73 @@
+"""`made-tf sample`: new rows."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import click
+
+from made_tf.cli.opening import open_model
+from made_tf.cli.options import (
+    MODEL,
+    SEED,
+    Integers,
+    OutputFile,
+    check_outputs,
+)
+from made_tf.cli.running import quiet
+
+__all__ = ["sample"]
+
+
+@click.command()
+@MODEL
+@click.option(
+    "-n",
+    "--num",
+    type=click.IntRange(1, 2**31 - 1),
+    metavar="INTEGER",
+    default=16,
+    show_default=True,
+    help="How many rows.",
+)
+@SEED
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(".npz", ".csv", ".png"),
+    required=True,
+    help="The rows as .npz (array x) or .csv, or as pictures in a .png.",
+)
+@click.option(
+    "--image-shape",
+    type=Integers("8x8", "x", 2),
+    help="Height and width of a row's picture, for .png.",
+)
+def sample(
+    model: Path, num: int, seed: int, output: Path, image_shape: tuple[int, int] | None
+) -> None:
+    """Draw new rows from MODEL, a .keras or .tflite file.
+
+    The same seed gives the same rows from either file: bit for bit for bits
+    and classes, within rounding for real numbers.
+    """
+    check_outputs([output], [model])
+    from made_tf.data.writers import MAX_PICTURES, save_rows, save_stream
+    from made_tf.portable.progress import with_progress
+
+    if (image_shape is None) == (output.suffix == ".png"):
+        raise click.UsageError("--image-shape and an --output that ends in .png go together.")
+    if image_shape is not None and num > MAX_PICTURES:
+        raise click.UsageError(f"--num must be at most {MAX_PICTURES} for pictures.")
+    with quiet():
+        opened = open_model(model)
+        drawn = opened.stream(num, seed)
+        first = next(drawn)  # what libraries have to tell, they tell now
+    rows = itertools.chain([first], drawn)
+    batches = with_progress(rows, num, delay=1, mininterval=0.5)  # a bar after one second
+    if image_shape is None:
+        save_stream(output, batches, (num, opened.event_size))
+    else:
+        save_rows(output, [row for rows in batches for row in rows], image_shape=image_shape)
+    click.echo(f"{num} rows in {output}")

@@ -1,0 +1,66 @@
+"""Checks of tables, with errors that name file, row and column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from made_tf.portable.arrays import FloatArray
+from made_tf.portable.files import PathLike
+
+__all__ = ["check_support"]
+
+
+def _checked(
+    path: Path,
+    values: np.ndarray,
+    columns: list[str],
+    array: str | None = None,
+    allow_missing: bool = False,
+) -> FloatArray:
+    where = _where(path, array)
+    if values.size == 0:
+        raise ValueError(f"{where} must have rows and columns. Received: shape {values.shape}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: told below
+        x = values.astype(np.float32)
+    right = np.isfinite(x) | (np.isnan(x) & allow_missing)
+    _check(f"{where}: all values must be finite numbers", x, right, columns)
+    return x
+
+
+def check_support(
+    path: PathLike, x: FloatArray, columns: Sequence[str], family: Any, array: str | None = None
+) -> None:
+    """Checks that the values of a table that are not NaN lie in a family's support.
+
+    Args:
+        path: the table's file, for the message.
+        x: its values `[rows, D]`.
+        columns: D names.
+        family: a `made_tf.conditionals.Conditionals`.
+        array: the array's name in an `.npz`.
+
+    Raises:
+        ValueError: if one does not, naming its row and column.
+    """
+    missing = np.isnan(x)
+    right = missing | np.asarray(family.in_support(np.where(missing, np.float32(0), x)))
+    message = f"{_where(path, array)} must contain, for {family.name} conditionals, "
+    _check(f"{message}{family.support} only", x, right, columns)
+
+
+def _check(message: str, x: FloatArray, right: np.ndarray, columns: Sequence[str]) -> None:
+    wrong = np.argwhere(~right)
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"{message}. Received: {x[row, column]} in row {row + 1} (the first is 1), "
+            f"column {columns[column]!r}; {len(wrong)} such value(s)."
+        )
+
+
+def _where(path: PathLike, array: str | None) -> str:
+    return f"{path}" if array is None else f"{path}, array {array!r}"

@@ -1,0 +1,230 @@
+"""Tables in and out: npz, csv, parquet, and the digits that scikit-learn ships.
+
+Rows are float32 arrays `[rows, D]`. Every file is read without running
+anything that it contains (no pickle) and written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from made_tf.data.checks import _checked
+from made_tf.portable.files import PathLike
+
+__all__ = ["FloatArray", "load_rows", "load_table"]
+
+FloatArray = npt.NDArray[np.float32]
+
+
+# What pandas, pyarrow and the csv module raise for a truncated or foreign file.
+_DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
+
+# Fields beside numbers that a line of data may have, in lower case.
+_NO_NAMES = frozenset({"", "true", "false", "na", "n/a", "null", "none"})
+
+
+def load_table(
+    path: PathLike, array: str | None = None, allow_missing: bool = False
+) -> tuple[FloatArray, list[str]]:
+    """Reads one table of numbers.
+
+    - `.npz`: the array of the given name, or the only one.
+    - `.csv`: comma-separated; the first line that is not blank holds the column
+      names unless each of its fields is a number, empty, true or false.
+    - `.parquet`, with its index where that has a name.
+
+    Args:
+        path: the file.
+        array: the array's name in an `.npz` that holds several.
+        allow_missing: whether values may be missing: NaN, or in a table an
+            empty field, which become NaN. (A `.csv` must have all its commas,
+            and `nan` in a line that would otherwise be blank.)
+
+    Returns:
+        Float32 values `[rows, D]` and D column names.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModuleNotFoundError: if the reader of this format is not installed.
+        ValueError: if the file cannot be read, has no rows, or holds anything
+            but finite numbers (and missing values, where these are allowed).
+    """
+    path = _existing(path)
+    if path.suffix == ".npz":
+        x = _npz_array(path, _read_npz(path), array, allow_missing)
+        return x, _names(x.shape[1])
+    if array is not None:
+        raise ValueError(
+            "`array` (on the command line --array, of evaluate --split) is for .npz files only. "
+            f"Received: array={array!r} for {path}"
+        )
+    return _read_frame(path, allow_missing)
+
+
+def load_rows(path: PathLike, array: str | None = None) -> FloatArray:
+    """Reads rows to score: as `load_table`, but of several arrays `test` is the default.
+
+    Returns:
+        Float32 values `[rows, D]`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as `load_table`.
+    """
+    path = _existing(path)
+    if path.suffix == ".npz" and array is None:
+        arrays = _read_npz(path)
+        return _npz_array(path, arrays, "test" if "test" in arrays else None)
+    return load_table(path, array)[0]
+
+
+def _existing(path: PathLike) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No such file: {path}")
+    if path.suffix not in (".npz", ".csv", ".parquet"):
+        raise ValueError(f"`path` must end in .npz, .csv or .parquet. Received: path={str(path)!r}")
+    return path
+
+
+def _needs(module: str, package: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{package} is not installed: pip install 'made-tf[{extra}]'"
+        ) from error
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no zip archive")
+        with np.load(path, allow_pickle=False) as file:
+            # A member that is no array comes as bytes.
+            return {name: value for name, value in file.items() if isinstance(value, np.ndarray)}
+    except Exception as error:  # of a damaged file NumPy raises nearly anything
+        raise _unreadable(path, error) from error
+
+
+def _npz_array(
+    path: Path, arrays: dict[str, np.ndarray], name: str | None, allow_missing: bool = False
+) -> FloatArray:
+    if name is None and len(arrays) == 1:
+        (name,) = arrays
+    if name is None:
+        raise ValueError(
+            f"{path} must hold one array or the arrays train, valid and test, or one must be "
+            "named (`array`; on the command line --array, of evaluate --split). It holds: "
+            f"{sorted(arrays)}"
+        )
+    if name not in arrays:
+        raise ValueError(f"{path} has no array {name!r}. It holds: {sorted(arrays)}")
+    values = arrays[name]
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{path}: array {name!r} must be numeric, of shape [rows, columns]. "
+            f"Received: shape {values.shape}, dtype {values.dtype}"
+        )
+    return _checked(path, values, _names(values.shape[1]), name, allow_missing)
+
+
+def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, list[str]]:
+    pandas = _needs("pandas", "pandas", "tables")
+    has_names = True
+    try:
+        if path.suffix == ".parquet":
+            _needs("pyarrow", "pyarrow", "tables")
+            frame = pandas.read_parquet(path)
+            if any(name is not None for name in frame.index.names):
+                frame = frame.reset_index()
+        else:
+            has_names = _has_names(path)
+            if allow_missing:
+                _check_lines(path)
+            header = 0 if has_names else None
+            frame = pandas.read_csv(path, header=header, index_col=False, skipinitialspace=True)
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+    columns = [str(name) for name in frame.columns] if has_names else _names(frame.shape[1])
+    parts = [
+        _numbers(path, frame.iloc[:, index], name)
+        for index, name in enumerate(columns if len(frame) else ())
+    ]
+    values = np.stack(parts, axis=1) if parts else np.empty(frame.shape)
+    return _checked(path, values, columns, allow_missing=allow_missing), columns
+
+
+def _has_names(path: Path) -> bool:
+    """Returns whether a csv has a line of names, which must be as long as the next line."""
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        # As pandas does, blank lines are skipped.
+        lines = ((reader.line_num, line) for line in reader if any(line) or len(line) > 1)
+        (first_number, first), (number, line) = (next(lines, (0, [])) for _ in range(2))
+    if all(_is_data(field) for field in first):
+        return False
+    if line and len(line) != len(first):
+        raise ValueError(
+            f"line {first_number} has {len(first)} field(s) and line {number} has {len(line)}. "
+            "The first line must hold the column names, and commas must separate the fields."
+        )
+    return True
+
+
+def _check_lines(path: Path) -> None:
+    """Fails if a line of a csv is cut off: pandas would take its end for missing values."""
+    expected = None
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        for line in reader:
+            if not any(line) and len(line) <= 1:  # blank
+                continue
+            expected = expected or len(line)
+            if len(line) < expected:
+                raise ValueError(
+                    f"line {reader.line_num} has {len(line)} field(s), and the first has "
+                    f"{expected}. A missing value must have its comma."
+                )
+
+
+def _is_data(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return field.strip().lower() in _NO_NAMES
+    return True
+
+
+def _numbers(path: Path, column: Any, name: str) -> np.ndarray:
+    """Returns a column of a pandas frame as float64, what is missing as NaN."""
+    if column.dtype == object:  # big integers, decimals, or true and false beside empty fields
+        with contextlib.suppress(TypeError, ValueError):
+            column = column.astype("float64")
+    kind = getattr(column.dtype, "kind", "O")
+    if kind not in "biuf":
+        hint = " Commas must separate the fields." if set(name) & set(";\t|") else ""
+        raise ValueError(
+            f"{path}: column {name!r} is not numeric ({column.dtype}): only numeric columns are "
+            f"supported. Drop it, or encode it as numbers.{hint}"
+        )
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _names(width: int) -> list[str]:
+    return [f"x{index}" for index in range(width)]
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(
+        f"{path} is not a readable {path.suffix} file (truncated or foreign?): {reason}"
+    )

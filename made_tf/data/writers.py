@@ -1,0 +1,141 @@
+"""Rows out: `.npz` and `.csv`, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from made_tf.data.readers import _names
+from made_tf.portable.files import PathLike, replacing
+
+__all__ = ["MAX_PICTURES", "save_history", "save_rows", "save_stream"]
+
+
+#: More rows than this are not drawn into one picture.
+MAX_PICTURES = 1024
+
+
+def save_rows(
+    path: PathLike,
+    x: npt.ArrayLike,
+    columns: Sequence[str] | None = None,
+    image_shape: tuple[int, int] | None = None,
+    array: str = "x",
+) -> None:
+    """Writes rows to `.npz`, `.csv` or, as pictures, to `.png`.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        x: values `[rows, D]`.
+        columns: D names for the `.csv`; `x0`, `x1`, ... by default.
+        image_shape: height and width of a row's picture, for `.png`.
+        array: the array's name in the `.npz`.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if the format is unknown, `image_shape` is missing, or there
+            are more than `MAX_PICTURES` rows to draw.
+    """
+    path = Path(path)
+    x = np.asarray(x, np.float32)
+    if path.suffix != ".png":
+        save_stream(path, [x], x.shape, columns, array)
+        return
+    from made_tf import plotting
+
+    if image_shape is None:
+        raise ValueError("`image_shape` must be given, such as 8x8, to draw rows as pictures.")
+    if len(x) > MAX_PICTURES:
+        raise ValueError(
+            f"`x` must have at most {MAX_PICTURES} rows, to be drawn. Received: {len(x)} rows"
+        )
+    figure = plotting.plot_images({"samples": x}, image_shape, max_images=len(x))
+    plotting.save(figure, path)
+
+
+def save_stream(
+    path: PathLike,
+    batches: Iterable[npt.NDArray[np.float32]],
+    shape: tuple[int, ...],
+    columns: Sequence[str] | None = None,
+    array: str = "x",
+) -> None:
+    """Writes rows to `.npz` or `.csv` as they come, in bounded memory.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        batches: values `[some rows, D]`, batch after batch.
+        shape: of all together, `(rows, D)`.
+        columns: D names for the `.csv`; `x0`, `x1`, ... by default.
+        array: the array's name in the `.npz`.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if the format is unknown, or the batches have another shape
+            together.
+    """
+    path = Path(path)
+    shape = tuple(int(size) for size in shape)
+    if path.suffix == ".npz":
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        with (
+            replacing(path) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(f"{array}.npy", "w", force_zip64=True) as member,
+        ):
+            np.lib.format.write_array_header_1_0(member, header)
+            for batch in _counted(batches, shape):
+                member.write(np.ascontiguousarray(batch, "<f4").tobytes())
+    elif path.suffix == ".csv":
+        with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(columns or _names(shape[1]))
+            for batch in _counted(batches, shape):
+                np.savetxt(file, _shortest(batch), fmt="%.9g", delimiter=",")
+    else:
+        raise ValueError(f"`path` must end in .npz or .csv. Received: path={str(path)!r}")
+
+
+def _shortest(x: npt.NDArray) -> npt.NDArray[np.float64]:
+    """Returns the shortest decimals that stand for float32 values: 0.1, not 0.100000001."""
+    x = np.asarray(x, np.float32)
+    shortest = x.astype(np.float64)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        magnitude = np.floor(np.log10(np.abs(shortest)))
+        for digits in (8, 7, 6):
+            scale = 10.0 ** (digits - 1 - magnitude)
+            rounded = np.rint(x * scale) / scale
+            shortest = np.where(rounded.astype(np.float32) == x, rounded, shortest)
+    return shortest
+
+
+def _counted(batches: Iterable[npt.NDArray], shape: tuple[int, ...]) -> Iterator[npt.NDArray]:
+    """Yields the batches; raises where they are not of that shape together."""
+    received = 0
+    for batch in batches:
+        received += len(batch)
+        if batch.shape[1:] != shape[1:] or received > shape[0]:
+            raise ValueError(f"`batches` must be rows of {shape}. Received: {batch.shape} or more")
+        yield batch
+    if received != shape[0]:
+        raise ValueError(f"`batches` must have {shape[0]} rows in all. Received: {received}")
+
+
+def save_history(path: PathLike, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes one row of metrics for each epoch to a `.csv`.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        history: rows with the same names.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]) if history else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,9 @@
+"""Models as distributions of TensorFlow Probability."""
+
+from __future__ import annotations
+
+from made_tf.distributions.conditional import ConditionalMADE
+from made_tf.distributions.ensemble import EnsembleDistribution
+from made_tf.distributions.made import MADEDistribution
+
+__all__ = ["ConditionalMADE", "EnsembleDistribution", "MADEDistribution"]

@@ -1,0 +1,222 @@
+"""p(unobserved | observed) of a MADE as a `tfd.Distribution`."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.internal import parameter_properties, reparameterization
+
+from made_tf.portable.patterns import pattern_groups
+from made_tf.queries.estimate import Estimate
+from made_tf.queries.particles import pick
+from made_tf.queries.subsets import Queries
+from made_tf.sampling import random
+from made_tf.sampling.seeds import seed_pair
+
+__all__ = ["ConditionalMADE"]
+
+
+class ConditionalMADE(tfd.Distribution):
+    """The distribution of a MADE's unobserved variables, given the others.
+
+    Made by `MADEDistribution.condition`. Batch shape `[...]`, that of the
+    evidence `[..., D]`. Where all rows lack the same U variables, an event is
+    these, `[U]`, in the order of the model's columns; where the rows lack
+    different ones, an event is a whole row `[D]`, and its observed values must
+    be those of the evidence (else its probability is 0).
+
+    For a model of all orders, and where the evidence is a prefix of a fixed
+    order, all of it is exact (`is_exact`). Else `log_prob` divides by an
+    estimate of p(evidence), of which it has no gradient, and `sample` chooses
+    among weighted draws by their weights, the same draws for all samples of a
+    call; `evidence_log_prob` tells the standard error and the effective sample
+    size. Estimates are made anew whenever they are needed, from equal
+    seeds, so that they follow the model's weights.
+
+    Args:
+        queries: what answers, `made_tf.queries.Queries`.
+        evidence: float `[..., D]`, NaN where nothing is known.
+        validate_args: as in every `tfd.Distribution`.
+        allow_nan_stats: as in every `tfd.Distribution`.
+        name: the name of its operations.
+
+    Raises:
+        ValueError: if the evidence has the wrong shape, values outside the
+            support, or no NaN.
+    """
+
+    def __init__(
+        self,
+        queries: Queries,
+        evidence,
+        validate_args=False,
+        allow_nan_stats=True,
+        name="ConditionalMADE",
+    ):
+        parameters = dict(locals())
+        size = queries.model.event_size
+        evidence = np.asarray(evidence)
+        if evidence.ndim == 0 or evidence.shape[-1] != size:
+            raise ValueError(
+                f"`evidence` must have the shape [..., {size}]. "
+                f"Received: evidence.shape={evidence.shape}"
+            )
+        self._queries = queries
+        self._batch = evidence.shape[:-1]
+        self._values, self._known = queries.partial_rows("evidence", evidence.reshape(-1, size))
+        self._patterns = list(pattern_groups(self._known))
+        missing = ~self._known
+        self._shared = len(self._patterns) == 1
+        if not (missing[0].any() if self._shared else missing.any(axis=1).all()):
+            raise ValueError(
+                "`evidence` must leave a variable unknown (NaN) in each row. "
+                "Received: a row without NaN"
+            )
+        self._unobserved = np.flatnonzero(missing[0]) if self._shared else np.arange(size)
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
+            validate_args=validate_args,
+            allow_nan_stats=allow_nan_stats,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"evidence": parameter_properties.ParameterProperties(event_ndims=1)}
+
+    @property
+    def unobserved(self):
+        """The variables of an event, int `[U]`, counted from 0."""
+        return self._unobserved
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no answer needs an estimate."""
+        return all(self._queries.sets_for(known) is not None for known, _ in self._patterns)
+
+    def evidence_log_prob(self) -> Estimate:
+        """Returns log p(evidence) of each row of the batch, in nats."""
+        parts = np.zeros((3, len(self._values)))
+        for known, rows in self._patterns:
+            parts[:, rows] = self._queries.log_marginal_of(self._values[rows], known, 0, rows)
+        return Estimate(*parts.reshape(3, *self._batch))
+
+    def _batch_shape(self):
+        return tf.TensorShape(self._batch)
+
+    def _batch_shape_tensor(self):
+        return tf.constant(self._batch, tf.int32)
+
+    def _event_shape(self):
+        return tf.TensorShape([len(self._unobserved)])
+
+    def _event_shape_tensor(self):
+        return tf.constant([len(self._unobserved)], tf.int32)
+
+    def _log_prob(self, value):
+        rows, shape = self._rows(value)
+        parts = []
+        for known, numbers in self._patterns:
+            own = tf.reshape(tf.gather(rows, numbers, axis=1), [-1, rows.shape[-1]])
+            log_prob = self._pattern_log_prob(own, known, numbers)
+            parts.append(tf.reshape(log_prob, [-1, len(numbers)]))
+        log_prob = tf.gather(tf.concat(parts, axis=1), self._back(), axis=1)
+        if not self._shared:
+            agrees = tf.reduce_all((rows == self._values) | ~self._known, axis=-1)
+            log_prob = tf.where(agrees, log_prob, -np.inf)
+        static = tf.broadcast_static_shape(value.shape[:-1], tf.TensorShape(self._batch))
+        return tf.ensure_shape(tf.reshape(log_prob, shape), static)
+
+    def _rows(self, value):
+        """Returns whole rows `[S, B, D]`, and the shape of their log-probabilities."""
+        if value.shape.rank == 0 or value.shape[-1] != len(self._unobserved):
+            raise ValueError(
+                f"`value` must have the shape [..., {len(self._unobserved)}]. "
+                f"Received: value.shape={tuple(value.shape)}"
+            )
+        # [..., batch, E] -> [S, B, D]
+        shape = tf.broadcast_dynamic_shape(tf.shape(value)[:-1], tf.constant(self._batch, tf.int32))
+        value = tf.broadcast_to(value, tf.concat([shape, tf.shape(value)[-1:]], 0))
+        value = tf.reshape(value, [-1, len(self._values), len(self._unobserved)])
+        return self._whole(value), shape
+
+    def _sample_control_dependencies(self, value):
+        if not self.validate_args:
+            return []
+        family = self._queries.model.conditionals
+        return [
+            tf.debugging.Assert(
+                tf.reduce_all(family.in_support(self._rows(value)[0])),
+                [f"A value is outside the support of {family.name}: {family.support}", value],
+            )
+        ]
+
+    def _pattern_log_prob(self, rows, known, numbers):
+        """Log-probabilities of the unobserved values of rows `[S len(numbers), D]` in a pattern."""
+        sets = self._queries.sets_for(known, ~known)
+        if sets is not None:
+            return self._queries.log_prob_under(rows, ~known, sets)
+        evidence = self._queries.evidence_log_prob(self._values[numbers], known, numbers)
+        model = self._queries.model
+        joint = model.row_log_prob(rows, model(rows, training=False))
+        joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
+        return tf.reshape(joint, [-1])
+
+    def _sample_n(self, n, seed=None):
+        size, count = len(self._known[0]), len(self._values)
+        seed = seed_pair(seed)
+        seeds = tf.reshape(random.row_seeds(seed, n * count), [-1, count, 2])
+        parts = []
+        for known, numbers in self._patterns:
+            own = tf.reshape(tf.gather(seeds, numbers, axis=1), [-1, 2])
+            values = self._values[numbers]
+            sets = self._queries.sets_for(known)
+            if sets is not None:
+                values = tf.reshape(tf.broadcast_to(values, [n, *values.shape]), [-1, size])
+                rows = self._queries.draw(own, known, values, sets)[0]
+                rows = tf.reshape(rows, [-1, len(numbers), size])
+            else:
+                rows = self._pattern_particles(values, known, own, n)
+            parts.append(rows)
+        rows = tf.gather(tf.concat(parts, axis=1), self._back(), axis=1)
+        rows = tf.gather(rows, self._unobserved, axis=2)
+        batch = self._batch_shape_tensor()
+        return tf.reshape(rows, tf.concat([[n], batch, [len(self._unobserved)]], 0))
+
+    def _pattern_particles(self, values, known, seeds, n):
+        """Draws `[n, N, D]` by weighted particles: seeds `[n N, 2]`."""
+        count = self._queries.num_particles
+        first = tf.reshape(seeds, [-1, len(values), 2])[0]  # a stream for each evidence
+        particle_seeds = tf.concat([random.row_seeds(pair, count) for pair in tf.unstack(first)], 0)
+        rows, log_weights = self._queries.particles(values, known, particle_seeds)
+        picks = random.uniforms(seeds, self._queries.model.event_size + 2)[:, -1]
+        index = pick(log_weights, tf.transpose(tf.reshape(picks, [n, len(values)])))
+        return tf.transpose(tf.gather(rows, index, axis=1, batch_dims=1), [1, 0, 2])
+
+    def _whole(self, value):
+        """Puts the known values beside the unobserved ones: `[S, B, E]` -> `[S, B, D]`."""
+        if not self._shared:
+            return value
+        missing = tf.scatter_nd(
+            self._unobserved[:, None].astype(np.int32),
+            tf.transpose(value, [2, 0, 1]),
+            tf.stack([len(self._known[0]), *tf.unstack(tf.shape(value)[:2])]),
+        )
+        return tf.transpose(missing, [1, 2, 0]) + self._values
+
+    def _back(self):
+        return np.argsort(np.concatenate([rows for _, rows in self._patterns]))
+
+    def _default_event_space_bijector(self):
+        if self._queries.model.conditionals.is_discrete:
+            return None
+        from tensorflow_probability import bijectors as tfb
+
+        return tfb.Identity(validate_args=self.validate_args)
+
+
+class DiscreteConditionalMADE(tfd.distribution.DiscreteDistributionMixin, ConditionalMADE):
+    """`ConditionalMADE` over isolated points."""

@@ -1,0 +1,360 @@
+"""A fitted MADE as a `tfd.Distribution`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.internal import reparameterization
+
+from made_tf.distributions.conditional import ConditionalMADE, DiscreteConditionalMADE
+from made_tf.models.made import MADE
+from made_tf.portable.arguments import integer
+from made_tf.portable.progress import with_progress
+from made_tf.portable.seeds import seed_batches
+from made_tf.queries.estimate import Estimate
+from made_tf.queries.subsets import Queries
+from made_tf.sampling import random
+from made_tf.sampling.blocked_network import BlockedNetwork
+from made_tf.sampling.order_mixture import sample_mixture
+from made_tf.sampling.seeds import seed_pair
+
+__all__ = ["MADEDistribution"]
+
+
+class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
+    """The joint density of a `MADE` model as a TensorFlow Probability distribution.
+
+    Event shape `[D]`, batch shape `[]`, dtype float32 for every family. The
+    model's weights are read at each call, so that the distribution follows
+    further training.
+
+    `sample` with the integer seed s draws row i from the generator keyed by
+    (s, i): the same seed gives the same rows in eager mode, in `tf.function`,
+    under XLA and in an exported `.tflite`, and the first 16 of 1000 rows are
+    the 16 rows. For discrete families they are equal bit for bit, unless a
+    uniform lies within rounding of a step of its CDF; real values are equal
+    within rounding, which a model whose variables depend strongly on each other
+    amplifies from variable to variable. A stateless seed (s, 0) stands for the
+    integer s; other pairs have rows of their own. Samples carry no gradient.
+
+    Args:
+        model: a built `MADE`.
+        block_length: how many variables the sampler solves at once; `None`
+            chooses.
+        validate_args: whether `log_prob` rejects values outside the support
+            with an `InvalidArgumentError`.
+        allow_nan_stats: as in every `tfd.Distribution`.
+        name: the name of its operations.
+        batch_size: for how many rows at a time `block_length=None` chooses.
+        num_orders: M, for a model of several masks: the distribution is the
+            mixture of the densities under the first M of them, with equal
+            weights, and each row draws its mask first. Such a mixture's
+            samples cannot be compiled by XLA. `None` takes the model's
+            `num_orders`.
+        num_particles: how many weighted draws an answer takes that no order
+            gives exactly (`condition` and what follows it).
+
+    Raises:
+        ValueError: if `model` is no `MADE`, or another argument is out of range.
+
+    Example:
+        >>> dist = MADEDistribution(MADE(event_size=3, hidden_units=(8,), seed=0))
+        >>> x = dist.sample(16, seed=7)
+        >>> dist.log_prob(x).shape
+        TensorShape([16])
+
+    References:
+        Germain et al. 2015, arXiv:1502.03509, equation 1 and section 4.3.
+    """
+
+    _discrete = False
+
+    def __new__(cls, model=None, *args, **kwargs):
+        # TFP tells distributions over isolated points from densities by their class.
+        if cls is MADEDistribution and isinstance(model, MADE) and model.conditionals.is_discrete:
+            cls = DiscreteMADEDistribution
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        model,
+        block_length=None,
+        validate_args=False,
+        allow_nan_stats=True,
+        name="MADEDistribution",
+        batch_size=None,
+        num_orders=None,
+        num_particles=1000,
+    ):
+        parameters = dict(locals())
+        if not isinstance(model, MADE):
+            raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
+        if self._discrete != model.conditionals.is_discrete:
+            raise ValueError(
+                "`model` must be of the same kind, discrete or continuous, as that of the "
+                f"distribution it is copied from. Received: {model.conditionals.name}"
+            )
+        self._model = model
+        self._num_orders = model.num_orders if num_orders is None else num_orders
+        self._sets = model.mask_sets.first(self._num_orders)
+        self._network = BlockedNetwork(
+            model, block_length, batch_size, any_mask=self._num_orders > 1
+        )
+        self._make_queries = lambda: Queries(
+            model, self._num_orders, num_particles, block_length, batch_size
+        )
+        integer("num_particles", num_particles, 2)
+        self._trace()
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
+            validate_args=validate_args,
+            allow_nan_stats=allow_nan_stats,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}  # no tensor-valued parameters; defining it saves a warning
+
+    def _trace(self):
+        """(Re)makes what is bound to the model's variables."""
+        # Keras layers are no tf.Modules: without this list TFP would find no variables.
+        self._variables = [variable.value for variable in self._model.trainable_variables]
+        self._traced = self._model.variables
+        # Called eagerly, the sampler's loops run as one graph; traced once for any n.
+        self._samples = self._graph(self._draw)
+        self._samples_and_log_probs = self._graph(self._draw_and_score)
+        self._answers = None
+
+    def _graph(self, draw):
+        return tf.function(draw, [tf.TensorSpec([None, 2], tf.int32)], autograph=False)
+
+    def _draw(self, seeds):
+        size = self._model.event_size
+        if self._num_orders == 1:
+            return self._network.sample(random.uniforms(seeds, size))
+        return sample_mixture(self._network.sample, random.uniforms(seeds, size + 1), self._sets)
+
+    def _draw_and_score(self, seeds):
+        if self._num_orders == 1:
+            uniforms = random.uniforms(seeds, self._model.event_size)
+            return self._network.sample_and_log_prob(uniforms)
+        x = tf.stop_gradient(self._draw(seeds))
+        return x, self._model.log_prob(x, self._num_orders)
+
+    def stream(
+        self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Draws the rows of `sample` a batch at a time, in bounded memory.
+
+        Args:
+            num_samples: n, at least 1.
+            seed: a 32-bit integer, as of `sample`.
+            batch_size: how many rows are drawn at once.
+            progress: whether to show a progress bar on stderr.
+
+        Returns:
+            An iterator over float32 arrays `[at most batch_size, D]`: together
+            the rows of `sample(num_samples, seed)`.
+
+        Raises:
+            ValueError: if an argument is out of range.
+        """
+        seeds = seed_batches(num_samples, seed, batch_size)
+        rows = (self._rows(batch).numpy() for batch in seeds)
+        return with_progress(rows, num_samples, disable=not progress)
+
+    def _rows(self, seeds):
+        self._follow_model()
+        return tf.stop_gradient(self._samples(seeds))  # None, where the graph would give zeros
+
+    def _follow_model(self):
+        current = self._model.variables
+        if len(current) != len(self._traced) or any(
+            ours is not theirs for ours, theirs in zip(self._traced, current, strict=True)
+        ):
+            self._trace()  # `quantize` has replaced the variables
+
+    @property
+    def queries(self) -> Queries:
+        """What answers questions about subsets of the variables; made when first needed."""
+        self._follow_model()
+        if self._answers is None:
+            self._answers = self._make_queries()
+        return self._answers
+
+    def condition(self, evidence) -> ConditionalMADE:
+        """Returns the distribution of the unobserved variables, given the others.
+
+        Exact for a model of all orders (`MADE(num_masks=None)`), under an order
+        that puts the evidence first, or averaged over `num_orders` such; exact,
+        too, where the evidence is a prefix of the model's fixed order. Elsewhere
+        by importance sampling with `num_particles` draws, since no pass through
+        the network gives that conditional; `is_exact` and `evidence_log_prob`
+        (standard error, effective sample size) tell.
+
+        Args:
+            evidence: float `[..., D]`, NaN where nothing is known.
+
+        Raises:
+            ValueError: if `evidence` has the wrong shape, values outside the
+                support, or no NaN.
+        """
+        discrete = self._model.conditionals.is_discrete
+        kind = DiscreteConditionalMADE if discrete else ConditionalMADE
+        return kind(self.queries, evidence, self.validate_args, self.allow_nan_stats)
+
+    def impute(self, x, seed: int = 0, first_row: int = 0) -> np.ndarray:
+        """Fills in missing values by one draw from the conditional of each row.
+
+        Args:
+            x: values `[N, D]`, NaN where they are missing; each row may lack
+                others.
+            seed: a 32-bit integer.
+            first_row: the number of the first row, from which on they are
+                drawn, so that pieces of a table get what the whole would.
+
+        Returns:
+            float32 `[N, D]`. Exact or by importance sampling as `condition`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape or values outside the support.
+
+        Warns:
+            UserWarning: if importance sampling was left with less than ten
+                effective draws for a row.
+        """
+        return self.queries.sample_conditional(x, 1, seed, first_row)[0]
+
+    def sample_conditional(self, evidence, num_samples: int = 1, seed: int = 0) -> np.ndarray:
+        """Draws whole rows that agree with evidence: `[N, D]` -> `[num_samples, N, D]`.
+
+        As `impute`, several times; the first draws do not depend on `num_samples`
+        where they are exact.
+        """
+        return self.queries.sample_conditional(evidence, num_samples, seed)
+
+    def log_marginal(self, x, seed: int = 0) -> Estimate:
+        """Returns log p of the values that are not NaN: `[N, D]` -> `[N]`, in nats.
+
+        Exact or by importance sampling as `condition`; the result has a
+        standard error (0 where exact) and an effective sample size.
+
+        Raises:
+            ValueError: if `x` has the wrong shape or values outside the support.
+        """
+        return self.queries.log_marginal(x, seed)
+
+    def conditional_log_prob(self, x, evidence, seed: int = 0) -> Estimate:
+        """Returns log p(x_A | x_B): `[N, D]`, `[N, D]` -> `[N]`, in nats.
+
+        Exact or by importance sampling as `condition`.
+
+        Args:
+            x: NaN outside A.
+            evidence: NaN outside B. Each row may have an A and a B of its own.
+            seed: of the draws, where it takes any.
+
+        Raises:
+            ValueError: if a shape is wrong, a value outside the support, or a
+                value in A as well as in B.
+        """
+        return self.queries.conditional_log_prob(x, evidence, seed)
+
+    def log_prob_in(self, allowed, num_samples: int = 1000, seed: int = 0) -> Estimate:
+        """Estimates log P(x_1 in A_1, x_2 in A_2, ...) for discrete variables.
+
+        By progressive sampling, under an order that puts the restricted
+        variables first where there is one.
+
+        Args:
+            allowed: for each query a mapping: variable (from 0) -> the values
+                it may have. Or `[queries, D, K]`, 1 for each value 0..K-1 that
+                is allowed, K being the largest number of states.
+            num_samples: how many draws each query gets, at least 2.
+            seed: a 32-bit integer.
+
+        Raises:
+            ValueError: if the model is not discrete or an argument is out of range.
+        """
+        return self.queries.log_prob_in(allowed, num_samples, seed)
+
+    @property
+    def num_orders(self) -> int:
+        """Over how many mask sets the density is averaged."""
+        return self._num_orders
+
+    @property
+    def model(self) -> MADE:
+        """The model whose density this is."""
+        return self._model
+
+    def _event_shape(self):
+        return tf.TensorShape([self._model.event_size])
+
+    def _event_shape_tensor(self):
+        return tf.constant([self._model.event_size], tf.int32)
+
+    def _log_prob(self, x):
+        if x.shape.rank == 0 or x.shape[-1] != self._model.event_size:
+            raise ValueError(
+                f"`value` must have the shape [..., {self._model.event_size}]. "
+                f"Received: value.shape={tuple(x.shape)}"
+            )
+        batch = tf.shape(x)[:-1]
+        rows = tf.reshape(x, [-1, self._model.event_size])  # [..., D] -> [N, D]
+        if self._num_orders == 1:
+            log_prob = self._model.row_log_prob(rows, self._model(rows, training=False))
+        else:
+            log_prob = self._model._order_statistics(rows, self._num_orders).log_prob
+        return tf.ensure_shape(tf.reshape(log_prob, batch), x.shape[:-1])
+
+    def _sample_n(self, n, seed=None):
+        return self._rows(random.row_seeds(seed_pair(seed), n))
+
+    def _sample_and_log_prob(self, sample_shape, seed=None):
+        n = tf.reduce_prod(sample_shape)
+        self._follow_model()
+        x, log_prob = self._samples_and_log_probs(random.row_seeds(seed_pair(seed), n))
+        x = tf.stop_gradient(x)
+        shape = tf.TensorShape(tf.get_static_value(sample_shape))
+        x = tf.reshape(x, tf.concat([sample_shape, self._event_shape_tensor()], 0))
+        x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))
+        log_prob = tf.ensure_shape(tf.reshape(log_prob, sample_shape), shape)
+        return x, log_prob
+
+    def _sample_control_dependencies(self, x):
+        if not self.validate_args:
+            return []
+        family = self._model.conditionals
+        return [
+            tf.debugging.Assert(
+                tf.reduce_all(family.in_support(x)),
+                [f"A value is outside the support of {family.name}: {family.support}", x],
+            )
+        ]
+
+    def _default_event_space_bijector(self):
+        if self._model.conditionals.is_discrete:
+            return None
+        from tensorflow_probability import bijectors as tfb
+
+        return tfb.Identity(validate_args=self.validate_args)
+
+    def _mode(self):
+        raise NotImplementedError(
+            "MADEDistribution has no `mode`: the most probable row of an autoregressive density "
+            "has no closed form and is not the row of the most probable conditionals. Draw "
+            "samples and keep the one of the highest `log_prob`."
+        )
+
+
+class DiscreteMADEDistribution(tfd.distribution.DiscreteDistributionMixin, MADEDistribution):
+    """`MADEDistribution` over isolated points."""
+
+    _discrete = True

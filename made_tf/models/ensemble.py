@@ -1,0 +1,132 @@
+"""`Ensemble`: several models, trained one by one, as one normalised density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from made_tf.conditionals.row_checks import check_data, check_rows, is_target
+from made_tf.models.made import MADE, listed
+
+__all__ = ["Ensemble"]
+
+
+@keras.saving.register_keras_serializable(package="made_tf")
+class Ensemble(keras.Model):
+    """The mixture of models in equal parts: p(x) is the mean of the members' p(x).
+
+    The members may differ in everything but the variables and the family: in
+    weights, order, width, number of orders. Each is trained by itself, before;
+    the ensemble is for `log_prob`, `evaluate` and files. To draw from it,
+    `made_tf.EnsembleDistribution(ensemble)`.
+
+    Args:
+        members: `MADE` models.
+        **kwargs: `name`.
+
+    Raises:
+        ValueError: if there is no member, or they are over other variables or
+            families.
+
+    Example:
+        >>> members = [MADE(3, (16,), input_order="random", seed=seed) for seed in range(2)]
+        >>> ensemble = Ensemble(members)
+        >>> ensemble.log_prob(np.array([[0, 1, 1], [1, 0, 0]])).shape
+        TensorShape([2])
+    """
+
+    def __init__(self, members: Sequence[MADE], **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        if (
+            not isinstance(members, list | tuple)
+            or not members
+            or not all(isinstance(member, MADE) for member in members)
+        ):
+            raise ValueError(
+                f"`members` must be a list of at least one MADE. Received: members={members!r}"
+            )
+        names = {_density(member) for member in members}
+        if len(names) > 1:
+            raise ValueError(
+                "`members` must be over the same variables, with the same conditionals. "
+                f"Received: {' and '.join(sorted(names))}"
+            )
+        self.members = list(members)
+        self.event_size = members[0].event_size
+        self.conditionals = members[0].conditionals
+        self.nll_tracker = keras.metrics.Mean(name="nll")
+        self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
+        self.built = True
+
+    def call(self, x, training=None):
+        """Returns the log-probability of each row: `[N, D]` -> `[N]`, in nats."""
+        del training  # the members are trained by themselves
+        x = ops.convert_to_tensor(x)
+        log_probs = [member.mean_log_prob(x) for member in self.members]
+        return ops.logsumexp(ops.stack(log_probs), axis=0) - math.log(len(log_probs))
+
+    def log_prob(self, x):
+        """Returns the log-probability (or log-density) of each row, in nats.
+
+        Args:
+            x: values `[N, D]`: an array, or a tensor inside a traced function.
+
+        Returns:
+            A float32 tensor `[N]`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape, NaN, or values outside the
+                support (shape alone where `x` is symbolic).
+        """
+        x = x if ops.is_tensor(x) else np.asarray(x)
+        check_rows("x", x, self.event_size, self.conditionals)
+        return self.call(x)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0],)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if is_target(y):
+            raise ValueError("An Ensemble has no targets: pass `x` alone. Received a `y`.")
+        nll = ops.negative(y_pred)
+        self.nll_tracker.update_state(nll, sample_weight)
+        self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
+        return ops.mean(nll if sample_weight is None else nll * ops.reshape(sample_weight, (-1,)))
+
+    def fit(self, *args, **kwargs):
+        """Refuses: the members are trained one by one, by `MADE.fit`."""
+        raise ValueError("An Ensemble is not trained: fit its members one by one, before.")
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Returns the mean NLL: `keras.Model.evaluate` with the data checked first."""
+        x = listed(x)
+        check_data("x", x, self.event_size, self.conditionals)
+        if not self.compiled:
+            self.compile()
+        return super().evaluate(x, *args, **kwargs)
+
+    def get_compile_config(self):
+        return None  # there is nothing to train
+
+    def describe(self) -> str:
+        """Returns the number of members and what each of them is, in a few lines of text."""
+        lines = [f"mixture of {len(self.members)} models in equal parts, the first being"]
+        return "\n".join([*lines, self.members[0].describe()])
+
+    def get_config(self):
+        members = [keras.saving.serialize_keras_object(member) for member in self.members]
+        return {"name": self.name, "members": members}
+
+    @classmethod
+    def from_config(cls, config):
+        members = [keras.saving.deserialize_keras_object(each) for each in config["members"]]
+        return cls(**{**config, "members": members})
+
+
+def _density(member: MADE) -> str:
+    family = member.conditionals
+    return f"{member.event_size} variables, {family.name} {family.get_config() or ''}".rstrip()

@@ -1,0 +1,116 @@
+"""`SharedDense`: one kernel under many masks."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from made_tf.networks.masked_dense import MaskedDense
+
+__all__ = ["SharedDense"]
+
+
+@keras.saving.register_keras_serializable(package="made_tf")
+class SharedDense(MaskedDense):
+    """A masked dense layer whose mask may change from call to call.
+
+    `outputs = activation(inputs @ where(mask, kernel, 0) + bias)`
+
+    The mask is made in the graph, from the degrees of a call. The stored kernel
+    is never masked, neither by a constraint nor on loading: each weight that
+    one mask forbids belongs to others. Called without degrees the layer uses its
+    own, and is as autoregressive as `MaskedDense`.
+
+    Args:
+        in_degrees: the layer's own degrees of the inputs, shape `[in]`.
+        out_degrees: the layer's own degrees of the units, shape `[out]`.
+        strict: as in `MaskedDense`.
+        mask_weights: whether the layer sees its mask: to the outputs is added
+            `sum over inputs of where(mask, mask_kernel, 0)`, with a kernel of
+            its own that starts at zero.
+        **kwargs: as in `MaskedDense`.
+
+    References:
+        Germain et al. 2015, arXiv:1502.03509, sections 4.1 and 4.2, where the
+        mask kernel is called U.
+    """
+
+    def __init__(self, in_degrees, out_degrees, strict=False, mask_weights=False, **kwargs):
+        super().__init__(in_degrees, out_degrees, strict, **kwargs)
+        self.mask_weights = bool(mask_weights)
+        self.mask_kernel = None
+
+    def _add_kernel(self):
+        return self.add_weight(
+            name="kernel",
+            shape=self.mask.shape,
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.mask_weights:
+            self.mask_kernel = self.add_weight(
+                name="mask_kernel", shape=self.mask.shape, initializer="zeros"
+            )
+
+    def call(self, inputs, in_degrees=None, out_degrees=None):
+        """Multiplies, adds the bias, activates: `[..., in]` -> `[..., out]`.
+
+        Args:
+            inputs: `[..., in]`.
+            in_degrees: int32 `[in]`, or `[N, in]` for inputs `[N, in]` with a
+                mask for each row; `None` for the layer's own degrees.
+            out_degrees: int32 `[out]` or `[N, out]`.
+        """
+        if in_degrees is None and self.mask_kernel is None:
+            return super().call(inputs)  # which skips the empty half where it can
+        own = (
+            ops.convert_to_tensor(self.mask.in_degrees),
+            ops.convert_to_tensor(self.mask.out_degrees),
+        )
+        in_degrees, out_degrees = own if in_degrees is None else (in_degrees, out_degrees)
+        connected = _connected(in_degrees, out_degrees, self.mask.strict)  # [in, out], [N, in, out]
+        kernel = self.unmasked_kernel()
+        if len(connected.shape) == 2:
+            outputs = ops.matmul(inputs, _masked(connected, kernel))
+        else:
+            # A loop over N, in and out that XLA fuses; there is no product of matrices in it.
+            outputs = ops.sum(_masked(connected, ops.expand_dims(inputs, -1) * kernel), axis=-2)
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        if self.mask_kernel is not None:
+            outputs = ops.add(outputs, self._from_mask(connected))
+        return self.activation(outputs)
+
+    def _from_mask(self, connected):
+        kernel = ops.cast(ops.convert_to_tensor(self.mask_kernel), self.compute_dtype)
+        return ops.sum(_masked(connected, kernel), axis=-2)
+
+    def project(self):
+        """Does nothing: what one mask forbids, others use."""
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self.mask_kernel is not None:
+            store["mask_kernel"] = self.mask_kernel
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        if self.mask_kernel is not None:
+            self.mask_kernel.assign(store["mask_kernel"])
+
+    def get_config(self):
+        return {**super().get_config(), "mask_weights": self.mask_weights}
+
+
+def _connected(in_degrees, out_degrees, strict):
+    compare = ops.less if strict else ops.less_equal
+    return compare(ops.expand_dims(in_degrees, -1), ops.expand_dims(out_degrees, -2))
+
+
+def _masked(connected, kernel):
+    # A choice, not a product: NaN times 0 would still be NaN.
+    return ops.where(connected, kernel, ops.zeros_like(kernel))

@@ -1,0 +1,52 @@
+"""Checks of arguments that host and device share; imports NumPy alone."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+__all__ = ["boolean", "fraction", "integer"]
+
+
+def integer(name: str, value: object, low: int = 1, high: int | None = None, hint: str = "") -> int:
+    """Returns `value` as an `int`, if it is an integer in [low, high).
+
+    `True` is no integer; NumPy integers are. `hint` tells what else the argument may be.
+
+    Raises:
+        ValueError: if it is not, naming the argument.
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        number = int(value)
+        if number >= low and (high is None or number < high):
+            return number
+    if (low, high) == (1, None):
+        expected = "a positive integer"
+    elif high is None:
+        expected = f"an integer of at least {low}"
+    else:
+        expected = f"an integer in [{low}, {high})"
+    raise ValueError(f"`{name}` must be {expected}{hint}. Received: {name}={value!r}")
+
+
+def boolean(name: str, value: object) -> bool:
+    """Returns `value` as a `bool`, if it is True or False.
+
+    Raises:
+        ValueError: if it is not, naming the argument.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+
+
+def fraction(name: str, value: object) -> float:
+    """Returns `value` as a `float`, if it is a number in [0, 1).
+
+    Raises:
+        ValueError: if it is not, naming the argument.
+    """
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= float(value) < 1:
+        return float(value)
+    raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={value!r}")

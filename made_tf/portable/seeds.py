@@ -1,0 +1,31 @@
+"""Seeds of rows, as pairs of 32-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from .arguments import integer
+
+__all__ = ["seed_batches", "seed_pairs"]
+
+
+def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:
+    """Yields the seeds of a sample's rows, int32 `[at most batch_size, 2]`: row i has (seed, i).
+
+    Raises:
+        ValueError: if an argument is out of range (at once, not at the first batch).
+    """
+    n = integer("num_samples", num_samples, 1, 2**31)
+    key = integer("seed", seed, -(2**31), 2**31)
+    size = integer("batch_size", batch_size, 1, 2**31)
+    rows = (np.arange(start, min(start + size, n)) for start in range(0, n, size))
+    return (np.stack([np.full_like(row, key), row], axis=1).astype(np.int32) for row in rows)
+
+
+def seed_pairs(seed: int, numbers: npt.NDArray) -> npt.NDArray[np.int32]:
+    """Returns the pairs (seed, number), int32 `[n, 2]`."""
+    pairs = np.stack([np.full_like(numbers, seed), numbers], axis=1)
+    return ((pairs + 2**31) % 2**32 - 2**31).astype(np.int32)  # as 32-bit numbers wrap

@@ -1,0 +1,10 @@
+"""Questions about any variables, given any others."""
+
+from __future__ import annotations
+
+from made_tf.queries.estimate import Estimate
+from made_tf.queries.particles import pick
+from made_tf.queries.subsets import Queries
+from made_tf.queries.value_sets import allowed_sets
+
+__all__ = ["Estimate", "Queries", "allowed_sets", "pick"]

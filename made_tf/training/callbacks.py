@@ -1,0 +1,172 @@
+"""Training that survives: best model, early stopping, resuming, a progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy.typing as npt
+
+from made_tf.portable.files import PathLike, replacing
+from made_tf.training.averaging import AveragedWeights
+from made_tf.training.runs import (
+    TrainingState,
+    best_path,
+    write_state,
+)
+
+__all__ = ["ProgressBar", "ResumableTraining"]
+
+
+class ResumableTraining(keras.callbacks.Callback):
+    """Keeps the best model, stops early, and loses nothing when the process is killed.
+
+    After every epoch the whole model (with the optimizer's state) is written
+    to `<directory>/epoch-NNNN.keras`, then `<directory>/state.json`, which
+    names it, is replaced; so the directory holds a consistent pair at any
+    moment. When the monitored value improves, the same model also becomes
+    `output`, or `<directory>/best.keras` with `state.at_end`. Resume with
+    `load_run`, or let `fit_resumably` do all of it.
+
+    Args:
+        output: where the best model is kept, a path that ends in `.keras`.
+        directory: the run's own directory, on the same file system.
+        state: the state to go on from.
+        monitor: the metric that is minimised.
+        patience: training stops after this many epochs without improvement.
+        average: an average of the weights, which is saved, too; the best model
+            is then the one with the averaged weights.
+        save_seconds: epochs that end less than this after the last files were
+            written write none: short ones would take longer to save than to
+            train. The last one always does.
+
+    Raises:
+        FloatingPointError: (in training) if the monitored value is not finite.
+        OSError: (in training) if a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        output: PathLike,
+        directory: PathLike,
+        state: TrainingState | None = None,
+        monitor: str = "val_nll",
+        patience: int = 10,
+        average: AveragedWeights | None = None,
+        save_seconds: float = 0.0,
+    ):
+        super().__init__()
+        self.output = Path(output)
+        self.directory = Path(directory)
+        self.state = state or TrainingState()
+        self.monitor = monitor
+        self.patience = patience
+        self.average = average
+        self.save_seconds = save_seconds
+        self._best: list[npt.NDArray] | None = None  # where it is not yet in a file
+        self._saved_at = time.monotonic()
+
+    def on_train_begin(self, logs=None):
+        self.directory.mkdir(exist_ok=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        if self.monitor not in logs:
+            raise ValueError(
+                f"`monitor` must be one of {sorted(logs)}. Received: monitor={self.monitor!r}"
+            )
+        value = logs[self.monitor]
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"{self.monitor} is {value} after epoch {epoch + 1}: training diverged. "
+                "A lower learning rate may help."
+            )
+        state = self.state
+        state.epoch = epoch + 1
+        state.history.append({"epoch": state.epoch, **logs})
+        if value < state.best:
+            state.best, state.best_epoch = value, state.epoch
+            with self._averaged():
+                self._best = self.model.get_weights()
+        state.wait = state.epoch - state.best_epoch
+        if state.wait >= self.patience:
+            self.model.stop_training = True
+        last = self.model.stop_training or state.epoch == (self.params or {}).get("epochs")
+        if last or time.monotonic() - self._saved_at >= self.save_seconds:
+            self._save()
+
+    def _averaged(self) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext() if self.average is None else self.average.in_model()
+
+    def _save(self) -> None:
+        # Temporary files lie in the run's directory, where the next epoch sweeps them away.
+        temporary = self.directory / "temporary.keras"
+        self.state.model = f"epoch-{self.state.epoch:04d}.keras"
+        last = self.directory / self.state.model
+        with replacing(last, temporary):
+            self.model.save(temporary)
+        if self.average is not None:
+            self.average.save(last.with_suffix(".npz"))
+        if self._best is not None:
+            with replacing(best_path(self.output, self.state, self.directory), temporary):
+                if self.average is None and self.state.wait == 0:
+                    shutil.copyfile(last, temporary)
+                else:
+                    self._save_best(temporary)
+            self._best = None
+        write_state(self.directory, self.state)
+        self._saved_at = time.monotonic()
+
+    def _save_best(self, path: Path) -> None:
+        own = self.model.get_weights()
+        try:
+            self.model.set_weights(self._best)
+            self.model.save(path)
+        finally:
+            self.model.set_weights(own)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar over all epochs, on stderr: nll, val_nll and the best val_nll so far.
+
+    Args:
+        state: the run's `TrainingState`, for the best value.
+        epochs: the largest number of epochs.
+        title: what stands before the bar.
+    """
+
+    def __init__(self, state: TrainingState, epochs: int, title: str = "training"):
+        super().__init__()
+        self.state = state
+        self.epochs = epochs
+        self.title = title
+
+    def on_train_begin(self, logs=None):
+        import tqdm
+
+        self.bar = tqdm.tqdm(
+            desc=self.title,
+            total=self.epochs,
+            initial=self.state.epoch,
+            unit="epoch",
+            dynamic_ncols=True,
+            mininterval=0.5 if sys.stderr.isatty() else 10,  # seconds; a log file stays short
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {name: f"{logs[name]:.3f}" for name in ("nll", "val_nll") if name in (logs or {})}
+        self.bar.set_postfix(shown | {"best": f"{self.state.best:.3f}"}, refresh=False)
+        self.bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar as it is and frees the line; safe to call twice."""
+        if hasattr(self, "bar"):
+            self.bar.close()
+
+    def on_train_end(self, logs=None):
+        self.close()

@@ -1,0 +1,155 @@
+"""`fit_resumably`: training that goes on where it was cut off."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy.typing as npt
+
+from made_tf.conditionals.row_checks import check_rows
+from made_tf.models.made import MADE
+from made_tf.portable.digests import digest
+from made_tf.portable.files import PathLike, replacing
+from made_tf.training.averaging import AveragedWeights
+from made_tf.training.callbacks import ProgressBar, ResumableTraining
+from made_tf.training.runs import (
+    TrainingState,
+    best_path,
+    forget_run,
+    load_run,
+    owned_run,
+    run_directory,
+)
+from made_tf.training.shuffled_rows import SeededEpochs, ShuffledRows
+
+__all__ = ["fit_resumably"]
+
+
+def fit_resumably(
+    make_model: Callable[[], MADE],
+    x: npt.NDArray,
+    validation: npt.NDArray,
+    output: PathLike,
+    *,
+    epochs: int = 500,
+    batch_size: int = 50,
+    patience: int = 10,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    restart: bool = False,
+    on_end: Callable[[TrainingState], None] | None = None,
+    progress: bool | str = False,
+    steps: int | None = None,
+    average_steps: int | None = None,
+    save_seconds: float = 0.0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[keras.Model, TrainingState]:
+    """Trains a model, going on where an earlier call with the same `output` was cut off.
+
+    The resumed run gives what an uninterrupted one would have given. Its state
+    lies in `run_directory(output)`, which is removed when training is over. A
+    model that an earlier run left at `output` stays until then; see `best_path`.
+
+    Args:
+        make_model: returns the compiled model; called where there is nothing
+            to resume.
+        x: training rows `[N, D]`.
+        validation: validation rows `[M, D]`; the best `val_nll` counts.
+        output: where the best model is kept, a path that ends in `.keras`.
+        epochs: the largest number of epochs.
+        batch_size: rows in a batch.
+        patience: training stops after this many epochs without improvement.
+        seed: seed of the shuffles.
+        settings: further values (JSON) that must not change between runs.
+        restart: whether to forget an unfinished run.
+        on_end: called with the final state before the run's directory goes, so
+            that what it writes (a history) is not lost either.
+        progress: whether to show a progress bar on stderr; a text is its title.
+        steps: how many batches make an epoch, after which validation looks;
+            `None` for one pass through the rows.
+        average_steps: if given, validation looks at, and the best model has, an
+            exponential average of the weights over about so many steps.
+        save_seconds: how much training a killed process may lose: epochs that
+            end sooner after the last save are not saved.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        The best model, as it lies at `output`, and the final state.
+
+    Raises:
+        FloatingPointError: if training diverges.
+        OSError: if a file cannot be written.
+        ValueError: if the data are wrong, a setting differs from those of the
+            unfinished run, another run writes `output`, or its directory holds
+            anything else.
+    """
+    directory = run_directory(output)
+    settings = {
+        **(settings or {}),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "patience": patience,
+        "seed": seed,
+        "data": digest(x, validation),
+        **({"steps": steps} if steps else {}),
+        **({"average_steps": average_steps} if average_steps else {}),
+    }
+    with owned_run(directory, output):
+        loaded = None if restart else load_run(directory, settings)
+        state, model = loaded or (
+            TrainingState(settings, at_end=os.path.exists(output)),
+            make_model(),
+        )
+        # Of a PyDataset Keras' `fit` sees the first batch alone.
+        check_rows("x", x, model.event_size, model.conditionals)
+        check_rows("validation", validation, model.event_size, model.conditionals)
+        if loaded is None:
+            forget_run(directory)
+        if state.epoch < epochs and state.wait < patience:
+            rows = ShuffledRows(x, batch_size, seed, steps)
+            average = None
+            if average_steps:
+                average = AveragedWeights(model, math.exp(-rows.steps / average_steps))
+                if loaded:
+                    average.load((directory / state.model).with_suffix(".npz"))
+            keeper = ResumableTraining(
+                output,
+                directory,
+                state,
+                patience=patience,
+                average=average,
+                save_seconds=save_seconds,
+            )
+            title = progress if isinstance(progress, str) else "training"
+            bar = ProgressBar(state, epochs, title)
+            try:
+                model.fit(
+                    rows,
+                    shuffle=False,  # or Keras shuffles the batches too, with a global generator
+                    validation_data=validation,
+                    validation_batch_size=1000,
+                    initial_epoch=state.epoch,
+                    epochs=epochs,
+                    verbose=0,
+                    callbacks=[
+                        SeededEpochs(rows),
+                        *([average] if average else []),
+                        keeper,
+                        *([bar] if progress else []),
+                        *callbacks,
+                    ],
+                )
+            finally:
+                bar.close()
+        if on_end is not None:
+            on_end(state)
+        if state.at_end:
+            with replacing(output, directory / "temporary.keras") as temporary:
+                shutil.copyfile(best_path(output, state, directory), temporary)
+        forget_run(directory)
+    return keras.saving.load_model(output), state

@@ -1,0 +1,377 @@
+"""Formats of the weights, the further signatures, and what a file says of itself."""
+
+import json
+import pathlib
+
+import click.testing
+import keras
+import numpy as np
+import pytest
+import reference
+import scipy.stats
+
+import made_tf
+from made_tf import cli, export
+from made_tf.export.file.weights import with_weights
+
+KINDS = {
+    "bernoulli": {},
+    "ragged": {},
+    "scaled_normal": {},
+    "three masks": {"num_masks": 3, "num_orders": 3},
+    "any order": {"num_masks": None, "num_orders": 2},
+    "mask weights": {"num_masks": None, "mask_weights": True},
+    "groups": {"num_masks": None, "resample": "order", "order_groups": 2, "num_orders": 3},
+}
+D = 6
+
+
+def model_of(kind):
+    family = kind if kind in reference.FAMILIES else "bernoulli"
+    keras.utils.set_random_seed(1)
+    model = reference.small_model(family, D, hidden_units=(24, 16), seed=1, **KINDS[kind])
+    rng = np.random.default_rng(0)
+    for layer in model.masked_layers():
+        if layer.bias is not None:  # zeros would be ties
+            layer.bias.assign(rng.normal(size=layer.units))
+        if getattr(layer, "mask_kernel", None) is not None:
+            layer.mask_kernel.assign(rng.normal(size=layer.mask.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Exports each kind in each format once: (model, report, device)."""
+    made = {}
+
+    def get(kind, weights):
+        if (kind, weights) not in made:
+            model = model_of(kind)
+            path = tmp_path_factory.mktemp("formats") / f"{weights}.tflite"
+            data = reference.rows(model.conditionals, 60, D)
+            report = export.to_tflite(model, path, weights=weights, data=data, signatures="all")
+            made[kind, weights] = model, report, export.LiteSampler(path), data
+        return made[kind, weights]
+
+    return get
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_a_rounded_file_is_a_density_and_that_of_the_rounded_model(exported, kind, weights):
+    model, report, device, data = exported(kind, weights)
+    assert report.leak == 0 and report.weights == weights
+    assert report.rows_different <= (256 if kind == "scaled_normal" else 0)
+    if model.conditionals.is_discrete:
+        assert report.total_probability == pytest.approx(1, abs=1e-5)
+        states = reference.states(model)
+        total = np.exp(device.log_prob(states).astype(np.float64)).sum()
+        assert total == pytest.approx(1, abs=1e-5)
+    rounded = with_weights(model, weights)
+    np.testing.assert_allclose(device.log_prob(data), rounded.log_prob(data), rtol=1e-4, atol=1e-4)
+    change = float(np.mean(model.log_prob(data)) - np.mean(rounded.log_prob(data)))
+    assert report.nll_change == pytest.approx(change, abs=1e-4) and change != 0
+    bits = report.nll_change / D / np.log(2)
+    assert report.bits_per_dim_change == pytest.approx(bits)
+    parts = export.inspect_tflite(report.path)["bytes"]
+    assert parts["weights"].get(weights, 0) > 0 and (parts["scales"] > 0) == (weights == "int8")
+
+
+def test_int8_is_what_keras_quantize_makes(exported):
+    model, _, device, data = exported("bernoulli", "int8")
+    copy = model_of("bernoulli")
+    copy.quantize("int8")
+    np.testing.assert_allclose(device.log_prob(data), copy.log_prob(data), atol=1e-5)
+    assert not any(layer.quantized for layer in model.masked_layers())  # left as it was
+    for layer in with_weights(model, "int8").masked_layers():
+        kernel = np.asarray(layer.masked_kernel())
+        scale = np.abs(np.asarray(layer.kernel_scale))
+        steps = kernel / scale
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-4)
+        assert np.abs(steps).max() <= 127.001
+
+
+def test_a_quantized_model_stays_as_it_is(tmp_path):
+    model = model_of("bernoulli")
+    model.quantize("int8")
+    path = tmp_path / "made.tflite"
+    rows = reference.rows(model.conditionals, 40, D)
+    for weights in ("float32", "int8"):
+        report = export.to_tflite(model, path, weights=weights, data=rows)
+        assert report.nll_change == pytest.approx(0, abs=1e-5)
+    with pytest.raises(ValueError, match="for a model that is quantized to int8"):
+        export.to_tflite(model, path, weights="float16")
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_models_without_hidden_layers_and_of_one_variable(tmp_path, size):
+    model = reference.small_model("bernoulli", size, hidden_units=())
+    report = export.to_tflite(
+        model, tmp_path / "made.tflite", weights="int8", signatures="all", batch_sizes=(2,)
+    )
+    assert report.leak == 0 and report.total_probability == pytest.approx(1, abs=1e-5)
+
+
+def test_smaller_formats_make_smaller_files(tmp_path):
+    model = made_tf.MADE(100, (200, 200), seed=0)
+    sizes = {}
+    for weights in ("float32", "float16", "int8"):
+        report = export.to_tflite(model, tmp_path / "made.tflite", weights=weights)
+        sizes[weights] = report.size_bytes
+        parts = export.inspect_tflite(report.path)["bytes"]
+        assert set(parts["weights"]) <= {weights, "float32"}
+        assert parts["weights"][weights] > 50 * parts["weights"].get("other", 1)
+        assert report.live_weight_bytes <= sum(parts["weights"].values()) + 4 * 500
+        # Of the weights that the masks forbid, only those within the blocks are there.
+        dead = sum(int((~layer.mask.numpy()).sum()) for layer in model.masked_layers())
+        assert parts["zeros"] < 0.4 * dead * np.dtype(weights).itemsize
+    assert sizes["float32"] > 1.5 * sizes["float16"] > 1.5 * sizes["int8"]
+
+
+@pytest.mark.parametrize("weights", ["dynamic", "dynamic_int8", "dynamic_range"])
+def test_a_dynamic_range_is_refused_with_the_reason(tmp_path, weights):
+    with pytest.raises(ValueError, match="later variables change the conditionals of earlier"):
+        export.to_tflite(reference.small_model(), tmp_path / "made.tflite", weights=weights)
+
+
+def test_other_arguments_out_of_range_are_refused(tmp_path):
+    model, path = reference.small_model(), tmp_path / "made.tflite"
+    for arguments, message in (
+        ({"weights": "int4"}, "`weights` must be one of"),
+        ({"calibration": np.zeros((3, 5))}, "`calibration` must be rows for weights='static_int8'"),
+        ({"weights": "static_int8"}, "`calibration` must be rows"),
+        ({"signatures": "impute"}, "`signatures` must be 'all' or different ones of"),
+        ({"signatures": []}, "`signatures` must be"),
+        ({"signatures": ["sample", "sample"]}, "`signatures` must be"),
+        ({"batch_sizes": (0,)}, "`batch_sizes` must be a positive integer"),
+        ({"data": np.zeros((3, 4))}, "`data` must have the shape"),
+        ({"data": np.full((3, 5), 0.5)}, "`data` must contain"),
+        ({"variables": ["a"] * 5}, "`variables` must be a sequence of 5 mappings"),
+        ({"variables": [{"name": "a"}] * 4}, "`variables` must be a sequence of 5 mappings"),
+        ({"variables": [{"name": 1}] * 5}, "`variables` must be"),
+        ({"variables": [{"name": "a", "categories": ["x"]}] * 5}, "each of the 2 classes of 'a'"),
+        ({"image_shape": (2, 3)}, "`image_shape` must be a height and a width"),
+        ({"image_shape": (5,)}, "`image_shape` must be"),
+        ({"licence": 7}, "`licence` must be a text"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            export.to_tflite(model, path, **arguments)
+    model.output_layer.bias.assign([0.0] * 5)
+    kernel = np.asarray(model.output_layer.kernel)
+    model.output_layer.kernel.assign(kernel * 1e6)
+    with pytest.raises(ValueError, match="beyond its range, 65504"):
+        export.to_tflite(model, path, weights="float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+# More signatures.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_further_signatures_agree_with_the_first(exported, kind):
+    model, _, device, _ = exported(kind, "float16")
+    expected = {"sample", "log_prob", "conditionals", "sample_and_log_prob"}
+    expected |= {"sample_at_temperature", "sample_from_uniforms"}
+    assert set(device.signatures) == expected | ({"impute"} if model.any_order else set())
+    seeds = np.stack([np.full(200, 5), np.arange(200)], axis=1).astype(np.int32)
+    rows = device.sample(200, seed=5)
+    close = np.array_equal if model.conditionals.is_discrete else np.allclose
+    x, log_prob = device.sample_and_log_prob(seeds)
+    assert close(x, rows)
+    np.testing.assert_allclose(log_prob, device.log_prob(x), rtol=1e-4, atol=1e-4)
+    assert close(device.sample_at_temperature(seeds, 1.0), rows)
+    count = device.metadata["num_uniforms"]
+    assert count == D + (model.any_order or device.metadata["num_orders"] > 1)
+    uniforms = made_tf.random.uniforms(seeds, count).numpy()
+    assert close(device.sample_from_uniforms(uniforms), rows)
+
+
+def test_a_temperature_is_a_power_of_each_conditional(exported):
+    model, _, device, _ = exported("ragged", "float16")
+    rounded = with_weights(model, "float16")
+    count, temperature = 4000, 2.5
+    seeds = np.stack([np.full(count, 9), np.arange(count)], axis=1).astype(np.int32)
+    rows = device.sample_at_temperature(seeds, temperature)
+    # The reference: every state, its conditionals one by one, each to the power 1 / T.
+    states = reference.states(model)
+    logits = np.asarray(rounded.conditionals.unpack(rounded(states))["logits"], np.float64)
+    powers = np.exp(logits / temperature)
+    powers[logits < -1e8] = 0
+    powers /= powers.sum(axis=2, keepdims=True)
+    chosen = np.take_along_axis(powers, states[:, :, None].astype(int), 2)[..., 0]
+    probabilities = chosen.prod(axis=1)
+    assert probabilities.sum() == pytest.approx(1)
+    index = {tuple(state): i for i, state in enumerate(states)}
+    counts = np.bincount([index[tuple(row)] for row in rows], minlength=len(states))
+    often = probabilities * count > 5
+    observed = np.append(counts[often], counts[~often].sum())
+    wanted = np.append(probabilities[often], probabilities[~often].sum()) * count
+    assert scipy.stats.chisquare(observed, wanted).pvalue > 1e-3
+    cold = device.sample_at_temperature(seeds, 1e-6)
+    assert (cold == cold[0]).all()  # of each conditional the most probable class
+    different = np.resize(np.float32([1e-6, 1.0]), count)
+    mixed = device.sample_at_temperature(seeds, different)
+    np.testing.assert_array_equal(mixed[::2], cold[::2])
+    np.testing.assert_array_equal(mixed[1::2], device.sample(count, seed=9)[1::2])
+
+
+def test_a_normal_conditional_widens_with_the_square_root(exported):
+    model, _, device, _ = exported("scaled_normal", "float16")
+    seeds = np.stack([np.full(500, 2), np.arange(500)], axis=1).astype(np.int32)
+    first = int(np.argmin(model.degrees.inputs))
+    at_one = device.sample_at_temperature(seeds, 1.0)[:, first]
+    at_four = device.sample_at_temperature(seeds, 4.0)[:, first]
+    loc = float(device.conditionals(np.zeros((1, D), np.float32))["loc"][0, first])
+    np.testing.assert_allclose(at_four - loc, 2 * (at_one - loc), rtol=1e-3, atol=1e-4)
+
+
+def test_signatures_of_fixed_rows_give_the_same(tmp_path):
+    model = model_of("any order")
+    names = ["sample", "impute", "log_prob", "sample_at_temperature"]
+    path = tmp_path / "made.tflite"
+    export.to_tflite(model, path, signatures=names, batch_sizes=(1, 16))
+    device = export.LiteSampler(path)
+    assert set(device.signatures) == {*names, *(f"{name}_{n}" for name in names for n in (1, 16))}
+    assert device.inputs("sample_16")["seeds"]["shape"].tolist() == [16, 2]
+    seeds = np.stack([np.full(16, 3), np.arange(16)], axis=1).astype(np.int32)
+    rows = device.sample(16, seed=3)
+    np.testing.assert_array_equal(device.run("sample_16", seeds=seeds)["x"], rows)
+    np.testing.assert_array_equal(device.run("sample_1", seeds=seeds[:1])["x"], rows[:1])
+    with pytest.raises(ValueError, match="no signature 'conditionals': export it with signatures"):
+        device.conditionals(rows)
+
+
+# Static int8.
+
+
+@pytest.fixture(scope="module")
+def static(tmp_path_factory):
+    pytest.importorskip("ai_edge_quantizer")
+    made = {}
+
+    def get(family):
+        if family not in made:
+            model = model_of(family)
+            path = tmp_path_factory.mktemp("static") / "made.tflite"
+            rows = reference.rows(model.conditionals, 300, D)
+            report = export.to_tflite(model, path, weights="static_int8", calibration=rows)
+            made[family] = model, report, export.LiteSampler(path), rows
+        return made[family]
+
+    return get
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "ragged", "scaled_normal"])
+def test_static_int8_is_a_density_near_the_models(static, family):
+    model, report, device, rows = static(family)
+    assert device.signatures == ["conditionals", "log_prob"]
+    assert report.leak == 0 and report.ops["QUANTIZE"] > 0 and report.rows_compared == 0
+    log_prob = device.log_prob(rows)
+    params = device.conditionals(rows)
+    if family == "bernoulli":
+        own = rows * params["logits"] - np.logaddexp(0, params["logits"])
+    elif family == "ragged":
+        chosen = np.take_along_axis(params["logits"], rows[:, :, None].astype(int), 2)[..., 0]
+        own = chosen - scipy.special.logsumexp(params["logits"], axis=2)
+    else:
+        own = scipy.stats.norm.logpdf(rows, params["loc"], params["scale"])
+    np.testing.assert_allclose(log_prob, own.sum(axis=1), rtol=1e-4, atol=1e-3)
+    if model.conditionals.is_discrete:
+        assert report.total_probability == pytest.approx(1, abs=1e-5)
+    change = float(np.mean(model.log_prob(rows)) - log_prob.mean())
+    assert report.nll_change == pytest.approx(change, abs=1e-4)
+    # Eight bits for everything still know the model.
+    assert abs(change) < 0.1 * abs(float(np.mean(model.log_prob(rows))))
+
+
+def test_static_int8_refuses_what_it_cannot_do(tmp_path):
+    rows = np.zeros((8, D), np.float32)
+    arguments = {"weights": "static_int8", "calibration": rows}
+    for kind in ("three masks", "any order"):
+        with pytest.raises(ValueError, match="for a model of several orders"):
+            export.to_tflite(model_of(kind), tmp_path / "made.tflite", **arguments)
+    for more in ({"signatures": "sample"}, {"signatures": "all"}, {"batch_sizes": (1,)}):
+        with pytest.raises(ValueError, match="`signatures` must be among"):
+            export.to_tflite(model_of("bernoulli"), tmp_path / "made.tflite", **arguments, **more)
+    assert list(tmp_path.iterdir()) == []
+
+
+# What a file says of itself.
+
+
+def test_the_metadata_is_what_was_given(tmp_path):
+    model = reference.small_model("ragged", 4)
+    classes = [len(states) for states in model.conditionals.states(4)]
+    names = [
+        {"name": f"größe {k}", "categories": [f"{k}-{c}" for c in range(count)]}
+        for k, count in enumerate(classes)
+    ]
+    path = tmp_path / "made.tflite"
+    export.to_tflite(
+        model, path, variables=names, image_shape=(2, 2), licence="CC0", weights="int8"
+    )
+    metadata = export.LiteSampler(path).metadata
+    assert metadata == export.inspect_tflite(path)["metadata"]
+    digest = metadata.pop("sha256")
+    assert len(digest) == 64 and metadata.pop("seeds").startswith("Row i of the sample")
+    assert metadata == {
+        "format": 1,
+        "package": "made_tf",
+        "version": made_tf.__version__,
+        "licence": "CC0",
+        "event_size": 4,
+        "num_uniforms": 4,
+        "input_order": model.degrees.inputs.tolist(),
+        "num_orders": 1,
+        "any_order": False,
+        "weights": "int8",
+        "family": {"name": "categorical", "num_classes": classes},
+        "variables": names,
+        "image_shape": [2, 2],
+    }
+
+
+# The command.
+
+
+def run(*arguments):
+    return click.testing.CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def test_the_command_exports_in_a_format_with_names(tmp_path):
+    model = reference.small_model("bernoulli", 4)
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "rows.csv").write_text("a,b,c,d\n0,1,1,0\n1,0,0,1\n")
+    path = tmp_path / "made.tflite"
+    options = ["--weights", "int8", "--batch-sizes", "1,4", "--signatures", "sample,log_prob"]
+    options += ["--data", tmp_path / "rows.csv", "--image-shape", "2x2", "--licence", "MIT"]
+    options += ["--variables", tmp_path / "rows.csv"]
+    done = run("export", tmp_path / "model.keras", "-o", path, *options)
+    assert done.exit_code == 0, done.output
+    assert "weights: int8" in done.output and "NLL on the given rows" in done.output
+    told = run("inspect", path)
+    for words in ("signature sample_4: seeds int32 [4, 2]", "picture of 2x2", "licence: MIT"):
+        assert words in told.output
+    assert "variable c" in told.output and "bytes: weights" in told.output
+    facts = json.loads(run("inspect", path, "--json").output)
+    assert [entry["name"] for entry in facts["metadata"]["variables"]] == list("abcd")
+
+
+def test_the_command_tells_what_is_wrong(tmp_path):
+    reference.small_model("bernoulli", 4).save(tmp_path / "model.keras")
+    (tmp_path / "names.json").write_text("{no json")
+    (tmp_path / "names.txt").write_text("a")
+    output = ["-o", tmp_path / "made.tflite"]
+    for options, words in (
+        (["--variables", tmp_path / "names.json"], "names.json is not readable"),
+        (["--variables", tmp_path / "names.txt"], "must end in .json or .csv"),
+        (["--signatures", "impute"], "`signatures` must be"),
+        (["--micro", "--weights", "int8"], "--micro goes with MODEL and --output alone"),
+        (["--weights", "dynamic"], "Invalid value for '--weights'"),
+    ):
+        done = run("export", tmp_path / "model.keras", *output, *options)
+        assert done.exit_code == 2 and words in done.output, done.output
+    assert {path.name for path in tmp_path.iterdir()} == {"model.keras", "names.json", "names.txt"}
+    done = run("export", tmp_path / "model.keras", *output, "--micro")
+    assert done.exit_code == 0 and "MicroMutableOpResolver" in done.output
+    assert pathlib.Path(output[1]).exists()

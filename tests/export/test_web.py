@@ -1,0 +1,390 @@
+"""The page: its server, how it reads files, and a browser that draws from it."""
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+
+import keras
+import numpy as np
+import pytest
+import reference
+
+import made_tf
+from made_tf import export
+from made_tf.export.web import litert_js, serve
+
+WEB = os.path.dirname(serve.__file__)
+NODE = shutil.which("node")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+SCREENSHOTS = os.environ.get("MADE_TF_SCREENSHOTS")  # a folder to keep them in
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Exported models: of pictures and one order, of all orders, of classes."""
+    folder = tmp_path_factory.mktemp("web")
+    keras.utils.set_random_seed(0)
+    pictures = reference.small_model("bernoulli", 64, hidden_units=(40,))
+    any_order = reference.small_model("bernoulli", 64, hidden_units=(40,), num_masks=None)
+    classes = reference.small_model("ragged", 4)
+    names = [
+        {"name": f"column {k}", "categories": [f"{k}-{c}" for c in range(len(states))]}
+        for k, states in enumerate(classes.conditionals.states(4))
+    ]
+    options = {"batch_sizes": (1, 16), "signatures": ["sample", "log_prob", "conditionals"]}
+    export.to_tflite(pictures, folder / "pictures.tflite", image_shape=(8, 8), **options)
+    export.to_tflite(classes, folder / "classes.tflite", variables=names, **options)
+    export.to_tflite(
+        any_order,
+        folder / "any.tflite",
+        image_shape=(8, 8),
+        signatures=["sample", "impute"],
+        batch_sizes=(1,),
+    )
+    return folder
+
+
+FAKE = {"index.js": b"// litert", "litert_wasm_internal.wasm": b"\0asm"}
+
+
+@pytest.fixture
+def address(files):
+    server = serve.make_server(files / "pictures.tflite", FAKE)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address
+    server.shutdown()
+    server.server_close()
+
+
+def request(address, path, method="GET", host=None):
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection.putrequest(method, path, skip_host=True)
+    connection.putheader("Host", host or f"127.0.0.1:{address[1]}")
+    connection.endheaders()
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response, content
+
+
+def test_the_server_gives_the_page_the_model_and_litert(address, files):
+    for path, kind in (
+        ("/", "text/html"),
+        ("/index.html", "text/html"),
+        ("/style.css", "text/css"),
+        ("/app.js", "text/javascript"),
+        ("/litert/index.js", "text/javascript"),
+        ("/litert/litert_wasm_internal.wasm", "application/wasm"),
+    ):
+        response, content = request(address, path)
+        assert response.status == 200 and content
+        assert response.headers["Content-Type"] == kind
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "http" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert (response.headers["Cache-Control"] == "no-store") == ("litert" not in path)
+    response, content = request(address, "/model.tflite")
+    assert content == (files / "pictures.tflite").read_bytes()
+    response, content = request(address, "/model.tflite", "HEAD")
+    assert response.status == 200 and content == b""
+    assert request(address, "/app.js?x=1")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../setup.py",
+        "/%2e%2e/setup.py",
+        "/litert/../../../etc/passwd",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/web/index.html",
+        "/model.tflite/..",
+        "/serve.py",
+        "/litert/",
+    ],
+)
+def test_nothing_else_is_there(address, path):
+    response, content = request(address, path)
+    assert response.status == 404 and content == b"There is no such file here."
+
+
+def test_other_methods_and_other_hosts_are_refused(address):
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert request(address, "/model.tflite", method)[0].status == 501
+    for host in ("example.com", f"example.com:{address[1]}", "127.0.0.1", "127.0.0.1:1"):
+        response, content = request(address, "/model.tflite", host=host)
+        assert response.status == 403 and len(content) < 100
+    assert request(address, "/", host=f"localhost:{address[1]}")[0].status == 200
+
+
+def test_it_listens_on_this_machine_alone(address):
+    assert address[0] == "127.0.0.1"
+
+
+def test_files_that_say_nothing_are_refused(files, tmp_path):
+    (tmp_path / "x.tflite").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="complete LiteRT model"):
+        serve.make_server(tmp_path / "x.tflite", FAKE)
+    with pytest.raises(FileNotFoundError):
+        serve.make_server(tmp_path / "y.tflite", FAKE)
+
+
+def test_every_file_of_the_page_is_served_and_every_address_is_its_own():
+    assert sorted(os.listdir(WEB)) == sorted(serve.PAGE)
+    for name in serve.PAGE:
+        with open(os.path.join(WEB, name), encoding="utf-8") as file:
+            assert "//" not in file.read().replace("// ", "").replace("*/", "")
+
+
+def test_litert_is_checked_kept_and_asked_for_once(tmp_path, monkeypatch):
+    (tmp_path / "registry").mkdir()
+    registry = (tmp_path / "registry").as_uri() + "/{name}-{version}.tgz"
+    cache = tmp_path / "cache"
+    with pytest.raises(OSError, match="is not in .*cache and could not be fetched"):
+        litert_js.litert_files(cache, registry)
+    wrong = tmp_path / "registry" / f"core-{litert_js.LITERT_JS}.tgz"
+    wrong.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="must have the SHA-512 PlGmbMOq9WitX7FO"):
+        litert_js.litert_files(cache, registry)
+    assert not cache.exists()
+
+
+def test_the_command_serves_until_it_is_interrupted(files, litert):
+    code = "from made_tf.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(files / "any.tflite"), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        address = process.stdout.readline().split(" at ")[1].split(" ")[0]
+        host, port = address.removeprefix("http://").removesuffix("/").split(":")
+        response, content = request((host, int(port)), "/model.tflite")
+        assert response.status == 200 and content == (files / "any.tflite").read_bytes()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        assert process.stdout.read() == "Ended.\n"
+
+
+# How the page reads a file, in Node.
+
+SCRIPT = """
+import { readFileSync } from 'node:fs';
+import { readMetadata } from '%s/metadata.js';
+const results = [];
+for (const path of process.argv.slice(2)) {
+  try {
+    results.push(await readMetadata(new Uint8Array(readFileSync(path))));
+  } catch (error) {
+    results.push(error.message);
+  }
+}
+console.log(JSON.stringify(results));
+"""
+
+
+def in_node(tmp_path, paths):
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    for name in ("metadata.js",):
+        shutil.copy(os.path.join(WEB, name), tmp_path)
+    (tmp_path / "read.js").write_text(SCRIPT % tmp_path)
+    command = [NODE, str(tmp_path / "read.js"), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_page_reads_what_python_reads(files, tmp_path):
+    paths = sorted(files.glob("*.tflite"))
+    for path, found in zip(paths, in_node(tmp_path, paths), strict=True):
+        assert found == export.LiteSampler(path).metadata
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_page_refuses_damaged_and_foreign_files(files, tmp_path):
+    content = (files / "pictures.tflite").read_bytes()
+    rng = np.random.default_rng(0)
+    bad = [b"", b"text", b"PK\3\4" + content[4:], content[:8], content[: len(content) // 2]]
+    bad += [content[:-1], content[:8] + b"\xff" * 100, b"\0\0\0\x7fTFL3" + content[8:]]
+    for place in rng.integers(0, len(content), 60):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << rng.integers(8)
+        bad.append(bytes(flipped))
+    later = content.replace(b'"format":1', b'"format":2')
+    start = later.find(b'"sha256":"') + 10
+    cleared = later[:start] + b"0" * 64 + later[start + 64 :]
+    digest = hashlib.sha256(cleared).hexdigest().encode()
+    bad.append(later[:start] + digest + later[start + 64 :])
+    paths = []
+    for index, part in enumerate(bad):
+        paths.append(tmp_path / f"{index}.tflite")
+        paths[-1].write_bytes(part)
+    found = in_node(tmp_path, paths)
+    assert all(isinstance(message, str) for message in found)
+    words = ("no LiteRT model", "truncated or damaged", "not exported by made_tf", "later version")
+    assert all(any(word in message for word in words) for message in found)
+    assert "later version (format 2)" in found[-1]
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("needs chromium and chromedriver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def litert():
+    try:
+        return litert_js.litert_files()
+    except (OSError, urllib.error.URLError) as error:
+        pytest.skip(f"needs LiteRT.js: {error}")
+
+
+@pytest.fixture
+def page(browser, litert, files):
+    """Opens the page for a file: page(name) -> its address."""
+    servers = []
+
+    def get(name):
+        server = serve.make_server(files / name, litert)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        browser.get(f"http://127.0.0.1:{server.server_address[1]}/")
+        wait(browser)
+        return server.server_address
+
+    yield get
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def wait(browser):
+    """Waits for the end of a task and returns what the page says."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    done = "return document.getElementById('status').textContent.endsWith('…') ? null : true"
+    WebDriverWait(browser, 60, 0.02).until(lambda driver: driver.execute_script(done))
+    return status(browser)
+
+
+def status(browser):
+    return browser.execute_script("return document.getElementById('status').textContent")
+
+
+def draw(browser, seed, count):
+    for name, value in (("seed", seed), ("count", count)):
+        element = browser.find_element("id", name)
+        element.clear()
+        element.send_keys(str(value))
+    browser.find_element("id", "draw").click()
+    told = wait(browser)
+    return told, browser.execute_script("return window.madeSamples?.map((row) => Array.from(row))")
+
+
+def screenshot(browser, name, width, height=1200):
+    browser.set_window_size(width, height)
+    picture = browser.get_screenshot_as_png()
+    assert len(picture) > 10_000
+    if SCREENSHOTS:
+        with open(os.path.join(SCREENSHOTS, f"{name}.png"), "wb") as file:
+            file.write(picture)
+
+
+def test_a_click_draws_what_python_draws(browser, page, files):
+    host, _ = page("pictures.tflite")
+    assert "16 drawn" in status(browser) and "ms a sample" in status(browser)
+    told, rows = draw(browser, seed=-5, count=2000)
+    assert told.startswith("2000 drawn")
+    device = export.LiteSampler(files / "pictures.tflite")
+    expected = device.sample(2000, seed=-5)
+    # Bits are compared with uniforms, and WebAssembly may round a sum elsewhere: at most 1 in 1000.
+    assert (np.array(rows) != expected).any(axis=1).sum() <= 2
+    assert (
+        browser.execute_script("return document.querySelectorAll('#samples canvas').length") == 2000
+    )
+    screenshot(browser, "desktop", 1100)
+    screenshot(browser, "phone", 390, 844)
+    width = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert width <= 0  # nothing sticks out on a small screen
+    entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [e["params"] for e in entries if e["method"] == "Network.requestWillBeSent"]
+    addresses = {item["request"]["url"] for item in sent}
+    local = (f"http://{host}:", "data:")
+    assert addresses and all(address.startswith(local) for address in addresses)
+
+
+def test_classes_are_shown_by_their_names(browser, page, files):
+    page("classes.tflite")
+    _, rows = draw(browser, seed=3, count=20)
+    expected = export.LiteSampler(files / "classes.tflite").sample(20, seed=3)
+    np.testing.assert_array_equal(rows, expected)
+    script = (
+        "return Array.from(document.querySelectorAll('#samples tr'))"
+        ".map((row) => Array.from(row.cells).map((cell) => cell.textContent))"
+    )
+    shown = browser.execute_script(script)
+    assert shown[0] == [f"column {k}" for k in range(4)]
+    assert shown[1] == [f"{k}-{int(value)}" for k, value in enumerate(expected[0])]
+    assert not browser.find_element("id", "completing").is_displayed()
+
+
+def test_a_drawing_is_completed_as_python_completes_it(browser, page, files):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    page("any.tflite")
+    pad = browser.find_element("id", "pad")
+    side = pad.size["width"]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", pad)
+    actions = ActionChains(browser).move_to_element_with_offset(pad, -side * 0.3, -side * 0.3)
+    actions.click_and_hold().move_by_offset(int(side * 0.4), 0).release().perform()
+    pad.send_keys(Keys.ARROW_RIGHT, " ", Keys.ARROW_DOWN)
+    browser.find_element("id", "complete").click()
+    assert wait(browser).startswith("8 drawn")
+    found = np.array(
+        browser.execute_script("return window.madeCompletions.map((row) => Array.from(row))")
+    )
+    top = found[0, :32]
+    assert top.sum() >= 3 and (found[:, :32] == top).all()
+    given = np.concatenate([top, np.full(32, np.nan)])
+    expected = export.LiteSampler(files / "any.tflite").impute(np.tile(given, (8, 1)), seed=0)
+    np.testing.assert_array_equal(found, expected)
+    screenshot(browser, "completed", 1100)
+
+
+def test_bad_files_and_bad_numbers_are_told(browser, page, files, tmp_path):
+    page("pictures.tflite")
+    content = (files / "pictures.tflite").read_bytes()
+    (tmp_path / "half.tflite").write_bytes(content[: len(content) // 2])
+    (tmp_path / "text.tflite").write_text("no model at all")
+    made_tf.export.to_tflite(reference.small_model(), tmp_path / "free.tflite")
+    for name, words in (
+        ("half.tflite", "truncated or damaged"),
+        ("text.tflite", "no LiteRT model"),
+        ("free.tflite", "--batch-sizes 1,16"),
+    ):
+        browser.find_element("id", "file").send_keys(str(tmp_path / name))
+        assert words in wait(browser)
+        assert browser.find_element("id", "status").get_attribute("class") == "error"
+    browser.find_element("id", "file").send_keys(str(files / "pictures.tflite"))
+    assert "16 drawn" in wait(browser)
+    told, _ = draw(browser, seed="1.5", count=1)
+    assert "an integer of 32 bits" in told

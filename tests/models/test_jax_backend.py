@@ -1,0 +1,117 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import reference
+
+from made_tf import MADE  # noqa: F401 - registers the class with Keras
+
+pytest.importorskip("jax")
+
+SCRIPT = """
+import json, pathlib, sys
+
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "tf_keras", "tensorflow_probability"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoTensorFlow())
+folder, tests = map(pathlib.Path, sys.argv[1:])
+sys.path.insert(0, str(tests))
+
+import keras
+import numpy as np
+import reference
+
+assert keras.backend.backend() == "jax"
+report = {}
+for name in reference.FAMILIES:
+    keras.utils.set_random_seed(0)
+    model = reference.small_model(
+        name, event_size=4, input_order="random", hidden_degrees="random", hidden_units=(20, 20),
+        dropout=0.1, kernel_regularizer=keras.regularizers.L2(1e-4),
+    )
+    model.compile(keras.optimizers.Adam(0.01))
+    x = reference.rows(model.conditionals, 64, 4)
+    x[:, 1] = x[:, 0] = np.minimum(x[:, 0], 1)
+    weights = np.linspace(0.5, 1.5, 64)
+    history = model.fit(x, sample_weight=weights, validation_data=x, epochs=6, verbose=0).history
+    log_prob = np.asarray(model.log_prob(x))
+    np.testing.assert_allclose(log_prob, reference.log_prob(model, x), rtol=1e-4, atol=1e-4)
+    reference.put_junk(model)
+    reference.assert_autoregressive(model)
+    model.save(folder / f"{name}.keras")
+    np.savez(folder / f"{name}.npz", x=x, log_prob=log_prob)
+    report[name] = history
+
+wide = reference.small_model("bernoulli", event_size=310, hidden_units=(310,))  # with staircases
+assert all(layer._staircase is not None for layer in wide.masked_layers())
+x = reference.rows(wide.conditionals, 64, 310)
+before = wide.log_prob(x)
+wide.compile(keras.optimizers.Adam(0.01))
+wide.fit(x, epochs=3, verbose=0)
+after = np.asarray(wide.log_prob(x))
+assert (after > np.asarray(before)).all()
+np.testing.assert_allclose(after, reference.log_prob(wide, x), rtol=1e-4, atol=1e-3)
+assert all((reference.off_mask(layer) == 0).all() for layer in wide.masked_layers())
+from made_tf import Ensemble
+from made_tf.callbacks import fit_resumably
+
+def make_model():
+    keras.utils.set_random_seed(0)
+    model = reference.small_model("bernoulli", event_size=310, input_dropout=0.1, num_masks=None)
+    model.compile(keras.optimizers.Adam(0.01))
+    return model
+
+path = folder / "averaged.keras"
+model, state = fit_resumably(
+    make_model, x, x, path, epochs=4, batch_size=16, steps=3, average_steps=6
+)
+assert state.history[-1]["val_nll"] < state.history[0]["val_nll"]
+ensemble = Ensemble([model, wide])
+each = [np.asarray(member.log_prob(x), np.float64) for member in ensemble.members]
+np.testing.assert_allclose(-each[0].mean(), state.best, rtol=1e-5)
+np.testing.assert_allclose(ensemble.log_prob(x), np.logaddexp(*each) - np.log(2), rtol=1e-5)
+
+print(json.dumps({"report": report, "tensorflow": "tensorflow" in sys.modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jax")
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder), str(reference.FOLDER)],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder, json.loads(result.stdout.splitlines()[-1])
+
+
+def test_the_model_trains_on_jax_without_tensorflow(trained):
+    _, output = trained
+    assert output["tensorflow"] is False
+    assert set(output["report"]) == set(reference.FAMILIES)
+    for history in output["report"].values():
+        assert history["loss"][-1] < history["loss"][0]
+        assert history["val_nll"][-1] < history["val_nll"][0]
+
+
+@pytest.mark.parametrize("name", reference.FAMILIES)
+def test_tensorflow_opens_what_jax_saved_and_computes_the_same(trained, name):
+    folder, _ = trained
+    model = keras.models.load_model(folder / f"{name}.keras")
+    with np.load(folder / f"{name}.npz") as saved:
+        np.testing.assert_allclose(
+            model.log_prob(saved["x"]), saved["log_prob"], rtol=1e-5, atol=1e-5
+        )
+        assert np.isfinite(model.fit(saved["x"], verbose=0).history["loss"]).all()
+    assert all((reference.off_mask(layer) == 0).all() for layer in model.masked_layers())
