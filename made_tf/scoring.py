@@ -1,38 +1,25 @@
-"""Log-probabilities of many rows in bounded memory."""
+"""Rows scored in bounded memory: log-probabilities, their mean, how far orders disagree.
+
+All that scores many rows goes through `_in_pieces`: a model sees a thousand of them at once. NumPy
+alone, so that a file for devices is scored without Keras, too: models are known by their methods.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from made_tf.models.ensemble import Ensemble
-    from made_tf.models.made import MADE
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from made_tf.models.ensemble import Ensemble
-from made_tf.models.made import MADE
+from made_tf.portable.arrays import FloatArray
 
-__all__ = ["Scores", "mean_nll", "score", "summarise"]
+if TYPE_CHECKING:
+    from made_tf.models.ensemble import Ensemble
+    from made_tf.models.made import MADE
 
-
-_SCORED_AT_ONCE = 1000
-
-
-def mean_nll(model: MADE | Ensemble, x: npt.NDArray) -> tuple[float, float]:
-    """Returns the mean negative log-likelihood of rows, in nats, and its standard error."""
-    parts = [
-        np.asarray(model.log_prob(x[start : start + _SCORED_AT_ONCE]), np.float64)
-        for start in range(0, len(x), _SCORED_AT_ONCE)
-    ]
-    nll = -np.concatenate(parts)
-    error = nll.std(ddof=1) / np.sqrt(len(nll)) if len(nll) > 1 else np.nan
-    return float(nll.mean()), float(error)
-
+__all__ = ["Scores", "log_prob", "log_prob_by_order", "mean_nll", "score", "summarise"]
 
 _ROWS = 1000  # scored at once
 
@@ -41,54 +28,146 @@ class Scores(NamedTuple):
     """Rows scored under one order, or under the average of several.
 
     Attributes:
-        log_prob: `[N]`, in nats.
+        log_prob: float32 `[N]`, in nats.
         num_orders: M.
         standard_error: that of `log_prob` as an average over orders, `[N]`;
             `None` for one order.
         spread: how far the orders disagree, `[N]`; `None` for one order.
     """
 
-    log_prob: npt.NDArray
+    log_prob: FloatArray
     num_orders: int = 1
-    standard_error: npt.NDArray | None = None
-    spread: npt.NDArray | None = None
+    standard_error: FloatArray | None = None
+    spread: FloatArray | None = None
 
 
-def score(model: MADE | Ensemble, x: npt.NDArray, num_orders: int | None = None) -> Scores:
-    """Scores rows `[N, D]` in bounded memory; `num_orders=None` takes the model's own."""
-    import numpy as np
+def log_prob(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = None) -> FloatArray:
+    """Returns the log-probability (or log-density) of each row.
 
-    from made_tf.models.made import MADE
+    Args:
+        model: a model, or an ensemble.
+        x: rows `[N, D]`.
+        num_orders: over how many orders the density of a single model is
+            averaged; `None` takes the model's own number.
 
-    pieces = (x[start : start + _ROWS] for start in range(0, len(x), _ROWS))
-    if not isinstance(model, MADE):
+    Returns:
+        Float32 `[N]`, in nats.
+
+    Raises:
+        ValueError: if the rows do not suit the model, or the orders are more
+            than it has.
+    """
+    return score(model, x, num_orders).log_prob
+
+
+def score(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = None) -> Scores:
+    """Scores rows; of several orders it also says how far they disagree.
+
+    Args:
+        model: as in `log_prob`.
+        x: rows `[N, D]`.
+        num_orders: as in `log_prob`; must be `None` for an ensemble.
+
+    Raises:
+        ValueError: as `log_prob`.
+    """
+    if not hasattr(model, "order_statistics"):
         if num_orders is not None:
             raise ValueError(
-                "an ensemble averages over as many orders as its members do: --num-orders is for "
-                "single models."
+                "`num_orders` must be None for an ensemble, which averages over as many orders as "
+                f"its members do. Received: num_orders={num_orders!r}"
             )
-        return Scores(np.concatenate([np.asarray(model.log_prob(piece)) for piece in pieces]))
+        return Scores(_in_pieces(model.log_prob, x))
     count = model.num_orders if num_orders is None else num_orders
-    parts = [model.order_statistics(piece, count) for piece in pieces]
-    log_prob, error, spread = (
-        np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True)
-    )
-    return Scores(log_prob) if count == 1 else Scores(log_prob, count, error, spread)
+
+    def statistics(rows: npt.NDArray) -> npt.NDArray:
+        return np.stack([np.asarray(each) for each in model.order_statistics(rows, count)], axis=1)
+
+    columns = _in_pieces(statistics, x).T  # [N, 3] -> log_prob, standard_error, spread
+    return Scores(columns[0]) if count == 1 else Scores(columns[0], count, *columns[1:])
+
+
+def log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> FloatArray:
+    """Scores rows under each of a model's first M mask sets.
+
+    Args:
+        model: a model of several masks.
+        x: rows `[N, D]`.
+        num_orders: M.
+
+    Returns:
+        Float32 `[M, N]`, in nats.
+
+    Raises:
+        ValueError: as `log_prob`.
+    """
+    from made_tf.conditionals.row_checks import check_rows
+
+    check_rows("x", x, model.event_size, model.conditionals)
+    sets = model.mask_sets.first(num_orders)
+
+    def under(number: int) -> FloatArray:
+        degrees = [level[number] for level in sets]
+
+        def row_log_prob(rows: npt.NDArray) -> Any:
+            return model.row_log_prob(rows, model(rows, training=False, degrees=degrees))
+
+        return _in_pieces(row_log_prob, x)
+
+    return np.stack([under(number) for number in range(num_orders)])
+
+
+def mean_nll(log_prob: MADE | Ensemble | Callable, x: npt.ArrayLike) -> tuple[float, float]:
+    """Returns the mean negative log-likelihood of rows, in nats, and its standard error.
+
+    Args:
+        log_prob: a model with the method of this name, or a function from rows
+            `[n, D]` to log-probabilities `[n]`, in nats.
+        x: rows `[N, D]`.
+
+    Returns:
+        Both in nats; the error of a single row is NaN.
+    """
+    function: Callable = getattr(log_prob, "log_prob", log_prob)  # a model can be called, too
+    return _mean_and_error(-_in_pieces(function, x))
 
 
 def summarise(scores: Scores, event_size: int) -> dict[str, float]:
-    """Returns the mean negative log-likelihood, its error, bits per dimension; of orders, too."""
-    nll = -scores.log_prob
-    mean = float(nll.mean(dtype="float64"))
-    error = float(nll.std(dtype="float64", ddof=1) / math.sqrt(len(nll))) if len(nll) > 1 else 0.0
+    """Returns the mean negative log-likelihood, its error, bits per dimension; of orders, too.
+
+    Args:
+        scores: what `score` gave.
+        event_size: D.
+
+    Returns:
+        `rows`, `nll`, `nll_standard_error` (NaN for a single row), `bits_per_dim`;
+        of several orders also `num_orders`, and `order_spread` and
+        `order_standard_error`, means over rows. In nats, but for the bits.
+    """
+    mean, error = _mean_and_error(-scores.log_prob)
     summary = {
-        "rows": len(nll),
+        "rows": len(scores.log_prob),
         "nll": mean,
         "nll_standard_error": error,
         "bits_per_dim": mean / event_size / math.log(2),
     }
     if scores.spread is not None and scores.standard_error is not None:
         summary["num_orders"] = scores.num_orders
-        summary["order_spread"] = float(scores.spread.mean(dtype="float64"))
-        summary["order_standard_error"] = float(scores.standard_error.mean(dtype="float64"))
+        summary["order_spread"] = float(scores.spread.mean(dtype=np.float64))
+        summary["order_standard_error"] = float(scores.standard_error.mean(dtype=np.float64))
     return summary
+
+
+def _in_pieces(function: Callable, x: npt.ArrayLike) -> npt.NDArray:
+    """Applies a function of rows to at most `_ROWS` of them at a time."""
+    rows = np.asarray(x)
+    # No rows are one piece, too, about which the function itself may say what it must.
+    parts: Sequence = [rows[start : start + _ROWS] for start in range(0, max(1, len(rows)), _ROWS)]
+    return np.concatenate([np.asarray(function(part)) for part in parts])
+
+
+def _mean_and_error(values: npt.NDArray) -> tuple[float, float]:
+    """Returns the mean and its standard error, which a single value cannot tell: NaN."""
+    values = values.astype(np.float64)
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(values.mean()), float(error)
