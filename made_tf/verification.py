@@ -93,8 +93,7 @@ def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> Autor
         raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
     num_rows = integer("num_rows", num_rows)
     rows, others = row_pairs(model, np.random.default_rng(seed), num_rows)
-    sizes = model.conditionals.parameter_sizes(model.event_size)
-    variable_of = np.repeat(np.arange(model.event_size), sizes)
+    variable_of = model.conditionals.layout.parameters.owners
     base = _parameters(model, rows)
     if not np.isfinite(base).all():
         raise ValueError("`model` must give finite parameters. Received: NaN or infinity")
@@ -129,7 +128,7 @@ def total_probability(model: MADE) -> float:
             f"`model` must have at most {_MAX_VARIABLES} variables for its states to be "
             f"enumerated. Received: event_size={model.event_size}"
         )
-    states = model.conditionals.states(model.event_size)
+    states = model.conditionals.finite_states()
     count = math.prod(len(values) for values in states)
     if count > _MAX_STATES:
         raise ValueError(
@@ -196,8 +195,8 @@ def not_finite(model: MADE) -> list[str]:
 
 def _connected(model: MADE) -> BoolArray:
     """Follows the weights in use that are not zero: `[D_out, D_in]`, where a path leads."""
-    family, size = model.conditionals, model.event_size
-    features = np.repeat(np.eye(size, dtype=np.float32), family.input_sizes(size), axis=1)
+    layout, size = model.conditionals.layout, model.event_size
+    features = layout.features.repeat(np.eye(size, dtype=np.float32))
 
     def through(reach, layer):  # [D_in, in] -> [D_in, out]
         kernel = ops.convert_to_numpy(ops.cast(layer.masked_kernel(), "float32"))
@@ -208,36 +207,30 @@ def _connected(model: MADE) -> BoolArray:
         before, reach = reach, through(reach, layer)
         if model.residual and index:
             reach = np.maximum(reach, before)
-    total = np.zeros((size, int(family.parameter_sizes(size).sum())))
+    total = np.zeros((size, layout.parameters.total))
     if model.output_layer is not None:
         total += through(reach, model.output_layer)
     if model.direct_layer is not None:
         total += through(features, model.direct_layer)
-    first = np.cumsum(family.parameter_sizes(size)) - family.parameter_sizes(size)
-    return np.logical_or.reduceat(total > 0, first, axis=1).T
+    return np.logical_or.reduceat(total > 0, layout.parameters.starts, axis=1).T
 
 
 def row_pairs(model: MADE, rng: np.random.Generator, num_rows: int):
     """Returns random rows `[num_rows, D]`, and as many that differ in every variable."""
     family, shape = model.conditionals, (num_rows, model.event_size)
-    if family.is_discrete:
-        states = family.states(model.event_size)
-        sizes = np.array([len(values) for values in states])
-        index = rng.integers(0, sizes, size=shape)
-        other = (index + rng.integers(1, sizes, size=shape)) % sizes
-        return tuple(
-            np.stack([values[i] for values, i in zip(states, pick.T, strict=True)], axis=1)
-            for pick in (index, other)
-        )
 
     def draw():  # from conditionals of all kinds, to be where the data may be
-        params = rng.normal(
-            scale=3.0, size=(num_rows, int(family.parameter_sizes(model.event_size).sum()))
-        )
+        params = rng.normal(scale=3.0, size=(num_rows, family.layout.parameters.total))
         uniforms = rng.uniform(1e-6, 1 - 1e-6, size=shape).astype(np.float32)
-        return ops.convert_to_numpy(family.sample(params.astype(np.float32), uniforms))
+        return np.array(family.sample(params.astype(np.float32), uniforms))
 
-    return draw(), draw()
+    rows, others = draw(), draw()
+    for column, values in enumerate(family.states()):
+        if values is not None:  # all of them as probable
+            index = rng.integers(0, len(values), size=num_rows)
+            other = (index + rng.integers(1, len(values), size=num_rows)) % len(values)
+            rows[:, column], others[:, column] = values[index], values[other]
+    return rows, others
 
 
 def _parameters(model: MADE, rows: np.ndarray) -> np.ndarray:

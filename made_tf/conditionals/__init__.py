@@ -18,7 +18,7 @@ FAMILIES: dict[str, type[Conditionals]] = {
 
 
 def get(identifier: str | dict | Conditionals, event_size: int) -> Conditionals:
-    """Returns the family that a name, a serialized config or a family stands for.
+    """Returns the family that a name, a config or a family stands for, bound to its columns.
 
     Args:
         identifier: a name of `FAMILIES` (for a family without required
@@ -48,10 +48,9 @@ def get(identifier: str | dict | Conditionals, event_size: int) -> Conditionals:
             f"Received: conditionals={identifier!r}"
         )
     try:
-        identifier.parameter_sizes(event_size)
+        return identifier.bind(event_size)
     except ValueError as error:
         raise ValueError(
             f"`conditionals` must describe event_size={event_size} variables. "
             f"Received: {identifier.name} with {identifier.get_config()}"
         ) from error
-    return identifier

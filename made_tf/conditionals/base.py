@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import abc
+import copy
+from typing import Any, Self
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-__all__ = ["Conditionals"]
+from made_tf.conditionals.layout import Layout
+from made_tf.portable.arguments import integer
+from made_tf.portable.arrays import BoolArray
+
+__all__ = ["Conditionals", "as_float32", "register", "take_columns"]
 
 
 class Conditionals(abc.ABC):
-    """One family of conditional distributions p(x_k | x_<k) for all D variables.
+    """One family of conditional distributions p(x_k | x_<k), for one or more columns.
 
-    The network sees variable k as `input_sizes[k]` numbers (all of them with
-    the degree of k) and gives `parameter_sizes[k]` numbers for it. Both are
-    laid out variable after variable: features `[N, F]`, F = sum of the input
-    sizes, and parameters `[N, P]`, P = sum of the parameter sizes.
+    A family is made with what it needs to know (`Categorical(num_classes=5)`) and then bound, once,
+    to its columns: `family.bind(D)`, which `MADE` does. What depends on the columns (their number,
+    what each of them is, where its features and parameters lie) is known from then on.
+
+    The network sees the features of all columns, `[N, F]`, and gives their parameters, `[N, P]`;
+    `layout` tells which are whose. All features of a column have its degree.
 
     Values are floats `[N, D]`. Methods are pure functions of tensors, written
     with `keras.ops` that convert to builtin LiteRT operators. Densities are
@@ -32,16 +40,111 @@ class Conditionals(abc.ABC):
     name: str
     #: The support in words, for error messages.
     support: str
-    #: Whether values are isolated points (a probability) or real (a density).
-    is_discrete: bool
+
+    _layout: Layout | None = None
+    _constants: dict[str, Any] = {}  # noqa: RUF012 - never changed, only replaced
+
+    # What the family knows of its columns.
+
+    def bind(self, event_size: int) -> Self:
+        """Returns the family of so many columns; a family that is bound stays as it is.
+
+        Raises:
+            ValueError: if it was made for, or is bound to, another number of columns.
+        """
+        event_size = integer("event_size", event_size)
+        if self._layout is not None:
+            if self.event_size != event_size:
+                raise ValueError(
+                    f"The family {self.name!r} must have {event_size} columns. "
+                    f"Received: one that is bound to {self.event_size}"
+                )
+            return self
+        bound = copy.copy(self)
+        bound._constants = self.make_constants(event_size)
+        bound._layout = self.make_layout(event_size)
+        return bound
+
+    @property
+    def layout(self) -> Layout:
+        """Where each column's features and parameters lie.
+
+        Raises:
+            ValueError: if the family is not bound to columns yet.
+        """
+        if self._layout is None:
+            raise ValueError(
+                f"The family {self.name!r} must know its columns first: call `bind(event_size)`."
+            )
+        return self._layout
+
+    @property
+    def event_size(self) -> int:
+        """The number of columns, D."""
+        return self.layout.event_size
+
+    @property
+    @abc.abstractmethod
+    def is_discrete(self) -> BoolArray:
+        """Which columns have isolated points (a probability), not reals (a density): `[D]`."""
+
+    def states(self) -> list[npt.NDArray[np.float32] | None]:
+        """Returns the values that each column can take; `None` where there are infinitely many."""
+        return [None] * self.event_size
+
+    def finite_states(self) -> list[npt.NDArray[np.float32]]:
+        """Returns the values that each column can take.
+
+        Raises:
+            ValueError: if a column has infinitely many.
+        """
+        states = [values for values in self.states() if values is not None]
+        if len(states) < self.event_size:
+            raise ValueError(
+                "`conditionals` must be discrete for its states to be listed. "
+                f"Received: {self.name}"
+            )
+        return states
+
+    def select(self, columns: Any) -> Self:
+        """Returns the family of these columns alone, in this order.
+
+        Args:
+            columns: indices, an array; or an int32 tensor `[k]`, or `[n, k]` for rows with columns
+                of their own, where they are not known beforehand. The family of a tensor takes as
+                many features and parameters for each column as the largest has.
+        """
+        selected = copy.copy(self)
+        selected._layout = self.layout.select(columns)
+        selected._constants = {
+            name: take_columns(values, columns) for name, values in self._constants.items()
+        }
+        return selected
+
+    def constant(self, name: str) -> Any:
+        """Returns a number that each column has: `[D]`, or as `select` chose; `[]` if all alike."""
+        return self._constants[name]
+
+    # What a family must say, before it is bound.
 
     @abc.abstractmethod
-    def input_sizes(self, event_size: int) -> npt.NDArray[np.int64]:
-        """Returns how many inputs each of the D variables has, shape `[D]`."""
+    def make_layout(self, event_size: int) -> Layout:
+        """Returns the layout of so many columns.
 
-    @abc.abstractmethod
-    def parameter_sizes(self, event_size: int) -> npt.NDArray[np.int64]:
-        """Returns how many parameters each of the D variables has, shape `[D]`."""
+        Raises:
+            ValueError: if the family was made for another number of columns.
+        """
+
+    def make_constants(self, event_size: int) -> dict[str, Any]:
+        """Returns numbers of the columns by name: float32 `[D]`, or `[]` if all are alike.
+
+        Raises:
+            ValueError: if the family was made for another number of columns.
+        """
+        del event_size
+        return {}
+
+    # What it computes.
 
     @abc.abstractmethod
     def encode(self, x):
@@ -60,15 +163,14 @@ class Conditionals(abc.ABC):
 
         Each value is a monotone function of its own uniform alone, by the
         inverse of the cumulative distribution from one end or the other. The
-        uniforms lie strictly between 0 and 1, see `made_tf.random.uniforms`.
+        uniforms lie strictly between 0 and 1, see `made_tf.sampling.random.uniforms`.
         """
         return self.transform(params, self.noise(uniforms))
 
     def noise(self, uniforms):
         """Returns what of `sample` no parameter changes: `[N, D]` -> `[N, D]`.
 
-        The sampler computes it once, for all variables. The same for each
-        variable, whatever `select` chose.
+        The sampler computes it once, for all columns in their own order.
         """
         return uniforms
 
@@ -118,39 +220,19 @@ class Conditionals(abc.ABC):
     def distribution(self, params):
         """Returns the same as a `tfd.Distribution`: batch shape `[N]`, event shape `[D]`."""
 
-    def states(self, event_size: int) -> list[npt.NDArray[np.float32]]:
-        """Returns the values that each variable can take.
-
-        Raises:
-            ValueError: if there are infinitely many.
-        """
-        raise ValueError(
-            f"`conditionals` must be discrete for its states to be listed. Received: {self.name}"
-        )
-
-    def select(self, variables: npt.NDArray[np.int64]) -> Conditionals:
-        """Returns the family of these variables alone, in this order.
-
-        Args:
-            variables: indices, an array; or an int32 tensor, for an order that
-                is not known beforehand. The family of a tensor takes as many
-                features and parameters for each variable as the largest has.
-        """
-        del variables
-        return self
-
     @classmethod
-    def from_data(cls, x: npt.ArrayLike) -> Conditionals:
-        """Returns the family with what it needs to know taken from data `[N, D]`."""
-        del x
-        return cls()
+    def from_data(cls, x: npt.ArrayLike) -> Self:
+        """Returns the family that data `[N, D]` need, bound to their columns."""
+        return cls().bind(np.shape(x)[1])
+
+    # How it is kept in files.
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments as plain Python values."""
         return {}
 
     @classmethod
-    def from_config(cls, config: dict) -> Conditionals:
+    def from_config(cls, config: dict) -> Self:
         """Makes the family from what `get_config` returned."""
         return cls(**config)
 
@@ -158,6 +240,15 @@ class Conditionals(abc.ABC):
 def as_float32(*tensors):
     """Returns the tensors in float32, in which all densities are computed."""
     return tuple(ops.cast(tensor, "float32") for tensor in tensors)
+
+
+def take_columns(values, columns):
+    """Takes numbers of columns, `[D]` or `[]` if all are alike, by an array or a tensor."""
+    if len(values.shape) == 0:
+        return values
+    if isinstance(values, np.ndarray) and isinstance(columns, np.ndarray):
+        return values[columns]
+    return ops.take(values, columns, axis=0)
 
 
 def register(cls):

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32, register
+from made_tf.conditionals.layout import Layout
 
 __all__ = ["Bernoulli"]
 
@@ -20,13 +21,16 @@ class Bernoulli(Conditionals):
 
     name = "bernoulli"
     support = "0 or 1"
-    is_discrete = True
 
-    def input_sizes(self, event_size):
-        return np.ones(event_size, np.int64)
+    def make_layout(self, event_size):
+        return Layout.of_sizes(np.ones(event_size), np.ones(event_size))
 
-    def parameter_sizes(self, event_size):
-        return np.ones(event_size, np.int64)
+    @property
+    def is_discrete(self):
+        return np.ones(self.event_size, bool)
+
+    def states(self):
+        return [np.array([0.0, 1.0], np.float32)] * self.event_size
 
     def encode(self, x):
         return x
@@ -70,6 +74,3 @@ class Bernoulli(Conditionals):
 
         (logits,) = as_float32(params)
         return tfd.Independent(tfd.Bernoulli(logits=logits, dtype="float32"), 1)
-
-    def states(self, event_size):
-        return [np.array([0.0, 1.0], np.float32)] * event_size

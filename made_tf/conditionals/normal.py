@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32, register
+from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.special_functions import normal_quantile
 
 __all__ = ["Normal"]
@@ -38,9 +39,6 @@ class Normal(Conditionals):
 
     name = "normal"
     support = "a finite number"
-    is_discrete = False
-
-    _selected: tuple | None = None  # moments of variables that are not known beforehand
 
     def __init__(self, data_loc=0.0, data_scale=1.0):
         self.data_loc = _numbers("data_loc", data_loc)
@@ -51,13 +49,21 @@ class Normal(Conditionals):
                 f"Received: data_scale={data_scale!r}"
             )
 
-    def input_sizes(self, event_size):
-        self._moments(event_size)
-        return np.ones(event_size, np.int64)
+    def make_layout(self, event_size):
+        return Layout.of_sizes(np.ones(event_size), np.full(event_size, 2))
 
-    def parameter_sizes(self, event_size):
-        self._moments(event_size)
-        return np.full(event_size, 2, np.int64)
+    def make_constants(self, event_size):
+        for name, values in self.get_config().items():
+            if isinstance(values, list) and len(values) != event_size:
+                raise ValueError(
+                    f"`{name}` must have one entry for each of {event_size} variables. "
+                    f"Received: {name}={values}"
+                )
+        return {name: np.asarray(values, np.float32) for name, values in self.get_config().items()}
+
+    @property
+    def is_discrete(self):
+        return np.zeros(self.event_size, bool)
 
     def encode(self, x):
         # Bounded, so that no product with a masked weight is 0 times infinity: in float16
@@ -67,13 +73,13 @@ class Normal(Conditionals):
     def unpack(self, params):
         (params,) = as_float32(params)
         loc, log_scale = self._loc_and_log_scale(params)
-        data_loc, data_scale = self._moments(params.shape[-1] // 2)
+        data_loc, data_scale = self.constant("data_loc"), self.constant("data_scale")
         return {"loc": data_loc + data_scale * loc, "scale": data_scale * ops.exp(log_scale)}
 
     def log_prob(self, params, x):
         params, x = as_float32(params, x)
         loc, log_scale = self._loc_and_log_scale(params)
-        _, data_scale = self._moments(x.shape[-1])
+        data_scale = self.constant("data_scale")
         z = (self._standardise(x) - loc) * ops.exp(-log_scale)
         log = np.log if isinstance(data_scale, np.ndarray) else ops.log
         constant = ops.cast(0.5 * math.log(2 * math.pi) + log(data_scale), "float32")
@@ -98,56 +104,23 @@ class Normal(Conditionals):
 
         return tfd.Independent(tfd.Normal(**self.unpack(params)), 1)
 
-    def select(self, variables):
-        if isinstance(variables, np.ndarray):
-
-            def chosen(values):
-                return [values[variable] for variable in variables] if _several(values) else values
-
-            return Normal(chosen(self.data_loc), chosen(self.data_scale))
-        selected = Normal()
-        selected._selected = tuple(
-            ops.take(np.asarray(values, np.float32), variables) if _several(values) else values
-            for values in (self.data_loc, self.data_scale)
-        )
-        return selected
-
     @classmethod
     def from_data(cls, x):
         """Takes each variable's mean and standard deviation (1 for a constant)."""
         x = np.asarray(x, np.float64)
         scale = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
-        return cls(x.mean(axis=0).tolist(), scale.tolist())
+        return cls(x.mean(axis=0).tolist(), scale.tolist()).bind(x.shape[1])
 
     def get_config(self):
         return {"data_loc": self.data_loc, "data_scale": self.data_scale}
 
-    def _moments(self, event_size):
-        if self._selected is not None:
-            return self._selected
-        for name, values in self.get_config().items():
-            if _several(values) and len(values) != event_size:
-                raise ValueError(
-                    f"`{name}` must have one entry for each of {event_size} variables. "
-                    f"Received: {name}={values}"
-                )
-        return (
-            np.broadcast_to(np.asarray(self.data_loc, np.float32), (event_size,)),
-            np.broadcast_to(np.asarray(self.data_scale, np.float32), (event_size,)),
-        )
-
     def _standardise(self, x):
-        loc, scale = self._moments(x.shape[-1])
-        return (x - loc) / scale
+        return (x - self.constant("data_loc")) / self.constant("data_scale")
 
     def _loc_and_log_scale(self, params):
-        params = ops.reshape(params, (-1, params.shape[-1] // 2, 2))  # [N, 2 D] -> [N, D, 2]
+        params = self.layout.parameters.pad(params)  # [N, 2 D] -> [N, D, 2]
         bound = _LOG_SCALE_BOUND
         return params[..., 0], bound * ops.tanh(params[..., 1] / bound)
-
-
-def _several(values):
-    return isinstance(values, list)
 
 
 def _numbers(name, values):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
+__all__ = ["log_sum_exp", "normal_quantile"]
+
 
 def normal_quantile(p):
     """The standard normal quantile function, from arithmetic, log and sqrt alone.
@@ -42,3 +44,9 @@ def _polynomial(x, coefficients):
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient
     return total
+
+
+def log_sum_exp(logits):
+    """Returns log sum exp over the last axis: `[..., K]` -> `[...]`."""
+    largest = ops.max(logits, axis=-1, keepdims=True)
+    return ops.log(ops.sum(ops.exp(logits - largest), axis=-1)) + largest[..., 0]

@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 from keras import ops
 
-from made_tf.conditionals.row_checks import check_data, check_rows, is_target
-from made_tf.models.made import MADE, listed
+from made_tf.conditionals.row_checks import is_target
+from made_tf.models.density_model import DensityModel
+from made_tf.models.made import MADE
 
 __all__ = ["Ensemble"]
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
-class Ensemble(keras.Model):
+class Ensemble(DensityModel):
     """The mixture of models in equal parts: p(x) is the mean of the members' p(x).
 
     The members may differ in everything but the variables and the family: in
@@ -40,7 +40,7 @@ class Ensemble(keras.Model):
     """
 
     def __init__(self, members: Sequence[MADE], **kwargs):
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         if (
             not isinstance(members, list | tuple)
             or not members
@@ -58,56 +58,39 @@ class Ensemble(keras.Model):
         self.members = list(members)
         self.event_size = members[0].event_size
         self.conditionals = members[0].conditionals
-        self.nll_tracker = keras.metrics.Mean(name="nll")
-        self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
         self.built = True
 
     def call(self, x, training=None):
         """Returns the log-probability of each row: `[N, D]` -> `[N]`, in nats."""
         del training  # the members are trained by themselves
         x = ops.convert_to_tensor(x)
-        log_probs = [member.mean_log_prob(x) for member in self.members]
+        log_probs = [member.checked_log_prob(x) for member in self.members]
         return ops.logsumexp(ops.stack(log_probs), axis=0) - math.log(len(log_probs))
 
-    def log_prob(self, x):
-        """Returns the log-probability (or log-density) of each row, in nats.
-
-        Args:
-            x: values `[N, D]`: an array, or a tensor inside a traced function.
-
-        Returns:
-            A float32 tensor `[N]`.
-
-        Raises:
-            ValueError: if `x` has the wrong shape, NaN, or values outside the
-                support (shape alone where `x` is symbolic).
-        """
-        x = x if ops.is_tensor(x) else np.asarray(x)
-        check_rows("x", x, self.event_size, self.conditionals)
+    def checked_log_prob(self, x):
         return self.call(x)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0],)
 
+    def compile(self, *args, **kwargs):
+        """Configures `evaluate`: there is nothing to train."""
+        keras.Model.compile(self, *args, **kwargs)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if is_target(y):
             raise ValueError("An Ensemble has no targets: pass `x` alone. Received a `y`.")
-        nll = ops.negative(y_pred)
-        self.nll_tracker.update_state(nll, sample_weight)
-        self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
-        return ops.mean(nll if sample_weight is None else nll * ops.reshape(sample_weight, (-1,)))
+        return self.mean_loss(ops.negative(y_pred), sample_weight)
 
     def fit(self, *args, **kwargs):
         """Refuses: the members are trained one by one, by `MADE.fit`."""
         raise ValueError("An Ensemble is not trained: fit its members one by one, before.")
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, *args, **kwargs):
         """Returns the mean NLL: `keras.Model.evaluate` with the data checked first."""
-        x = listed(x)
-        check_data("x", x, self.event_size, self.conditionals)
         if not self.compiled:
             self.compile()
-        return super().evaluate(x, *args, **kwargs)
+        return super().evaluate(*args, **kwargs)
 
     def get_compile_config(self):
         return None  # there is nothing to train

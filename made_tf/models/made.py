@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-import itertools
-import json
 import math
 import warnings
-from collections.abc import Iterator
 
 import keras
 import numpy as np
 from keras import ops
 
-from made_tf import conditionals as families
-from made_tf import masks
-from made_tf.conditionals.row_checks import check_data, check_rows, is_target
+from made_tf.conditionals.row_checks import is_target
+from made_tf.models.density_model import DensityModel, row_weights
 from made_tf.models.order_statistics import OrderStatistics, combine
-from made_tf.networks.activations import elementwise
-from made_tf.networks.mask_sets import MaskSets
-from made_tf.networks.masked_dense import MaskedDense
-from made_tf.networks.shared_dense import SharedDense
-from made_tf.portable.arguments import boolean, fraction
-from made_tf.portable.digests import fingerprint
+from made_tf.models.settings import Settings, expose_settings
+from made_tf.networks.assembly import Assembly
 
 __all__ = ["MADE"]
 
-_ADAFACTOR_EPSILON = 1e-18
-_XLA_PAYS = 500_000  # parameters from which compilation is soon made up for
-
 
 @keras.saving.register_keras_serializable(package="made_tf")
-class MADE(keras.Model):
+@expose_settings
+class MADE(DensityModel):
     """A masked autoencoder for distribution estimation.
 
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
@@ -122,51 +111,10 @@ class MADE(keras.Model):
         residual=False,
         **kwargs,
     ):
-        # Rows must not be cast: half precision would merge classes and round real values.
-        super().__init__(autocast=False, **kwargs)
-        self.degrees = masks.make_degrees(
-            event_size, hidden_units, input_order, hidden_degrees, seed
-        )
-        self.event_size = self.degrees.event_size
-        self.conditionals = families.get(conditionals, self.event_size)
-        self.direct_connections = boolean("direct_connections", direct_connections)
-        self.residual = boolean("residual", residual)
-        if self.residual and not _are_twins(self.degrees.hidden):
-            raise ValueError(
-                "`residual` needs several hidden layers of one width and with the same degrees: a "
-                "unit must not see more than the unit that it is added to. Received: "
-                f"hidden_units={hidden_units!r}, hidden_degrees={hidden_degrees!r}"
-            )
-        self.dropout = fraction("dropout", dropout)
-        self.input_dropout = fraction("input_dropout", input_dropout)
-        self.seed = None if seed is None else int(seed)
-        if num_masks != 1 and self.seed is None:
-            self.seed = int(np.random.default_rng().integers(2**31))  # for the file to keep
-        if order_groups is not None and (num_masks == 1 or resample == "connectivity"):
-            raise ValueError(
-                "`order_groups` must be None where orders do not differ (num_masks=1 or "
-                f"resample='connectivity'). Received: order_groups={order_groups!r}"
-            )
-        mask_seed = self.seed if self.seed is not None else 0
-        self.mask_sets = MaskSets(
-            self.degrees, num_masks, resample, masks_per, mask_seed, order_groups, self.residual
-        )
-        self.mask_weights = boolean("mask_weights", mask_weights)
-        if self.mask_weights and self.mask_sets.is_fixed:
-            raise ValueError(
-                "`mask_weights` must be False where `num_masks` is 1: a mask that never changes "
-                "tells the layers nothing."
-            )
-        self.num_orders = num_orders
-        self.activation = elementwise(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        if not self.degrees.hidden and not self.direct_connections:
-            raise ValueError(
-                "`hidden_units` must not be empty where `direct_connections` is False: "
-                "nothing would connect inputs to outputs."
-            )
-        missing = masks.unreachable(self.degrees, self.direct_connections)
+        arguments = {name: value for name, value in locals().items() if name in Settings.names()}
+        super().__init__(**kwargs)
+        self.settings = settings = Settings(**arguments)
+        missing = settings.unreachable()
         if missing:
             warnings.warn(
                 f"{len(missing)} dependencies that the order allows are out of the network's "
@@ -175,7 +123,12 @@ class MADE(keras.Model):
                 "`direct_connections=True` (see made_tf.masks.unreachable).",
                 stacklevel=2,
             )
-        self._make_layers()
+        self.degrees, self.mask_sets = settings.degrees, settings.mask_sets
+        self._assembly = parts = Assembly(settings, self.dtype_policy)
+        # Files know the layers by these attributes.
+        self.hidden_layers, self.dropout_layers = parts.hidden, parts.dropout
+        self.output_layer, self.direct_layer = parts.output, parts.direct
+        self.input_dropout_layer = parts.input_dropout
         self._evaluating = False
         self.mask_step = None
         if not self.mask_sets.is_fixed:
@@ -188,62 +141,11 @@ class MADE(keras.Model):
                 aggregation="only_first_replica",
             )
             self.spread_tracker = keras.metrics.Mean(name="order_spread")
-        self.nll_tracker = keras.metrics.Mean(name="nll")
-        self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
         self.build((None, self.event_size))
 
-    def _make_layers(self) -> None:
-        policy = self.dtype_policy
-        # Parameters of a density need float32 even where hidden layers compute in half.
-        mixed = policy.compute_dtype != policy.variable_dtype
-        to_params = {"strict": True, "dtype": policy.variable_dtype if mixed else policy}
-
-        fixed = self.mask_sets.is_fixed
-        to_units = {} if fixed else {"mask_weights": self.mask_weights}
-
-        def masked(in_degrees, out_degrees, **kwargs):
-            layer = MaskedDense if fixed else SharedDense
-            return layer(
-                in_degrees,
-                out_degrees,
-                kernel_initializer=_fresh(self.kernel_initializer),
-                kernel_regularizer=self.kernel_regularizer,
-                **kwargs,
-            )
-
-        inputs = np.repeat(self.degrees.inputs, self.conditionals.input_sizes(self.event_size))
-        outputs = np.repeat(self.degrees.inputs, self.conditionals.parameter_sizes(self.event_size))
-        levels = [inputs, *self.degrees.hidden]
-        self.hidden_layers = [
-            masked(
-                *ends, activation=self.activation, dtype=policy, name=f"hidden_{index}", **to_units
-            )
-            for index, ends in enumerate(itertools.pairwise(levels), start=1)
-        ]
-        self.output_layer = self.direct_layer = None
-        if self.hidden_layers:
-            self.output_layer = masked(levels[-1], outputs, name="output", **to_params, **to_units)
-        if self.direct_connections:
-            own_bias = self.output_layer is None
-            self.direct_layer = masked(
-                inputs, outputs, use_bias=own_bias, name="direct", **to_params
-            )
-        self.dropout_layers = [
-            keras.layers.Dropout(self.dropout, dtype=policy, name=f"dropout_{index + 1}")
-            for index in range(len(self.hidden_layers) if self.dropout else 0)
-        ]
-        self.input_dropout_layer = None
-        if self.input_dropout:
-            self.input_dropout_layer = keras.layers.Dropout(
-                self.input_dropout, dtype=policy.variable_dtype, name="input_dropout"
-            )
-
-    def masked_layers(self) -> Iterator[MaskedDense]:
-        """Yields the masked layers: hidden, output, direct."""
-        yield from self.hidden_layers
-        for layer in (self.output_layer, self.direct_layer):
-            if layer is not None:
-                yield layer
+    def masked_layers(self):
+        """Yields the masked layers (`MaskedDense`): hidden, output, direct."""
+        return self._assembly.masked_layers()
 
     def all_dropout_layers(self) -> list[keras.layers.Dropout]:
         """Returns what drops hidden units, layer by layer, then what hides variables."""
@@ -269,12 +171,11 @@ class MADE(keras.Model):
     @property
     def num_orders(self) -> int:
         """Over how many mask sets the model's density is averaged."""
-        return self._num_orders
+        return self.settings.num_orders
 
     @num_orders.setter
     def num_orders(self, value):
-        self.mask_sets.check_count(value)
-        self._num_orders = int(value)
+        self.settings.num_orders = self.mask_sets.check_count(value)
 
     def call(self, x, training=None, degrees=None):
         """Returns the conditionals' parameters under one mask: `[N, D]` -> `[N, P]`.
@@ -297,49 +198,10 @@ class MADE(keras.Model):
             degrees = self.mask_sets.at_step(self.mask_step + 0, ops.shape(x)[0])
             self.mask_step.assign_add(1)
         features = self.conditionals.encode(ops.cast(x, "float32"))  # [N, D] -> [N, F]
-        if self.input_dropout_layer is not None and training:
-            kept = self.input_dropout_layer(ops.ones_like(x, dtype=features.dtype), training=True)
-            sizes = self.conditionals.input_sizes(self.event_size)
-            features = features * _repeated(kept, sizes)  # all features of a variable, or none
-        units = features
-        levels = self._levels(degrees)
-        for index, layer in enumerate(self.hidden_layers):
-            before, units = units, layer(units, *levels[index : index + 2])
-            if self.dropout_layers:
-                units = self.dropout_layers[index](units, training=training)
-            if self.residual and index:
-                units = ops.add(units, before)
-        params = []
-        if self.output_layer is not None:
-            params.append(self.output_layer(units, *levels[-2:]))
-        if self.direct_layer is not None:
-            params.append(self.direct_layer(features, *levels[:1], *levels[-1:]))
-        return params[0] if len(params) == 1 else ops.add(*params)  # [N, P]
-
-    def _levels(self, degrees) -> list:
-        """Degrees of features, hidden units and parameters; none for the layers' own."""
-        if degrees is None:
-            return []
-        if self.mask_step is None:
-            raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
-        inputs, *hidden = levels = [ops.cast(level, "int32") for level in degrees]
-        widths = [len(level) for level in (self.degrees.inputs, *self.degrees.hidden)]
-        if self.residual:
-            hidden = hidden[:1] * len(hidden)
-        if [level.shape[-1] for level in levels] != widths:
-            raise ValueError(
-                f"`degrees` must be those of the inputs and of each hidden layer, widths {widths}. "
-                f"Received shapes: {[tuple(level.shape) for level in levels]}"
-            )
-        family, size = self.conditionals, self.event_size
-        return [
-            _repeated(inputs, family.input_sizes(size)),
-            *hidden,
-            _repeated(inputs, family.parameter_sizes(size)),
-        ]
+        return self._assembly.parameters(features, training, degrees)
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], int(self.conditionals.parameter_sizes(self.event_size).sum()))
+        return (input_shape[0], self.conditionals.layout.parameters.total)
 
     def log_prob(self, x, num_orders=None):
         """Returns the log-probability (or log-density) of each row, in nats.
@@ -370,15 +232,13 @@ class MADE(keras.Model):
         Raises:
             ValueError: as `log_prob`.
         """
-        x = x if ops.is_tensor(x) else np.asarray(x)
-        check_rows("x", x, self.event_size, self.conditionals)
-        return self._order_statistics(x, num_orders)
+        return self.checked_order_statistics(self.checked(x), num_orders)
 
-    def mean_log_prob(self, x):
-        """Returns what `log_prob` does, of rows that were checked before."""
-        return self._order_statistics(x).log_prob
+    def checked_log_prob(self, x):
+        return self.checked_order_statistics(x).log_prob
 
-    def _order_statistics(self, x, num_orders=None) -> OrderStatistics:
+    def checked_order_statistics(self, x, num_orders=None) -> OrderStatistics:
+        """Returns what `order_statistics` does, of rows that were checked before."""
         num_orders = self.num_orders if num_orders is None else num_orders
         sets = self.mask_sets.first(num_orders)
         if num_orders == 1:
@@ -394,119 +254,37 @@ class MADE(keras.Model):
         """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats."""
         return ops.sum(self.conditionals.log_prob(params, x), axis=-1)
 
-    def compile(self, optimizer="adam", loss=None, jit_compile="auto", **kwargs):
-        """Configures training. The loss is the model's own: leave `loss` out.
-
-        With `jit_compile="auto"` a large model trains under XLA on TensorFlow
-        on CPUs too, where Keras would not: it fuses masks, update and
-        constraint (benchmarks/RESULTS.md).
-
-        Raises:
-            ValueError: for a `loss`, for `metrics`, and for an Adafactor whose
-                `epsilon_1` ends in NaN under masks.
-        """
-        if loss is not None:
-            raise ValueError(
-                "MADE's loss is its negative log-likelihood: compile without `loss`. "
-                f"Received: loss={loss!r}"
-            )
-        if kwargs.get("metrics") or kwargs.get("weighted_metrics"):
-            raise ValueError(
-                "MADE has no targets to compute `metrics` from, and reports `nll` and "
-                "`bits_per_dim` itself: compile without `metrics`."
-            )
-        optimizer = keras.optimizers.get(optimizer)
-        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
-        if isinstance(inner, keras.optimizers.Adafactor) and inner.epsilon_1 < _ADAFACTOR_EPSILON:
-            # Its factored moments of a weight whose row and column are all masked are products
-            # of two `epsilon_1`, which underflow: 0 / 0 spreads NaN over the whole kernel.
-            raise ValueError(
-                "`optimizer` Adafactor must have `epsilon_1` of at least 1e-18 under masks. "
-                f"Received: epsilon_1={inner.epsilon_1}. Use "
-                "keras.optimizers.Adafactor(epsilon_1=1e-16)."
-            )
-        on_tensorflow = keras.backend.backend() == "tensorflow"
-        if jit_compile == "auto" and on_tensorflow and self.count_params() >= _XLA_PAYS:
-            # What XLA compiles reaches the variables of one device alone.
-            jit_compile = self._num_replicas() == 1
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-
-    def compile_from_config(self, config):
-        # Keras restores a compiled model only where `compile` is its own or this is defined.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if is_target(y):
             raise ValueError(
                 "MADE models `x` itself and has no targets: pass `x` alone, or "
                 "`(x, None, sample_weight)`. Received a `y`."
             )
-        spread = None
         if training or self.mask_step is None:
             nll = -self.row_log_prob(x, y_pred)  # [N]
         else:
             nll, spread = self._evaluated(x, y_pred)
-        if sample_weight is not None:
-            sample_weight = ops.cast(sample_weight, nll.dtype)
-            if len(sample_weight.shape) == 2 and sample_weight.shape[-1] == 1:
-                sample_weight = ops.squeeze(sample_weight, -1)
-            if len(sample_weight.shape) != 1:
-                raise ValueError(
-                    "`sample_weight` must have one weight for each row. Received: "
-                    f"sample_weight.shape={tuple(sample_weight.shape)}"
-                )
-        if spread is not None:
-            self.spread_tracker.update_state(spread, sample_weight)
-        self.nll_tracker.update_state(nll, sample_weight)
-        self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
-        if sample_weight is not None:
-            nll = nll * sample_weight
-        loss = ops.mean(nll)
+            self.spread_tracker.update_state(spread, row_weights(sample_weight, nll))
+        loss = self.mean_loss(nll, sample_weight)
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
         # As Keras' own losses do: the replicas' gradients will be summed.
         return loss / self._num_replicas()
 
-    def _num_replicas(self) -> int:
-        if keras.backend.backend() != "tensorflow":
-            return 1
-        return self.distribute_strategy.num_replicas_in_sync
-
     def _evaluated(self, x, params):
         """Returns negative log-likelihoods `[N]` and the spread of at least two orders."""
         if self.num_orders > 1:
-            statistics = self._order_statistics(x)
+            statistics = self.checked_order_statistics(x)
             return -statistics.log_prob, statistics.spread
         log_prob = self.row_log_prob(x, params)
-        second = [level[1] for level in self.mask_sets.first(2)]
+        second = self.mask_sets.first(2).at(1)
         other = self.row_log_prob(x, self(x, training=False, degrees=second))
         return -log_prob, ops.abs(log_prob - other) / math.sqrt(2.0)
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Trains the model on rows: `keras.Model.fit` with the data checked first."""
-        options = inspect.signature(super().fit).bind(listed(x), y, *args, **kwargs).arguments
-        if options.get("class_weight") is not None:
-            raise ValueError("MADE has no classes: fit without `class_weight`.")
-        self._check_rows_and_weights("x", options)
-        validation = options.get("validation_data")
-        if isinstance(validation, tuple):
-            names = ("x", "y", "sample_weight")
-            parts = dict(zip(names, (listed(validation[0]), *validation[1:]), strict=False))
-            self._check_rows_and_weights("validation_data", parts)
-            options["validation_data"] = tuple(parts.get(name) for name in names)
-        elif validation is not None:
-            options["validation_data"] = listed(validation)
-            self._check_data("validation_data", options["validation_data"])
-        return super().fit(**options)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
-        signature = inspect.signature(super().evaluate)
-        bound = signature.bind(listed(x), y, *args, **kwargs)
-        self._check_rows_and_weights("x", bound.arguments)
         with self._reporting_spread():
-            return super().evaluate(*bound.args, **bound.kwargs)
+            return super().evaluate(*args, **kwargs)
 
     def test_on_batch(self, *args, **kwargs):
         with self._reporting_spread():
@@ -527,40 +305,17 @@ class MADE(keras.Model):
         # Of one order alone, which is all that a training step has, there is no spread.
         return [metric for metric in super().metrics if metric is not self.spread_tracker]
 
-    def _check_rows_and_weights(self, name, options):
-        self._check_data(name, options.get("x"), options.get("y"))
-        if options.get("sample_weight") is not None:
-            options["y"] = _no_targets(options["x"])
-
-    def predict(self, x, *args, **kwargs):
-        """Returns the conditionals' parameters `[N, P]`, the data checked first."""
-        x = listed(x)
-        self._check_data("x", x)
-        return super().predict(x, *args, **kwargs)
-
-    def load_weights(self, filepath, **kwargs):
-        """Loads weights; if they do not fit, the model stays as it was."""
-        before = self.get_weights()
-        try:
-            super().load_weights(filepath, **kwargs)
-        except Exception:
-            self.set_weights(before)  # those of the layers that were loaded before the failure
-            raise
-
     def save_own_variables(self, store):
-        store["density"] = self._fingerprint()
+        store["density"] = self.settings.fingerprint()
         if self.mask_step is not None:
             store["mask_step"] = self.mask_step
 
     def load_own_variables(self, store):
-        if not np.array_equal(np.asarray(store["density"]), self._fingerprint()):
+        if not np.array_equal(np.asarray(store["density"]), self.settings.fingerprint()):
             raise ValueError(
                 "The weights were saved with other conditionals, mask weights, activation, direct "
                 "or residual connections than this model's: another density. Expected: "
-                f"{self.conditionals.name} with {self.conditionals.get_config()}, "
-                f"activation={keras.activations.serialize(self.activation)!r}, "
-                f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}, "
-                f"residual={self.residual}"
+                f"{self.settings.density()}"
             )
         many = self.mask_step is not None
         if many != ("mask_step" in set(store.keys())):
@@ -571,75 +326,16 @@ class MADE(keras.Model):
         if self.mask_step is not None:
             self.mask_step.assign(store["mask_step"])  # the masks go on where they were
 
-    def _fingerprint(self) -> np.ndarray:
-        """A digest of what the layers do not know: 16 bytes, the same on every platform."""
-        content = json.dumps(
-            [
-                self.conditionals.name,
-                self.conditionals.get_config(),
-                self.direct_connections,
-                keras.activations.serialize(self.activation),
-                *(["mask_weights"] if self.mask_weights else []),  # older files know neither
-                *(["residual"] if self.residual else []),
-            ]
-        )
-        return fingerprint(content.encode())
-
-    def _check_data(self, name, x, y=None):
-        if is_target(y):
-            raise ValueError(f"MADE has no targets: pass `{name}` alone. Received a `y`.")
-        check_data(name, x, self.event_size, self.conditionals)
-
-    def summary(self, *args, **kwargs):
-        """Prints Keras' summary, then the density's: D, order, degrees."""
-        super().summary(*args, **kwargs)
-        (kwargs.get("print_fn") or print)(self.describe())
-
     def describe(self) -> str:
         """Returns D, the family, the order and the degrees in a few lines of text."""
-        lines = [
-            f"MADE over D = {self.event_size}, conditionals: {self.conditionals.name}",
-            f"input_order (degree of each input): {_abbreviated(self.degrees.inputs)}",
-        ]
-        for index, degrees in enumerate(self.degrees.hidden):
-            lines.append(
-                f"hidden layer {index + 1}: {len(degrees)} units, degrees "
-                f"{degrees.min()}..{degrees.max()}: {_abbreviated(degrees)}"
-            )
-        missing = len(masks.unreachable(self.degrees, self.direct_connections))
-        lines.append(
-            f"direct connections: {'yes' if self.direct_connections else 'no'}; "
-            f"residual: {'yes' if self.residual else 'no'}; "
-            f"dependencies out of reach: {missing}"
-        )
-        return "\n".join(lines)
+        return self.settings.describe()
 
     def get_config(self):
-        # Degrees, never masks; explicit, so that nothing random is drawn again on loading.
-        groups = self.mask_sets.order_groups
         return {
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "trainable": self.trainable,
-            "event_size": self.event_size,
-            "hidden_units": [len(degrees) for degrees in self.degrees.hidden],
-            "conditionals": keras.saving.serialize_keras_object(self.conditionals),
-            "input_order": self.degrees.inputs.tolist(),
-            "hidden_degrees": [degrees.tolist() for degrees in self.degrees.hidden],
-            "direct_connections": self.direct_connections,
-            "activation": keras.activations.serialize(self.activation),
-            "dropout": self.dropout,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "seed": self.seed,
-            "num_masks": self.mask_sets.num_masks,
-            "resample": self.mask_sets.resample,
-            "masks_per": self.mask_sets.masks_per,
-            "mask_weights": self.mask_weights,
-            "num_orders": self.num_orders,
-            "input_dropout": self.input_dropout,
-            "order_groups": None if groups is None else groups.tolist(),
-            "residual": self.residual,
+            **self.settings.config(),
             "quantized": [layer.name for layer in self.masked_layers() if layer.quantized],
         }
 
@@ -655,34 +351,3 @@ class MADE(keras.Model):
             if layer.name in quantized:
                 layer.quantize("int8")
         return model
-
-
-def _fresh(initializer):
-    # One initializer object gives equal shapes equal values: each layer needs its own.
-    return initializer.clone() if hasattr(initializer, "clone") else initializer
-
-
-def _repeated(degrees, sizes):
-    """Gives each of a variable's features or parameters its degree: `[..., D]` -> `[..., F]`."""
-    if np.all(sizes == 1):
-        return degrees
-    return ops.take(degrees, np.repeat(np.arange(len(sizes)), sizes).astype(np.int32), axis=-1)
-
-
-def listed(x):
-    """Makes an array of a list, which Keras would take for several inputs."""
-    return np.asarray(x) if isinstance(x, list) else x
-
-
-def _are_twins(levels) -> bool:
-    return len(levels) > 1 and all(np.array_equal(level, levels[0]) for level in levels)
-
-
-def _no_targets(x) -> np.ndarray:
-    # Keras drops the weights of arrays that come without targets: these are none.
-    return np.zeros((len(x), 0), np.float32)
-
-
-def _abbreviated(values: np.ndarray, shown: int = 8) -> str:
-    head = ", ".join(str(value) for value in values[:shown])
-    return f"({head}{', ...' if len(values) > shown else ''})"

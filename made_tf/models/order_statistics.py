@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from made_tf.networks.mask_sets import StackedSets
+
 __all__ = ["OrderStatistics", "combine"]
 
 
@@ -34,25 +36,24 @@ class OrderStatistics(NamedTuple):
         return cls(log_prob, unknown, unknown)
 
 
-def combine(log_prob: Callable, sets: list) -> OrderStatistics:
+def combine(log_prob: Callable, sets: StackedSets) -> OrderStatistics:
     """Averages densities over mask sets, one after the other in bounded memory.
 
     Args:
-        log_prob: from the degrees of each level to log-probabilities `[N]`.
-        sets: the degrees of each level, int32 `[M, units]`, M at least 2.
+        log_prob: from the degrees of one set to log-probabilities `[N]`.
+        sets: M sets, at least 2.
     """
-    count = len(sets[0])
-    first = log_prob([level[0] for level in sets])
+    count, tensors = sets.num_sets, sets.tensors()
+    first = log_prob(sets.at(0))
     ones, zeros = ops.ones_like(first), ops.zeros_like(first)
     # The mean of n densities relative to the largest, and of log-probabilities; with each the sum
     # of squared differences from it, by Welford's updates: sums of squares would cancel.
     start = (first, ones, zeros, first, zeros)
-    levels = [ops.convert_to_tensor(level) for level in sets]
 
     def step(index, carry):
         largest, mean, squares, log_mean, log_squares = carry
         n = ops.cast(index + 1, first.dtype)
-        current = log_prob([ops.take(level, index, axis=0) for level in levels])
+        current = log_prob(tensors.at(index))
         new = ops.maximum(largest, current)
         # Where all are -inf so far there is nothing to scale (and -inf - -inf is NaN).
         finite = ops.where(ops.isinf(new), zeros, new)

@@ -18,19 +18,57 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from made_tf.masks import Degrees
+from made_tf.masks import Degrees, evidence_first
 from made_tf.portable.arguments import integer
 
-__all__ = ["MaskSets", "Sets"]
-
-#: Mask sets: int32 degrees `[M, units]` of the inputs and of each hidden layer.
-Sets = list[npt.NDArray[np.int32]]
+__all__ = ["MaskSets", "StackedSets"]
 
 Resample = Literal["both", "order", "connectivity"]
 MasksPer = Literal["batch", "row"]
 
 _RESAMPLE = ("both", "order", "connectivity")
 _PER = ("batch", "row")
+
+
+class StackedSets(tuple[Any, ...]):
+    """M mask sets: int32 degrees `[M, units]` of the inputs, then of each hidden layer.
+
+    A tuple, so that it may be the argument of a traced function. Arrays, or tensors of them.
+    """
+
+    @property
+    def inputs(self) -> Any:
+        """The orders: degrees of the inputs, `[M, D]`."""
+        return self[0]
+
+    @property
+    def hidden(self) -> tuple[Any, ...]:
+        """The degrees of each hidden layer, `[M, units]`."""
+        return tuple(self[1:])
+
+    @property
+    def num_sets(self) -> int:
+        """M, the number of sets, where it is known beforehand."""
+        return self[0].shape[0]
+
+    def at(self, number: Any) -> list:
+        """Returns one set, the number being an integer or a tensor: degrees `[units]` of each."""
+        if isinstance(number, int | np.integer):
+            return [level[number] for level in self]
+        return [ops.take(level, number, axis=0) for level in self]
+
+    def only(self, number: int) -> StackedSets:
+        """Returns one set alone, still stacked: `[1, units]` each."""
+        return StackedSets(level[number : number + 1] for level in self)
+
+    def evidence_first(self, *known: Any) -> StackedSets:
+        """Moves what is known (booleans `[D]`) to the front of each order."""
+        orders = np.stack([evidence_first(order, *known) for order in self.inputs])
+        return StackedSets([orders, *self.hidden])
+
+    def tensors(self) -> StackedSets:
+        """Returns the same as tensors."""
+        return StackedSets(ops.convert_to_tensor(level, "int32") for level in self)
 
 
 class MaskSets:
@@ -90,8 +128,8 @@ class MaskSets:
         grouped = self.order_groups is not None
         return self.num_masks is None and self.resample != "connectivity" and not grouped
 
-    def first(self, count: int) -> Sets:
-        """Returns the sets 0 to `count - 1`: int32 degrees `[count, units]` of each level.
+    def first(self, count: int) -> StackedSets:
+        """Returns the sets 0 to `count - 1`.
 
         Set i follows from the seed and i alone: its permutations sort the output of NumPy's
         Philox bit generator, whose stream is fixed.
@@ -100,8 +138,10 @@ class MaskSets:
             ValueError: if `count` is more than `num_masks`.
         """
         count = self.check_count(count)
-        return self._each_level(
-            lambda level: np.stack([self._level(level, index) for index in range(count)])
+        return StackedSets(
+            self._each_level(
+                lambda level: np.stack([self._level(level, index) for index in range(count)])
+            )
         )
 
     def check_count(self, count: int) -> int:
@@ -133,7 +173,7 @@ class MaskSets:
         index = step % self.num_masks
         if by_row:
             index = (step * num_rows + ops.arange(num_rows, dtype="int32")) % self.num_masks
-        return [ops.take(table, index, axis=0) for table in self.first(self.num_masks)]
+        return self.first(self.num_masks).at(index)
 
     def _each_level(self, make: Callable[[int], Any]) -> list:
         if self.residual:  # one array for all hidden layers, so that they cannot differ

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from made_tf.networks.kernel_mask import connected, masked
 from made_tf.networks.masked_dense import MaskedDense
 
 __all__ = ["SharedDense"]
@@ -72,22 +73,23 @@ class SharedDense(MaskedDense):
             ops.convert_to_tensor(self.mask.out_degrees),
         )
         in_degrees, out_degrees = own if in_degrees is None else (in_degrees, out_degrees)
-        connected = _connected(in_degrees, out_degrees, self.mask.strict)  # [in, out], [N, in, out]
+        mask = connected(in_degrees, out_degrees, self.mask.strict)  # [in, out] or [N, in, out]
         kernel = self.unmasked_kernel()
-        if len(connected.shape) == 2:
-            outputs = ops.matmul(inputs, _masked(connected, kernel))
+        if len(mask.shape) == 2:
+            outputs = ops.matmul(inputs, masked(mask, kernel))
         else:
             # A loop over N, in and out that XLA fuses; there is no product of matrices in it.
-            outputs = ops.sum(_masked(connected, ops.expand_dims(inputs, -1) * kernel), axis=-2)
+            outputs = ops.sum(masked(mask, ops.expand_dims(inputs, -1) * kernel), axis=-2)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         if self.mask_kernel is not None:
-            outputs = ops.add(outputs, self._from_mask(connected))
+            outputs = ops.add(outputs, self.mask_bias(mask))
         return self.activation(outputs)
 
-    def _from_mask(self, connected):
+    def mask_bias(self, mask):
+        """Returns what the mask itself adds to the outputs: `[..., in, out]` -> `[..., out]`."""
         kernel = ops.cast(ops.convert_to_tensor(self.mask_kernel), self.compute_dtype)
-        return ops.sum(_masked(connected, kernel), axis=-2)
+        return ops.sum(masked(mask, kernel), axis=-2)
 
     def project(self):
         """Does nothing: what one mask forbids, others use."""
@@ -104,13 +106,3 @@ class SharedDense(MaskedDense):
 
     def get_config(self):
         return {**super().get_config(), "mask_weights": self.mask_weights}
-
-
-def _connected(in_degrees, out_degrees, strict):
-    compare = ops.less if strict else ops.less_equal
-    return compare(ops.expand_dims(in_degrees, -1), ops.expand_dims(out_degrees, -2))
-
-
-def _masked(connected, kernel):
-    # A choice, not a product: NaN times 0 would still be NaN.
-    return ops.where(connected, kernel, ops.zeros_like(kernel))

@@ -118,16 +118,7 @@ class Staircase:
 
     def _panel(self, kernel, step):
         """Returns the masked kernel of a block, `[live, columns]`."""
-        compare = ops.less if self._mask.strict else ops.less_equal
-        columns = slice(step.start, step.stop)
-        in_degrees, out_degrees = (
-            self._mask.in_degrees[: step.live],
-            self._mask.out_degrees[columns],
-        )
-        values = kernel[: step.live, columns]
-        return ops.where(
-            compare(in_degrees[:, None], out_degrees[None, :]), values, ops.zeros_like(values)
-        )
+        return self._mask.part(kernel, slice(step.live), slice(step.start, step.stop))
 
 
 def best_staircase(mask: KernelMask) -> Staircase | None:

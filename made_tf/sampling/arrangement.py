@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from made_tf.conditionals import Conditionals
+from made_tf.conditionals.layout import Layout
 from made_tf.sampling.plan import SamplingPlan
 
-__all__ = ["Arrangement", "argsort", "arrange", "arrange_plan", "put_first"]
+__all__ = ["Arrangement", "argsort", "arrange", "arrange_plan", "evidence_first", "float32", "take"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,50 +63,71 @@ class Arrangement:
 
 def arrange_plan(plan: SamplingPlan) -> Arrangement:
     """Returns the arrangement of a plan that was made for the model's own degrees."""
-    levels = (plan.features, *plan.hidden, plan.parameters)
     return Arrangement(
         plan.variables.units.astype(np.int32),
         np.argsort(plan.variables.units).astype(np.int32),
-        tuple(level.units.astype(np.int32) for level in levels),
-        tuple(level.degrees[np.argsort(level.units)].astype(np.int32) for level in levels),
-        tuple(len(level.units) for level in levels),
+        tuple(level.units.astype(np.int32) for level in plan.levels),
+        tuple(level.degrees[np.argsort(level.units)].astype(np.int32) for level in plan.levels),
+        tuple(len(level.units) for level in plan.levels),
         np.argsort(plan.parameters.units).astype(np.int32),
     )
 
 
-def arrange(family: Conditionals, degrees: list) -> Arrangement:
+def arrange(layout: Layout, degrees: list) -> Arrangement:
     """Returns the arrangement of a mask set.
 
     Args:
-        family: the model's conditionals.
+        layout: where the features and parameters of the model's variables lie.
         degrees: int32 degrees of the inputs `[D]` and of each hidden layer,
             arrays for hidden layers that are known beforehand.
     """
     inputs, *hidden = degrees
     inputs = tf.convert_to_tensor(inputs)  # families pad what is not known beforehand
-    event_size = int(inputs.shape[0])
     variables = argsort(inputs)
-    sizes = family.input_sizes(event_size), family.parameter_sizes(event_size)
-    features, parameters = (_units(variables, of_each) for of_each in sizes)
+    features, parameters = (
+        tf.reshape(tf.gather(side.table, variables), [-1])
+        for side in (layout.features, layout.parameters)
+    )
     # Every variable has as many places, of which its own parameters are the first.
-    each = int(sizes[1].max())
+    each = layout.parameters.largest
     place = tf.reshape((inputs - 1)[:, None] * each + tf.range(each)[None], [-1])
-    existing = np.flatnonzero(np.arange(each) < sizes[1][:, None]).astype(np.int32)
+    existing = np.flatnonzero(layout.parameters.exists).astype(np.int32)
     return Arrangement(
         variables,
         inputs - 1,
         (features, *map(argsort, hidden), parameters),
-        (_repeat(inputs, sizes[0]), *hidden, _repeat(inputs, sizes[1])),
-        (int(sizes[0].sum()), *(int(level.shape[0]) for level in hidden), int(sizes[1].sum())),
+        (layout.features.repeat(inputs), *hidden, layout.parameters.repeat(inputs)),
+        (
+            layout.features.total,
+            *(int(level.shape[0]) for level in hidden),
+            layout.parameters.total,
+        ),
         tf.gather(place, existing),
     )
 
 
 def argsort(values):
-    """Returns the stable order of a vector, with an operator that LiteRT has."""
+    """Returns the stable order along the last axis, with an operator that LiteRT has."""
     if isinstance(values, np.ndarray):
-        return np.argsort(values, kind="stable").astype(np.int32)
-    return tf.math.top_k(-values, k=values.shape[0]).indices  # of equal ones the first comes first
+        return np.argsort(values, axis=-1, kind="stable").astype(np.int32)
+    # Of equal ones the first comes first.
+    return tf.math.top_k(-values, k=values.shape[-1]).indices
+
+
+def evidence_first(order, rank):
+    """Moves variables of a high rank to the front of an order, which otherwise stays as it is.
+
+    On tensors what `made_tf.masks.evidence_first` is in NumPy.
+
+    Args:
+        order: degrees of the inputs, int32 `[D]`.
+        rank: `[..., D]`: 1 for what is known and 0 for the rest, or 2, 1, 0, ...
+
+    Returns:
+        The new degrees of the inputs, int32 `[..., D]`.
+    """
+    generation = argsort(order - order.shape[-1] * tf.cast(rank, tf.int32))
+    return argsort(generation) + 1
 
 
 def take(values, units, axis: int):
@@ -119,34 +140,13 @@ def take(values, units, axis: int):
     return tf.gather(float32(values), units, axis=axis)
 
 
-def _units(variables, sizes):
-    """The features (or parameters) of variables `[D]`, as many of each, in their order."""
-    largest = int(sizes.max())
-    first = np.cumsum(sizes) - sizes
-    exists = np.arange(largest) < sizes[:, None]
-    table = np.where(exists, first[:, None] + np.arange(largest), sizes.sum()).astype(np.int32)
-    return tf.reshape(tf.gather(table, variables), [-1])
-
-
-def _repeat(degrees, sizes):
-    owner = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
-    return tf.gather(degrees, owner)
-
-
-def _concat(parts, axis):
-    concat = np.concatenate if all(isinstance(p, np.ndarray) for p in parts) else tf.concat
-    return concat(parts, axis=axis)
-
-
 def float32(values):
+    """Returns an array or a tensor in float32."""
     if isinstance(values, np.ndarray):
         return values.astype(np.float32, copy=False)
     return tf.cast(tf.convert_to_tensor(values), tf.float32)
 
 
-def put_first(order, rank):
-    """Puts variables of a high rank first: an order `[D]`, ranks `[n, D]` -> orders `[n, D]`."""
-    size = order.shape[0]
-    keys = order - size * tf.cast(rank, tf.int32)
-    generation = tf.argsort(keys, axis=1, stable=True)
-    return tf.argsort(generation, axis=1, stable=True) + 1
+def _concat(parts, axis):
+    concat = np.concatenate if all(isinstance(p, np.ndarray) for p in parts) else tf.concat
+    return concat(parts, axis=axis)

@@ -9,8 +9,9 @@ from typing import Any
 import tensorflow as tf
 
 from made_tf.conditionals import Conditionals
+from made_tf.models.made import MADE
 
-__all__ = ["Block", "columns_of", "drawer_at", "join", "plus_product"]
+__all__ = ["Block", "columns_of", "drawer_at", "join", "make_block", "plus_product"]
 
 
 _CONCATENATED = 4  # tensors at once: of many, LiteRT's fast kernels (XNNPACK) take none
@@ -77,6 +78,24 @@ class Block:
                 new = new + units[-1]  # as many, since the layers' degrees are the same
             units.append(new)
         return units, total
+
+
+def make_block(model: MADE, variables, triangles: list, transform: Callable | None = None) -> Block:
+    """Returns a block of a model.
+
+    Args:
+        model: the model.
+        variables: those of the block: `[B]`, or a tensor `[n, B]` where each row has its own.
+        triangles: of each layer (level, triangle).
+        transform: (family, parameters, noise) -> values; plain draws by default.
+    """
+    return Block(
+        model.conditionals.select(variables),
+        transform or _draw,
+        model.activation,
+        triangles,
+        model.residual,
+    )
 
 
 def _draw(family: Conditionals, params, noise):

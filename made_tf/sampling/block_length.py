@@ -1,4 +1,4 @@
-"""How many variables a block has: what each length would cost."""
+"""How many variables a block has: what each length would cost, and the plan of the cheapest."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from made_tf.conditionals.layout import Layout
 from made_tf.masks import Degrees
 from made_tf.portable.arguments import integer
-from made_tf.portable.arrays import IntArray
-from made_tf.sampling.plan import SamplingPlan, _cut
+from made_tf.sampling.plan import SamplingPlan, cut
 
 __all__ = [
     "RUNTIMES",
     "Runtime",
+    "RuntimeName",
     "Work",
     "expected_passes",
     "make_plan",
@@ -24,9 +25,7 @@ __all__ = [
 
 
 _LANES = 16  # products compute this many columns at a time
-
 _READING = 2  # a kernel costs as much as products with so many rows
-
 _LEAF_OPERATORS = 8  # of one pass over a block beside its products
 
 
@@ -42,6 +41,9 @@ class Work(NamedTuple):
     operators: float
     products: float
     copies: float
+
+
+RuntimeName = Literal["host", "device"]
 
 
 class Runtime(NamedTuple):
@@ -66,19 +68,17 @@ RUNTIMES = {
 
 def make_plan(
     degrees: Degrees,
-    input_sizes: IntArray,
-    parameter_sizes: IntArray,
+    layout: Layout,
     block_length: int | None = None,
     batch_size: int | None = None,
-    runtime: Literal["host", "device"] = "device",
+    runtime: RuntimeName = "device",
     direct_connections: bool = False,
 ) -> SamplingPlan:
     """Cuts a network into blocks.
 
     Args:
         degrees: the network's degrees.
-        input_sizes: the number of network inputs of each variable, `[D]`.
-        parameter_sizes: the number of parameters of each variable, `[D]`.
+        layout: where each variable's features and parameters lie.
         block_length: how many variables a block has; `None` takes the length of
             the lowest `sampling_cost`.
         batch_size: for how many rows at a time the length is chosen; `None`
@@ -94,7 +94,7 @@ def make_plan(
     rows = typical_rows if batch_size is None else integer("batch_size", batch_size)
 
     def plan(length: int) -> SamplingPlan:
-        return _cut(degrees, input_sizes, parameter_sizes, length, direct_connections)
+        return cut(degrees, layout, length, direct_connections)
 
     if block_length is not None:
         return plan(integer("block_length", block_length))
@@ -109,7 +109,7 @@ def sampling_cost(plan: SamplingPlan, rows: int, prices: Work) -> float:
 
 def sampling_work(plan: SamplingPlan, rows: int) -> Work:
     """Counts what the recursion of `made_tf.sampling` does."""
-    levels = [plan.features, *plan.hidden, plan.parameters]
+    levels = plan.levels
     offsets = [level.offsets.tolist() for level in levels]
     variables = plan.variables.offsets.tolist()
     kernels = list(itertools.pairwise(range(len(levels))))

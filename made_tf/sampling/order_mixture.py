@@ -6,28 +6,30 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from made_tf.networks.mask_sets import StackedSets
+
 __all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp", "sample_mixture"]
 
 
-def sample_mixture(draw: Callable, uniforms, tables: list, whole: bool = False):
+def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = False):
     """Draws rows, each under the mask set that its last uniform chooses.
 
     Args:
         draw: from uniforms `[k, D]` and the degrees of a set to rows `[k, D]`.
         uniforms: float32 `[n, D + 1]`.
-        tables: the sets: int32 `[M, units]` of each level.
+        sets: M mask sets.
         whole: as in `each_row_by_its_set`.
 
     Returns:
         float32 `[n, D]`.
     """
     own = uniforms[:, :-1]
-    index = choose_set(uniforms[:, -1], tables[0].shape[0])
+    index = choose_set(uniforms[:, -1], sets.num_sets)
 
     def draw_some(rows, degrees):
         return (draw(own if rows is None else tf.gather(own, rows), degrees),)
 
-    return each_row_by_its_set(index, tables, draw_some, (own,), whole)[0]
+    return each_row_by_its_set(index, sets, draw_some, (own,), whole)[0]
 
 
 def choose_set(uniforms, num_sets):
@@ -37,12 +39,12 @@ def choose_set(uniforms, num_sets):
     return tf.minimum(tf.cast(scaled, tf.int32), num_sets - 1)
 
 
-def each_row_by_its_set(index, tables: list, draw: Callable, like: tuple, whole: bool = False):
+def each_row_by_its_set(index, sets: StackedSets, draw: Callable, like: tuple, whole: bool = False):
     """Draws every row under its own mask set, set after set.
 
     Args:
         index: the rows' set numbers, int32 `[n]`.
-        tables: the sets: int32 `[M, units]` of each level.
+        sets: M mask sets, arrays or tensors.
         draw: from row numbers `[k]` (`None` for all rows) and the degrees of a
             set to a tuple of results, `[k, ...]` each.
         like: tensors of the shapes and dtypes of the results for all rows.
@@ -52,11 +54,11 @@ def each_row_by_its_set(index, tables: list, draw: Callable, like: tuple, whole:
     Returns:
         A tuple of tensors as `like`.
     """
-    num_sets = tf.shape(tables[0])[0]
+    num_sets = tf.shape(sets.inputs)[0]
 
     def body(number, results):
         mine = tf.equal(index, number)
-        degrees = [tf.gather(table, number) for table in tables]
+        degrees = sets.at(number)
 
         def some():
             if whole:
@@ -80,18 +82,18 @@ def each_row_by_its_set(index, tables: list, draw: Callable, like: tuple, whole:
     return results
 
 
-def log_mean_exp(tables: list, log_prob: Callable, like):
+def log_mean_exp(sets: StackedSets, log_prob: Callable, like):
     """Averages densities over sets: log-probabilities of each set `[n]` -> `[n]`, in nats.
 
     Args:
-        tables: the sets: int32 `[M, units]` of each level.
+        sets: M mask sets.
         log_prob: from the degrees of a set to log-probabilities `[n]`.
         like: a float32 tensor `[n]`.
     """
-    num_sets = tables[0].shape[0]
+    num_sets = sets.num_sets
 
     def body(number, largest, total):
-        new = log_prob([tf.gather(table, number) for table in tables])
+        new = log_prob(sets.at(number))
         top = tf.maximum(largest, new)
         total = total * tf.exp(largest - top) + tf.exp(new - top)
         return number + 1, top, total

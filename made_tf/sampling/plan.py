@@ -13,10 +13,11 @@ import dataclasses
 
 import numpy as np
 
+from made_tf.conditionals.layout import Layout
 from made_tf.masks import Degrees
 from made_tf.portable.arrays import IntArray
 
-__all__ = ["Level", "SamplingPlan"]
+__all__ = ["Level", "SamplingPlan", "cut"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +65,11 @@ class SamplingPlan:
     direct_connections: bool
 
     @property
+    def levels(self) -> tuple[Level, ...]:
+        """What the layers read and make, one after the other: features, hidden, parameters."""
+        return self.features, *self.hidden, self.parameters
+
+    @property
     def num_blocks(self) -> int:
         """The number of blocks."""
         return len(self.variables.offsets) - 1
@@ -73,13 +79,8 @@ class SamplingPlan:
         return self.variables.units[self.variables.span(index, index + 1)]
 
 
-def _cut(
-    degrees: Degrees,
-    input_sizes: IntArray,
-    parameter_sizes: IntArray,
-    length: int,
-    direct_connections: bool,
-) -> SamplingPlan:
+def cut(degrees: Degrees, layout: Layout, length: int, direct_connections: bool) -> SamplingPlan:
+    """Cuts a network into blocks of `length` variables, as `made_tf.sampling.block_length` asks."""
     # Block b holds the degrees lasts[b - 1] + 1 .. lasts[b].
     lasts = np.append(np.arange(length, degrees.event_size, length), degrees.event_size)
 
@@ -91,8 +92,8 @@ def _cut(
 
     return SamplingPlan(
         variables=level(degrees.inputs),
-        features=level(np.repeat(degrees.inputs, input_sizes)),
+        features=level(layout.features.repeat(degrees.inputs)),
         hidden=tuple(level(layer) for layer in degrees.hidden),
-        parameters=level(np.repeat(degrees.inputs, parameter_sizes)),
+        parameters=level(layout.parameters.repeat(degrees.inputs)),
         direct_connections=direct_connections,
     )

@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from made_tf.conditionals.layout import Segments
 from made_tf.masks import degrees_to_mask
+from made_tf.models.made import MADE
 from made_tf.sampling.arrangement import arrange
-from made_tf.sampling.blocked_network import BlockedNetwork
-from made_tf.sampling.sorted_weights import Kernel, Layer, Matrix
+from made_tf.sampling.block import make_block
+from made_tf.sampling.blocked_network import any_order_plan
+from made_tf.sampling.sorted_weights import Kernel, Layer, Matrix, Weights, sort_layers
 
 __all__ = ["RowOrderNetwork"]
 
@@ -66,11 +69,23 @@ class _Place:
     outputs: Any
 
 
-class RowOrderNetwork(BlockedNetwork):
-    """A `BlockedNetwork` of `any_mask` whose rows may also have an order each.
+class RowOrderNetwork:
+    """A MADE cut into blocks, for rows that have an order each.
 
     For a model without `mask_weights`, whose biases would differ by row.
+
+    Args:
+        model: the model; its weights are read at each call.
+        block_length: how many variables a block has; `None` chooses.
+        batch_size: for how many rows at a time `None` chooses.
     """
+
+    def __init__(self, model: MADE, block_length: int | None = None, batch_size: int | None = None):
+        self._model = model
+        self._family = model.conditionals
+        self._padded = model.conditionals.layout.padded()
+        self._weights = Weights(model)
+        self.plan = any_order_plan(model, block_length, batch_size, "host")
 
     def sample_each(self, uniforms, orders, hidden: list, given):
         """Draws rows, each under its own order.
@@ -107,10 +122,10 @@ class RowOrderNetwork(BlockedNetwork):
 
     def _generate_each(self, noise, orders, hidden: list, given):
         """Returns values `[n, D]`, and sorted row by row parameters `[n, P]` and variables."""
-        self._assert_finite()
-        size = noise.shape[1]
-        natural = arrange(self._family, [np.arange(1, size + 1, dtype=np.int32), *hidden])
-        layers = self._layers(natural)
+        self._weights.check()
+        order = np.arange(1, noise.shape[1] + 1, dtype=np.int32)
+        natural = arrange(self._family.layout, [order, *hidden])
+        layers = sort_layers(self._weights.read(), self.plan, natural, transposed=True)
         family = self._family.select(natural.variables)
         variables = tf.argsort(orders, axis=1, stable=True)
         noise = _by_row(noise, variables)
@@ -127,7 +142,7 @@ class RowOrderNetwork(BlockedNetwork):
             starts = self._starts(layers, drawn, place)
             triangles = self._triangles(layers, place)
             known = given.map(lambda part, span=place.span: part[:, span])
-            block = self._block_of(place.variables, triangles, known)
+            block = make_block(self._model, place.variables, triangles, known.transform)
             x, found, block_params = block.solve(starts, noise[:, place.span])
             params.append(block_params)
             self._carry(layers, drawn, family, orders - 1 - place.span.start, x, found)
@@ -136,10 +151,8 @@ class RowOrderNetwork(BlockedNetwork):
     def _place(self, index: int, variables) -> _Place:
         span = self.plan.variables.span(index, index + 1)
         own = variables[:, span]
-        size = len(self.plan.variables.units)
         inputs, outputs = (
-            _units_of(own, len(level.units) // size)
-            for level in (self.plan.features, self.plan.parameters)
+            _entries(side, own) for side in (self._padded.features, self._padded.parameters)
         )
         return _Place(index, span, own, inputs, outputs)
 
@@ -195,8 +208,7 @@ class RowOrderNetwork(BlockedNetwork):
         drawn.values = tf.where(
             here, _by_row(x, tf.clip_by_value(local, 0, length - 1)), drawn.values
         )
-        count = drawn.features.shape[1] // here.shape[1]
-        of_block = tf.repeat(tf.cast(here, tf.float32), count, axis=1)
+        of_block = tf.repeat(tf.cast(here, tf.float32), self._padded.features.largest, axis=1)
         new = family.encode(drawn.values) * of_block
         for source, kernel in layers[-1].sources:
             if source == 0:
@@ -216,7 +228,7 @@ def _by_row(values, index):
     return tf.gather(values, index, axis=1, batch_dims=1)
 
 
-def _units_of(variables, count: int):
+def _entries(side: Segments, variables):
     """The features (or parameters) of variables `[n, B]`: `[n, B count]`."""
-    units = variables[:, :, None] * count + tf.range(count)
-    return tf.reshape(units, [-1, variables.shape[1] * count])
+    units = tf.gather(side.table, variables)
+    return tf.reshape(units, [-1, variables.shape[1] * side.largest])

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from made_tf.masks import degrees_to_mask
-from made_tf.sampling.arrangement import float32
-from made_tf.sampling.plan import Level
+from made_tf.models.made import MADE
+from made_tf.networks.kernel_mask import connected, masked
+from made_tf.networks.masked_dense import MaskedDense
+from made_tf.sampling.arrangement import Arrangement, float32
+from made_tf.sampling.plan import Level, SamplingPlan
 
-__all__ = ["IMPOSSIBLE", "Kernel", "Layer", "Matrix", "Stored", "mask_bias"]
+__all__ = [
+    "FrozenWeights",
+    "Kernel",
+    "Layer",
+    "Matrix",
+    "Stored",
+    "Weights",
+    "sort_layers",
+]
 
 
-IMPOSSIBLE = -1e9  # the logit of a class that its variable does not have
+_IMPOSSIBLE = -1e9  # the logit of a class that its variable does not have
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,8 +105,105 @@ class Layer:
         return self.bias[units] if units.stop > units.start else None
 
 
-def mask_bias(kernel, in_degrees, out_degrees, strict: bool):
-    """What a layer's mask itself adds to its outputs, `[out]` (`SharedDense.mask_bias`)."""
-    compare = tf.less if strict else tf.less_equal
-    connected = compare(in_degrees[:, None], out_degrees[None, :])
-    return tf.reduce_sum(tf.where(connected, float32(kernel), np.float32(0)), axis=0)
+class Weights:
+    """A model's weights, read at each call.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: MADE):
+        self._model = model
+
+    def read(self) -> list[Stored]:
+        """Returns the hidden layers, then the output with its direct connections."""
+        return _read(self._model, tf.convert_to_tensor)
+
+    def check(self) -> None:
+        """Fails, when the graph runs, where a live weight is NaN or infinite."""
+        for layer in self._model.masked_layers():
+            _assert_finite(layer)
+
+
+class FrozenWeights(Weights):
+    """A model's weights, read now, once, as constants; what they are was checked before."""
+
+    def __init__(self, model: MADE):
+        super().__init__(model)
+        self._stored = _read(model, np.asarray)
+
+    def read(self) -> list[Stored]:
+        """Returns what was read."""
+        return self._stored
+
+    def check(self) -> None:
+        """Does nothing."""
+
+
+def sort_layers(
+    stored: list[Stored], plan: SamplingPlan, arrangement: Arrangement, transposed: bool
+) -> list[Layer]:
+    """Sorts weights by the degrees of their units.
+
+    Args:
+        stored: the weights, from `Weights.read`.
+        plan: the blocks that they are cut into.
+        arrangement: where the plan's units lie in the model.
+        transposed: whether to gather rows in place of columns, which is faster where that is done
+            at each call.
+    """
+    layers = []
+    for target, weights in enumerate(stored, start=1):
+        is_last = target == len(plan.levels) - 1
+        kernels = []
+        for source, kernel in weights.kernels:
+            values = arrangement.sort_units(kernel, source, axis=0)
+            if transposed:
+                values = arrangement.sort_units(tf.transpose(values), target, axis=0)
+            else:
+                values = arrangement.sort_units(values, target, axis=1)
+            ends = plan.levels[source], plan.levels[target]
+            kernels.append((source, Kernel(values, *ends, is_last, transposed)))
+        biases = [float32(bias) for bias in weights.biases]
+        for source, kernel in weights.mask_kernels:
+            mask = connected(arrangement.degrees[source], arrangement.degrees[target], is_last)
+            biases.append(tf.reduce_sum(masked(mask, float32(kernel)), axis=0))
+        zeros = np.zeros(arrangement.sizes[target], np.float32)
+        bias = arrangement.sort_units(sum(biases, start=zeros), target, 0, _IMPOSSIBLE)
+        layers.append(Layer(tuple(kernels), bias, plan.levels[target]))
+    return layers
+
+
+def _read(model: MADE, convert: Callable) -> list[Stored]:
+    depth = len(model.hidden_layers)
+    layers = [[(index, dense)] for index, dense in enumerate(model.hidden_layers)]
+    last = [(depth, model.output_layer), (0, model.direct_layer)]
+    layers.append([(source, dense) for source, dense in last if dense is not None])
+    return [
+        Stored(
+            tuple((source, convert(dense.unmasked_kernel())) for source, dense in dense_layers),
+            tuple(
+                (source, convert(dense.mask_kernel))
+                for source, dense in dense_layers
+                if getattr(dense, "mask_kernel", None) is not None
+            ),
+            tuple(convert(dense.bias) for _, dense in dense_layers if dense.bias is not None),
+        )
+        for dense_layers in layers
+    ]
+
+
+def _assert_finite(layer: MaskedDense) -> None:
+    def check():
+        for weights in (layer.masked_kernel(), layer.bias):
+            if weights is not None:
+                tf.debugging.Assert(
+                    tf.reduce_all(tf.math.is_finite(float32(weights))),
+                    [f"The weights of layer {layer.name} must be finite, and are not."],
+                )
+        return True
+
+    # The sum tells at a fraction of the price, unless a dead weight is not finite.
+    stored = (layer.kernel, layer.kernel_scale, layer.bias)
+    total = sum(tf.reduce_sum(float32(part)) for part in stored if part is not None)
+    tf.cond(tf.math.is_finite(total), lambda: True, check)

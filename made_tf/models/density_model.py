@@ -1,0 +1,213 @@
+"""What densities as Keras models share: data checked first, no targets, a loss of their own."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from made_tf.conditionals import Conditionals
+from made_tf.conditionals.row_checks import check_data, check_rows, is_target
+
+__all__ = ["DensityModel", "row_weights"]
+
+_ADAFACTOR_EPSILON = 1e-18
+_XLA_PAYS = 500_000  # parameters from which compilation is soon made up for
+
+
+class DensityModel(keras.Model):
+    """A Keras model of the density of rows `[N, D]`; its loss is their negative log-likelihood.
+
+    A subclass has `event_size`, `conditionals`, `checked_log_prob` and `describe`.
+    """
+
+    event_size: int
+    conditionals: Conditionals
+
+    def __init__(self, **kwargs):
+        # Rows must not be cast: half precision would merge classes and round real values.
+        super().__init__(autocast=False, **kwargs)
+        self.nll_tracker = keras.metrics.Mean(name="nll")
+        self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
+
+    def checked_log_prob(self, x):
+        """Returns what `log_prob` does, of rows that were checked before."""
+        raise NotImplementedError
+
+    def checked(self, x):
+        """Returns rows as a tensor or an array, their values checked where they are known.
+
+        Raises:
+            ValueError: if `x` has the wrong shape, NaN, or values outside the support (shape alone
+                where `x` is symbolic).
+        """
+        x = x if ops.is_tensor(x) else np.asarray(x)
+        check_rows("x", x, self.event_size, self.conditionals)
+        return x
+
+    def log_prob(self, x):
+        """Returns the log-probability (or log-density) of each row, in nats.
+
+        Args:
+            x: values `[N, D]`: an array, or a tensor inside a traced function.
+
+        Returns:
+            A float32 tensor `[N]`.
+
+        Raises:
+            ValueError: if `x` has the wrong shape, NaN, or values outside the
+                support (shape alone where `x` is symbolic).
+        """
+        return self.checked_log_prob(self.checked(x))
+
+    def compile(self, optimizer="adam", loss=None, jit_compile="auto", **kwargs):
+        """Configures training. The loss is the model's own: leave `loss` out.
+
+        With `jit_compile="auto"` a large model trains under XLA on TensorFlow
+        on CPUs too, where Keras would not: it fuses masks, update and
+        constraint (benchmarks/RESULTS.md).
+
+        Raises:
+            ValueError: for a `loss`, for `metrics`, and for an Adafactor whose
+                `epsilon_1` ends in NaN under masks.
+        """
+        if loss is not None:
+            raise ValueError(
+                "MADE's loss is its negative log-likelihood: compile without `loss`. "
+                f"Received: loss={loss!r}"
+            )
+        if kwargs.get("metrics") or kwargs.get("weighted_metrics"):
+            raise ValueError(
+                "MADE has no targets to compute `metrics` from, and reports `nll` and "
+                "`bits_per_dim` itself: compile without `metrics`."
+            )
+        optimizer = keras.optimizers.get(optimizer)
+        _check_adafactor(getattr(optimizer, "inner_optimizer", optimizer))  # of a loss scale
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if jit_compile == "auto" and on_tensorflow and self.count_params() >= _XLA_PAYS:
+            # What XLA compiles reaches the variables of one device alone.
+            jit_compile = self._num_replicas() == 1
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras restores a compiled model only where `compile` is its own or this is defined.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def mean_loss(self, nll, sample_weight=None):
+        """Returns the mean of `[N]` negative log-likelihoods, and lets the metrics know them."""
+        sample_weight = row_weights(sample_weight, nll)
+        self.nll_tracker.update_state(nll, sample_weight)
+        self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
+        return ops.mean(nll if sample_weight is None else nll * sample_weight)
+
+    def _num_replicas(self) -> int:
+        if keras.backend.backend() != "tensorflow":
+            return 1
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the model on rows: `keras.Model.fit` with the data checked first."""
+        options = inspect.signature(super().fit).bind(listed(x), y, *args, **kwargs).arguments
+        if options.get("class_weight") is not None:
+            raise ValueError("MADE has no classes: fit without `class_weight`.")
+        self._check_rows_and_weights("x", options)
+        validation = options.get("validation_data")
+        if isinstance(validation, tuple):
+            names = ("x", "y", "sample_weight")
+            parts = dict(zip(names, (listed(validation[0]), *validation[1:]), strict=False))
+            self._check_rows_and_weights("validation_data", parts)
+            options["validation_data"] = tuple(parts.get(name) for name in names)
+        elif validation is not None:
+            options["validation_data"] = listed(validation)
+            self._check_data("validation_data", options["validation_data"])
+        return super().fit(**options)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
+        signature = inspect.signature(super().evaluate)
+        bound = signature.bind(listed(x), y, *args, **kwargs)
+        self._check_rows_and_weights("x", bound.arguments)
+        return super().evaluate(*bound.args, **bound.kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Returns what the model gives for each row, the data checked first."""
+        x = listed(x)
+        self._check_data("x", x)
+        return super().predict(x, *args, **kwargs)
+
+    def load_weights(self, filepath, **kwargs):
+        """Loads weights; if they do not fit, the model stays as it was."""
+        before = self.get_weights()
+        try:
+            super().load_weights(filepath, **kwargs)
+        except Exception:
+            self.set_weights(before)  # those of the layers that were loaded before the failure
+            raise
+
+    def describe(self) -> str:
+        """Tells of the density in a few lines of text."""
+        raise NotImplementedError
+
+    def summary(self, *args, **kwargs):
+        """Prints Keras' summary, then the density's: D, order, degrees."""
+        super().summary(*args, **kwargs)
+        (kwargs.get("print_fn") or print)(self.describe())
+
+    def _check_rows_and_weights(self, name: str, options: dict[str, Any]) -> None:
+        self._check_data(name, options.get("x"), options.get("y"))
+        if options.get("sample_weight") is not None:
+            options["y"] = _no_targets(options["x"])
+
+    def _check_data(self, name: str, x: Any, y: Any = None) -> None:
+        if is_target(y):
+            kind = type(self).__name__
+            raise ValueError(f"{kind} has no targets: pass `{name}` alone. Received a `y`.")
+        check_data(name, x, self.event_size, self.conditionals)
+
+
+def row_weights(sample_weight, nll):
+    """Returns weights `[N]` of rows that came as `[N]` or `[N, 1]`; `None` for none.
+
+    Raises:
+        ValueError: if they have another shape.
+    """
+    if sample_weight is None:
+        return None
+    sample_weight = ops.cast(sample_weight, nll.dtype)
+    if len(sample_weight.shape) == 2 and sample_weight.shape[-1] == 1:
+        sample_weight = ops.squeeze(sample_weight, -1)
+    if len(sample_weight.shape) != 1:
+        raise ValueError(
+            "`sample_weight` must have one weight for each row. Received: "
+            f"sample_weight.shape={tuple(sample_weight.shape)}"
+        )
+    return sample_weight
+
+
+def listed(x):
+    """Makes an array of a list, which Keras would take for several inputs."""
+    return np.asarray(x) if isinstance(x, list) else x
+
+
+def _no_targets(x) -> np.ndarray:
+    # Keras drops the weights of arrays that come without targets: these are none.
+    return np.zeros((len(x), 0), np.float32)
+
+
+def _check_adafactor(optimizer: Any) -> None:
+    if (
+        isinstance(optimizer, keras.optimizers.Adafactor)
+        and optimizer.epsilon_1 < _ADAFACTOR_EPSILON
+    ):
+        # Its factored moments of a weight whose row and column are all masked are products
+        # of two `epsilon_1`, which underflow: 0 / 0 spreads NaN over the whole kernel.
+        raise ValueError(
+            "`optimizer` Adafactor must have `epsilon_1` of at least 1e-18 under masks. "
+            f"Received: epsilon_1={optimizer.epsilon_1}. Use "
+            "keras.optimizers.Adafactor(epsilon_1=1e-16)."
+        )

@@ -1,0 +1,149 @@
+"""The masked layers of one network, put together, and the way of values through them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from made_tf.networks.masked_dense import MaskedDense
+from made_tf.networks.shared_dense import SharedDense
+
+__all__ = ["Assembly", "are_twins"]
+
+
+class Assembly:
+    """Hidden layers, the output, direct connections, dropout; from features to parameters.
+
+    The layers belong to the model, under whose attributes its files know them; this is how they
+    work together.
+
+    Args:
+        settings: the model's record of settings.
+        policy: the dtype policy of the hidden layers.
+
+    Attributes:
+        hidden: a `MaskedDense` for each hidden layer.
+        output: the layer of the parameters; `None` without hidden layers.
+        direct: from features straight to parameters; `None` without such connections.
+        dropout: what drops hidden units, a layer each; none without dropout.
+        input_dropout: what hides variables, or `None`.
+    """
+
+    def __init__(self, settings: Any, policy: Any):
+        self._degrees, self._layout = settings.degrees, settings.conditionals.layout
+        self._residual = settings.residual
+        self._may_change = not settings.mask_sets.is_fixed
+        # Parameters of a density need float32 even where hidden layers compute in half.
+        mixed = policy.compute_dtype != policy.variable_dtype
+        to_parameters = {"strict": True, "dtype": policy.variable_dtype if mixed else policy}
+        to_units = {"mask_weights": settings.mask_weights} if self._may_change else {}
+        make = SharedDense if self._may_change else MaskedDense
+
+        def masked(in_degrees, out_degrees, **kwargs) -> MaskedDense:
+            initializer = settings.kernel_initializer
+            return make(
+                in_degrees,
+                out_degrees,
+                kernel_initializer=_fresh(initializer),
+                kernel_regularizer=settings.kernel_regularizer,
+                **kwargs,
+            )
+
+        features = self._layout.features.repeat(self._degrees.inputs)
+        parameters = self._layout.parameters.repeat(self._degrees.inputs)
+        levels = [features, *self._degrees.hidden]
+        self.hidden = [
+            masked(
+                *ends,
+                activation=settings.activation,
+                dtype=policy,
+                name=f"hidden_{index}",
+                **to_units,
+            )
+            for index, ends in enumerate(itertools.pairwise(levels), start=1)
+        ]
+        self.output = self.direct = None
+        if self.hidden:
+            self.output = masked(levels[-1], parameters, name="output", **to_parameters, **to_units)
+        if settings.direct_connections:
+            own_bias = self.output is None
+            self.direct = masked(
+                features, parameters, use_bias=own_bias, name="direct", **to_parameters
+            )
+        self.dropout = [
+            keras.layers.Dropout(settings.dropout, dtype=policy, name=f"dropout_{index + 1}")
+            for index in range(len(self.hidden) if settings.dropout else 0)
+        ]
+        self.input_dropout = None
+        if settings.input_dropout:
+            self.input_dropout = keras.layers.Dropout(
+                settings.input_dropout, dtype=policy.variable_dtype, name="input_dropout"
+            )
+
+    def masked_layers(self) -> Iterator[MaskedDense]:
+        """Yields the masked layers: hidden, output, direct."""
+        yield from self.hidden
+        for layer in (self.output, self.direct):
+            if layer is not None:
+                yield layer
+
+    def parameters(self, features, training, degrees=None):
+        """Returns the conditionals' parameters under one mask: `[N, F]` -> `[N, P]`.
+
+        Args:
+            features: of all variables, `[N, F]`.
+            training: whether to drop units and hide variables.
+            degrees: those of one mask set, see `MADE.call`; `None` for the model's own.
+        """
+        if self.input_dropout is not None and training:
+            kept = ops.repeat(ops.ones_like(features[:, :1]), self._layout.event_size, axis=1)
+            kept = self.input_dropout(kept, training=True)
+            # All features of a variable, or none.
+            features = features * self._layout.features.repeat(kept)
+        units = features
+        levels = self._levels(degrees)
+        for index, layer in enumerate(self.hidden):
+            before, units = units, layer(units, *levels[index : index + 2])
+            if self.dropout:
+                units = self.dropout[index](units, training=training)
+            if self._residual and index:
+                units = ops.add(units, before)
+        parts = []
+        if self.output is not None:
+            parts.append(self.output(units, *levels[-2:]))
+        if self.direct is not None:
+            parts.append(self.direct(features, *levels[:1], *levels[-1:]))
+        return parts[0] if len(parts) == 1 else ops.add(*parts)  # [N, P]
+
+    def _levels(self, degrees) -> list:
+        """Degrees of features, hidden units and parameters; none for the layers' own."""
+        if degrees is None:
+            return []
+        if not self._may_change:
+            raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
+        inputs, *hidden = levels = [ops.cast(level, "int32") for level in degrees]
+        widths = [len(level) for level in (self._degrees.inputs, *self._degrees.hidden)]
+        if self._residual:
+            hidden = hidden[:1] * len(hidden)
+        if [level.shape[-1] for level in levels] != widths:
+            raise ValueError(
+                f"`degrees` must be those of the inputs and of each hidden layer, widths {widths}. "
+                f"Received shapes: {[tuple(level.shape) for level in levels]}"
+            )
+        layout = self._layout
+        return [layout.features.repeat(inputs), *hidden, layout.parameters.repeat(inputs)]
+
+
+def are_twins(levels) -> bool:
+    """Returns whether there are several hidden layers, all with the same degrees."""
+    return len(levels) > 1 and all(np.array_equal(level, levels[0]) for level in levels)
+
+
+def _fresh(initializer):
+    # One initializer object gives equal shapes equal values: each layer needs its own.
+    return initializer.clone() if hasattr(initializer, "clone") else initializer
