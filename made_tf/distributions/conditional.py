@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-from tensorflow_probability.python.internal import parameter_properties, reparameterization
+from tensorflow_probability.python.internal import parameter_properties
 
+from made_tf.distributions.base import RowDistribution
 from made_tf.portable.patterns import pattern_groups
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.particles import pick
@@ -17,7 +18,7 @@ from made_tf.sampling.seeds import seed_pair
 __all__ = ["ConditionalMADE"]
 
 
-class ConditionalMADE(tfd.Distribution):
+class ConditionalMADE(RowDistribution):
     """The distribution of a MADE's unobserved variables, given the others.
 
     Made by `MADEDistribution.condition`. Batch shape `[...]`, that of the
@@ -74,14 +75,7 @@ class ConditionalMADE(tfd.Distribution):
                 "Received: a row without NaN"
             )
         self._unobserved = np.flatnonzero(missing[0]) if self._shared else np.arange(size)
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=allow_nan_stats,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(queries.model.conditionals, len(self._unobserved), parameters)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -110,14 +104,8 @@ class ConditionalMADE(tfd.Distribution):
     def _batch_shape_tensor(self):
         return tf.constant(self._batch, tf.int32)
 
-    def _event_shape(self):
-        return tf.TensorShape([len(self._unobserved)])
-
-    def _event_shape_tensor(self):
-        return tf.constant([len(self._unobserved)], tf.int32)
-
     def _log_prob(self, value):
-        rows, shape = self._rows(value)
+        rows = self._whole_rows(value)
         parts = []
         for known, numbers in self._patterns:
             own = tf.reshape(tf.gather(rows, numbers, axis=1), [-1, rows.shape[-1]])
@@ -128,31 +116,27 @@ class ConditionalMADE(tfd.Distribution):
             agrees = tf.reduce_all((rows == self._values) | ~self._known, axis=-1)
             log_prob = tf.where(agrees, log_prob, -np.inf)
         static = tf.broadcast_static_shape(value.shape[:-1], tf.TensorShape(self._batch))
-        return tf.ensure_shape(tf.reshape(log_prob, shape), static)
+        return tf.ensure_shape(tf.reshape(log_prob, self._log_prob_shape(value)), static)
 
-    def _rows(self, value):
-        """Returns whole rows `[S, B, D]`, and the shape of their log-probabilities."""
-        if value.shape.rank == 0 or value.shape[-1] != len(self._unobserved):
-            raise ValueError(
-                f"`value` must have the shape [..., {len(self._unobserved)}]. "
-                f"Received: value.shape={tuple(value.shape)}"
-            )
-        # [..., batch, E] -> [S, B, D]
-        shape = tf.broadcast_dynamic_shape(tf.shape(value)[:-1], tf.constant(self._batch, tf.int32))
-        value = tf.broadcast_to(value, tf.concat([shape, tf.shape(value)[-1:]], 0))
-        value = tf.reshape(value, [-1, len(self._values), len(self._unobserved)])
-        return self._whole(value), shape
+    def _log_prob_shape(self, value):
+        """The shape of the log-probabilities of values `[..., U]`."""
+        return tf.broadcast_dynamic_shape(tf.shape(value)[:-1], self._batch_shape_tensor())
 
-    def _sample_control_dependencies(self, value):
-        if not self.validate_args:
-            return []
-        family = self._queries.model.conditionals
-        return [
-            tf.debugging.Assert(
-                tf.reduce_all(family.in_support(self._rows(value)[0])),
-                [f"A value is outside the support of {family.name}: {family.support}", value],
-            )
-        ]
+    def _whole_rows(self, value):
+        """Puts the known values beside the unobserved ones: `[..., U]` -> `[S, B, D]`."""
+        self._check_shape(value)
+        value = tf.broadcast_to(
+            value, tf.concat([self._log_prob_shape(value), tf.shape(value)[-1:]], 0)
+        )
+        value = tf.reshape(value, [-1, len(self._values), self._event_size])
+        if not self._shared:
+            return value
+        missing = tf.scatter_nd(
+            self._unobserved[:, None].astype(np.int32),
+            tf.transpose(value, [2, 0, 1]),
+            tf.stack([len(self._known[0]), *tf.unstack(tf.shape(value)[:2])]),
+        )
+        return tf.transpose(missing, [1, 2, 0]) + self._values
 
     def _pattern_log_prob(self, rows, known, numbers):
         """Log-probabilities of the unobserved values of rows `[S len(numbers), D]` in a pattern."""
@@ -184,7 +168,7 @@ class ConditionalMADE(tfd.Distribution):
         rows = tf.gather(tf.concat(parts, axis=1), self._back(), axis=1)
         rows = tf.gather(rows, self._unobserved, axis=2)
         batch = self._batch_shape_tensor()
-        return tf.reshape(rows, tf.concat([[n], batch, [len(self._unobserved)]], 0))
+        return tf.reshape(rows, tf.concat([[n], batch, [self._event_size]], 0))
 
     def _pattern_particles(self, values, known, seeds, n):
         """Draws `[n, N, D]` by weighted particles: seeds `[n N, 2]`."""
@@ -196,26 +180,9 @@ class ConditionalMADE(tfd.Distribution):
         index = pick(log_weights, tf.transpose(tf.reshape(picks, [n, len(values)])))
         return tf.transpose(tf.gather(rows, index, axis=1, batch_dims=1), [1, 0, 2])
 
-    def _whole(self, value):
-        """Puts the known values beside the unobserved ones: `[S, B, E]` -> `[S, B, D]`."""
-        if not self._shared:
-            return value
-        missing = tf.scatter_nd(
-            self._unobserved[:, None].astype(np.int32),
-            tf.transpose(value, [2, 0, 1]),
-            tf.stack([len(self._known[0]), *tf.unstack(tf.shape(value)[:2])]),
-        )
-        return tf.transpose(missing, [1, 2, 0]) + self._values
-
     def _back(self):
+        """Where rows that were put together pattern by pattern belong."""
         return np.argsort(np.concatenate([rows for _, rows in self._patterns]))
-
-    def _default_event_space_bijector(self):
-        if self._queries.model.conditionals.is_discrete:
-            return None
-        from tensorflow_probability import bijectors as tfb
-
-        return tfb.Identity(validate_args=self.validate_args)
 
 
 class DiscreteConditionalMADE(tfd.distribution.DiscreteDistributionMixin, ConditionalMADE):

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
-from tensorflow_probability.python.internal import reparameterization
 
+from made_tf.distributions.base import SeededRows
 from made_tf.distributions.made import MADEDistribution
 from made_tf.models.ensemble import Ensemble
-from made_tf.portable.progress import with_progress
-from made_tf.portable.seeds import seed_batches
 from made_tf.sampling import random
 from made_tf.sampling.order_mixture import choose_set
-from made_tf.sampling.seeds import seed_pair
 
 __all__ = ["EnsembleDistribution"]
 
 
-class EnsembleDistribution(tfd.Distribution):
+class EnsembleDistribution(SeededRows):
     """The density of an `Ensemble` as a TensorFlow Probability distribution.
 
     Event shape `[D]`, batch shape `[]`, dtype float32. Row i of
@@ -55,17 +49,8 @@ class EnsembleDistribution(tfd.Distribution):
         if not isinstance(ensemble, Ensemble):
             raise ValueError(f"`ensemble` must be a made_tf.Ensemble. Received: {ensemble!r}")
         self._ensemble = ensemble
-        self._members = [
-            MADEDistribution(member, validate_args=validate_args) for member in ensemble.members
-        ]
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=allow_nan_stats,
-            parameters=parameters,
-            name=name,
-        )
+        self._members = [MADEDistribution(member) for member in ensemble.members]
+        super().__init__(ensemble.conditionals, ensemble.event_size, parameters)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -76,16 +61,8 @@ class EnsembleDistribution(tfd.Distribution):
         """The ensemble whose density this is."""
         return self._ensemble
 
-    def stream(
-        self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
-    ) -> Iterator[np.ndarray]:
-        """Draws the rows of `sample` a batch at a time: as `MADEDistribution.stream`."""
-        seeds = seed_batches(num_samples, seed, batch_size)
-        rows = (self._rows(tf.constant(batch)).numpy() for batch in seeds)
-        return with_progress(rows, num_samples, disable=not progress)
-
     def _rows(self, seeds):
-        size = self._ensemble.event_size
+        size = self._event_size
         # A row's first D uniforms draw its values, the next one its order, this one its member.
         chosen = choose_set(random.uniforms(seeds, size + 2)[:, size + 1], len(self._members))
         x = tf.zeros([tf.shape(seeds)[0], size])
@@ -99,18 +76,6 @@ class EnsembleDistribution(tfd.Distribution):
 
         return tf.cond(tf.size(rows) > 0, drawn, lambda: x)
 
-    def _sample_n(self, n, seed=None):
-        return self._rows(random.row_seeds(seed_pair(seed), n))
-
     def _log_prob(self, x):
         log_probs = [member.log_prob(x) for member in self._members]
         return tf.reduce_logsumexp(log_probs, axis=0) - np.log(len(log_probs))
-
-    def _event_shape(self):
-        return tf.TensorShape([self._ensemble.event_size])
-
-    def _event_shape_tensor(self):
-        return tf.constant([self._ensemble.event_size], tf.int32)
-
-    def _default_event_space_bijector(self):
-        return self._members[0].experimental_default_event_space_bijector()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-from tensorflow_probability.python.internal import reparameterization
 
+from made_tf.distributions.base import SeededRows, is_discrete
 from made_tf.distributions.conditional import ConditionalMADE, DiscreteConditionalMADE
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
-from made_tf.portable.progress import with_progress
-from made_tf.portable.seeds import seed_batches
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.subsets import Queries
 from made_tf.sampling import random
@@ -24,7 +20,7 @@ from made_tf.sampling.seeds import seed_pair
 __all__ = ["MADEDistribution"]
 
 
-class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
+class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribution):
     """The joint density of a `MADE` model as a TensorFlow Probability distribution.
 
     Event shape `[D]`, batch shape `[]`, dtype float32 for every family. The
@@ -74,7 +70,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
 
     def __new__(cls, model=None, *args, **kwargs):
         # TFP tells distributions over isolated points from densities by their class.
-        if cls is MADEDistribution and isinstance(model, MADE) and model.conditionals.is_discrete:
+        if cls is MADEDistribution and isinstance(model, MADE) and is_discrete(model.conditionals):
             cls = DiscreteMADEDistribution
         return super().__new__(cls)
 
@@ -92,7 +88,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         parameters = dict(locals())
         if not isinstance(model, MADE):
             raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
-        if self._discrete != model.conditionals.is_discrete:
+        if self._discrete != is_discrete(model.conditionals):
             raise ValueError(
                 "`model` must be of the same kind, discrete or continuous, as that of the "
                 f"distribution it is copied from. Received: {model.conditionals.name}"
@@ -108,18 +104,11 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         )
         integer("num_particles", num_particles, 2)
         self._trace()
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=allow_nan_stats,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(model.conditionals, model.event_size, parameters)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        return {}  # no tensor-valued parameters; defining it saves a warning
+        return {}  # defined anew, as TFP wants it of each class with arguments of its own
 
     def _trace(self):
         """(Re)makes what is bound to the model's variables."""
@@ -146,28 +135,6 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
             return self._network.sample_and_log_prob(uniforms)
         x = tf.stop_gradient(self._draw(seeds))
         return x, self._model.log_prob(x, self._num_orders)
-
-    def stream(
-        self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
-    ) -> Iterator[np.ndarray]:
-        """Draws the rows of `sample` a batch at a time, in bounded memory.
-
-        Args:
-            num_samples: n, at least 1.
-            seed: a 32-bit integer, as of `sample`.
-            batch_size: how many rows are drawn at once.
-            progress: whether to show a progress bar on stderr.
-
-        Returns:
-            An iterator over float32 arrays `[at most batch_size, D]`: together
-            the rows of `sample(num_samples, seed)`.
-
-        Raises:
-            ValueError: if an argument is out of range.
-        """
-        seeds = seed_batches(num_samples, seed, batch_size)
-        rows = (self._rows(batch).numpy() for batch in seeds)
-        return with_progress(rows, num_samples, disable=not progress)
 
     def _rows(self, seeds):
         self._follow_model()
@@ -205,7 +172,7 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
             ValueError: if `evidence` has the wrong shape, values outside the
                 support, or no NaN.
         """
-        discrete = self._model.conditionals.is_discrete
+        discrete = is_discrete(self._model.conditionals)
         kind = DiscreteConditionalMADE if discrete else ConditionalMADE
         return kind(self.queries, evidence, self.validate_args, self.allow_nan_stats)
 
@@ -294,28 +261,15 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         """The model whose density this is."""
         return self._model
 
-    def _event_shape(self):
-        return tf.TensorShape([self._model.event_size])
-
-    def _event_shape_tensor(self):
-        return tf.constant([self._model.event_size], tf.int32)
-
     def _log_prob(self, x):
-        if x.shape.rank == 0 or x.shape[-1] != self._model.event_size:
-            raise ValueError(
-                f"`value` must have the shape [..., {self._model.event_size}]. "
-                f"Received: value.shape={tuple(x.shape)}"
-            )
+        self._check_shape(x)
         batch = tf.shape(x)[:-1]
         rows = tf.reshape(x, [-1, self._model.event_size])  # [..., D] -> [N, D]
         if self._num_orders == 1:
             log_prob = self._model.row_log_prob(rows, self._model(rows, training=False))
         else:
-            log_prob = self._model._order_statistics(rows, self._num_orders).log_prob
+            log_prob = self._model.checked_order_statistics(rows, self._num_orders).log_prob
         return tf.ensure_shape(tf.reshape(log_prob, batch), x.shape[:-1])
-
-    def _sample_n(self, n, seed=None):
-        return self._rows(random.row_seeds(seed_pair(seed), n))
 
     def _sample_and_log_prob(self, sample_shape, seed=None):
         n = tf.reduce_prod(sample_shape)
@@ -327,24 +281,6 @@ class MADEDistribution(tfd.distribution.AutoCompositeTensorDistribution):
         x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))
         log_prob = tf.ensure_shape(tf.reshape(log_prob, sample_shape), shape)
         return x, log_prob
-
-    def _sample_control_dependencies(self, x):
-        if not self.validate_args:
-            return []
-        family = self._model.conditionals
-        return [
-            tf.debugging.Assert(
-                tf.reduce_all(family.in_support(x)),
-                [f"A value is outside the support of {family.name}: {family.support}", x],
-            )
-        ]
-
-    def _default_event_space_bijector(self):
-        if self._model.conditionals.is_discrete:
-            return None
-        from tensorflow_probability import bijectors as tfb
-
-        return tfb.Identity(validate_args=self.validate_args)
 
     def _mode(self):
         raise NotImplementedError(

@@ -1,0 +1,157 @@
+"""Exact answers, under orders that put the evidence first.
+
+Where what is known comes first in the order, the model's own conditionals are
+p(x_k | what is known, ...): each answer is one pass through the network. A model
+of all orders has such an order for every question; a fixed order has one for its
+prefixes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from made_tf.masks import comes_first
+from made_tf.models.made import MADE
+from made_tf.networks.mask_sets import StackedSets
+from made_tf.portable.arrays import BoolArray, FloatArray
+from made_tf.portable.patterns import pieces
+from made_tf.sampling import random
+from made_tf.sampling.blocked_network import BlockedNetwork
+from made_tf.sampling.known import KnownSets, KnownValues
+from made_tf.sampling.order_mixture import choose_set, each_row_by_its_set
+
+__all__ = ["ROWS_AT_ONCE", "EvidenceFirst"]
+
+ROWS_AT_ONCE = 4096
+
+
+class EvidenceFirst:
+    """Scores and draws under mask sets that have the evidence first.
+
+    Args:
+        model: the model; its weights are read at each call.
+        num_orders: M, over how many orders an answer is averaged; for a model
+            of all orders.
+        block_length: as in `BlockedNetwork`.
+        batch_size: as in `BlockedNetwork`.
+        rows_at_once: how many rows are scored at once, at most.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: MADE,
+        num_orders: int = 1,
+        block_length: int | None = None,
+        batch_size: int | None = None,
+        rows_at_once: int = ROWS_AT_ONCE,
+    ):
+        self._model = model
+        self._rows_at_once = rows_at_once
+        self._is_fixed = model.mask_sets.is_fixed
+        self._sets = model.mask_sets.first(num_orders)
+        if not model.any_order and not self._is_fixed:  # all that there are, to choose from
+            self._sets = model.mask_sets.first(model.mask_sets.num_masks or num_orders)
+        self._network = BlockedNetwork(model, block_length, batch_size, any_mask=not self._is_fixed)
+        rows = tf.TensorSpec([None, model.event_size], tf.float32)
+        seeds = tf.TensorSpec([None, 2], tf.int32)
+        allowed = tf.TensorSpec([None, model.event_size, None], tf.float32)
+        sets = StackedSets(tf.TensorSpec([None, level.shape[1]], tf.int32) for level in self._sets)
+        # Traced once, for any number of rows and any sets.
+        self._terms = tf.function(self._make_terms, [rows, sets], autograph=False)
+        self._draws = tf.function(self._make_draws, [seeds, rows, rows, sets], autograph=False)
+        self._draws_within = tf.function(
+            self._make_draws_within, [seeds, allowed, sets], autograph=False
+        )
+
+    @property
+    def sets(self) -> StackedSets:
+        """The mask sets from which orders are made or chosen."""
+        return self._sets
+
+    @property
+    def own(self) -> StackedSets:
+        """The first of them alone, for answers that no order gives exactly."""
+        return self._sets.only(0)
+
+    def sets_for(self, *known: BoolArray) -> StackedSets | None:
+        """Returns mask sets in which the known variables come first; `None` if there are none.
+
+        Args:
+            *known: booleans `[D]`: what comes first, what comes next, ...
+        """
+        if self._model.any_order:
+            return self._sets.evidence_first(*known)
+        for number, order in enumerate(self._sets.inputs):
+            if comes_first(order, *known):
+                return self._sets.only(number)
+        return None
+
+    def log_prob(self, values: FloatArray, asked: BoolArray, sets: StackedSets) -> FloatArray:
+        """As `log_prob_under`, of any number of rows, as an array."""
+        rows = max(1, self._rows_at_once // sets.num_sets)
+        parts = [self.log_prob_under(part, asked, sets).numpy() for part in pieces(values, rows)]
+        return np.concatenate(parts)
+
+    def log_prob_under(self, x, asked: BoolArray, sets: StackedSets):
+        """Averages p(x_asked | those before) over sets that put these first: `[N, D]` -> `[N]`."""
+        terms = self._terms(x, sets.tensors())  # [M, N, D]
+        log_probs = tf.reduce_sum(tf.boolean_mask(terms, asked, axis=2), axis=2)
+        return tf.reduce_logsumexp(log_probs, axis=0) - np.log(sets.num_sets).astype(np.float32)
+
+    def draw(self, seeds, known: BoolArray, values, sets: StackedSets):
+        """Draws rows with known values in their places: rows `[n, D]`, log-weights `[n]`.
+
+        Args:
+            seeds: int32 `[n, 2]`.
+            known: what is known, `[D]`.
+            values: float32 `[n, D]`.
+            sets: each row draws one of them first. Where the evidence comes
+                first in all, rows need no weights.
+        """
+        observed = known[None].astype(np.float32)
+        return self._draws(seeds, observed, values, sets.tensors())
+
+    def draw_within(self, seeds, allowed, sets: StackedSets):
+        """Draws rows within sets of values `[1, D, K]`: rows `[n, D]`, log-weights `[n]`."""
+        return self._draws_within(seeds, allowed, sets.tensors())
+
+    def _make_terms(self, x, sets):
+        family = self._model.conditionals
+
+        def terms(degrees):
+            return family.log_prob(self._model(x, training=False, degrees=degrees), x)
+
+        if self._is_fixed:
+            return terms(None)[None]
+        return tf.map_fn(terms, list(sets), fn_output_signature=tf.float32)
+
+    def _make_draws(self, seeds, observed, values, sets):
+        return self._drawn(seeds, KnownValues(observed, values), sets)
+
+    def _make_draws_within(self, seeds, allowed, sets):
+        return self._drawn(seeds, KnownSets(allowed), sets)
+
+    def _drawn(self, seeds, given, sets):
+        sets = StackedSets(sets)  # which a traced function gets as a mere tuple
+        uniforms = random.uniforms(seeds, self._model.event_size + 1)
+        own, choice = uniforms[:, :-1], uniforms[:, -1]
+        if self._is_fixed:
+            rows, log_weights = self._network.sample_and_log_weight(own, given)
+            return tf.stop_gradient(rows), log_weights
+        index = choose_set(choice, tf.shape(sets.inputs)[0])
+
+        def draw(rows, degrees):
+            some = given.map(lambda part: _rows_of(part, rows))
+            return self._network.sample_and_log_weight(tf.gather(own, rows), some, degrees)
+
+        rows, log_weights = each_row_by_its_set(index, sets, draw, (own, choice))
+        return tf.stop_gradient(rows), log_weights
+
+
+def _rows_of(part, rows):
+    """Takes rows, of which there may be one that stands for all."""
+    return tf.gather(part, tf.minimum(rows, tf.cast(tf.shape(part)[0], rows.dtype) - 1))
