@@ -19,21 +19,13 @@ _HOMES = {
     "to_tflite": "convert",
 }
 
-__all__ = [
-    "ExportError",
-    "ExportReport",
-    "LiteSampler",
-    "MicroReport",
-    "inspect_tflite",
-    "to_micro",
-    "to_tflite",
-]
+__all__ = list(_HOMES)
 
 if TYPE_CHECKING:
     from made_tf.export.checks.report import ExportError, ExportReport
     from made_tf.export.convert import to_tflite
     from made_tf.export.file.inspection import inspect_tflite
-    from made_tf.export.micro.convert import MicroReport, to_micro
+    from made_tf.export.micro import MicroReport, to_micro
     from made_tf.export.runtime import LiteSampler
 
 
@@ -41,3 +33,7 @@ def __getattr__(name: str):
     if name in _HOMES:
         return getattr(importlib.import_module(f"made_tf.export.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'made_tf.export' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

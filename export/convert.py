@@ -22,9 +22,15 @@ from made_tf.export.checks.verify import verify_static, verify_tflite
 from made_tf.export.file.compact import compact
 from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import add_metadata, describe_model, seal
-from made_tf.export.file.static import STATIC, STATIC_SIGNATURES, quantize_static
+from made_tf.export.file.static import STATIC, quantize_static
 from made_tf.export.file.weights import WEIGHTS, pack_weights, with_weights
-from made_tf.export.signatures import Signatures, choose_signatures, make_signatures
+from made_tf.export.networks import has_many_orders
+from made_tf.export.signatures import (
+    SIGNATURES,
+    Signatures,
+    choose_signatures,
+    make_signatures,
+)
 from made_tf.models.made import MADE
 from made_tf.portable.files import replacing
 from made_tf.verification import not_finite
@@ -111,7 +117,7 @@ def to_tflite(
     description = describe_model(model, num_orders, weights, variables, image_shape, licence)
     for name, rows in (("data", data), ("calibration", calibration)):
         if rows is not None:
-            check_rows(name, rows, model.event_size, model.conditionals)
+            check_rows(name, rows, model.conditionals)
     stored = with_weights(model, "float32" if weights == STATIC else weights)
     made = make_signatures(stored, chosen, block_length, batch_size, num_orders)
     content = convert(made, weights, description, calibration)
@@ -185,16 +191,17 @@ def _check_format(weights: str, calibration: Any) -> None:
 def _check_static(
     model: MADE, num_orders: int, signatures: Any, batch_sizes: Sequence[int]
 ) -> list[str]:
-    if num_orders > 1 or model.any_order:
+    if has_many_orders(model, num_orders):
         raise ValueError(
             f"`weights` must not be {STATIC!r} for a model of several orders: its weights are "
             "sorted when the file is asked, and only constant ones can be quantized so. Use 'int8'."
         )
-    names = list(STATIC_SIGNATURES) if signatures is None else signatures
+    possible = [name for name, signature in SIGNATURES.items() if not signature.draws]
+    names = possible if signatures is None else signatures
     names = [names] if isinstance(names, str) else list(names)
-    if not set(names) <= set(STATIC_SIGNATURES) or batch_sizes:
+    if not set(names) <= set(possible) or batch_sizes:
         raise ValueError(
-            f"`signatures` must be among {list(STATIC_SIGNATURES)}, for any number of rows, with "
+            f"`signatures` must be among {possible}, for any number of rows, with "
             f"weights={STATIC!r}: calibration cannot follow the sampler's loops. Use 'int8' for a "
             f"file that samples. Received: signatures={signatures!r}, batch_sizes={batch_sizes!r}"
         )

@@ -1,38 +1,154 @@
-"""What an exported file can be asked: its named signatures as TensorFlow functions."""
+"""What an exported file can be asked: one table of inputs, one of signatures.
+
+A further signature is a method of `made_tf.export.networks.ExportedNetwork`, a check in
+`made_tf.export.checks.answers`, and a row of `SIGNATURES` that names them. A further input is a
+row of `INPUTS`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from made_tf.export.checks import answers
+from made_tf.export.checks.host import SEED, Drawn
+from made_tf.export.networks import make_network, num_uniforms
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
-from made_tf.sampling import random
-from made_tf.sampling.arrangement import argsort
-from made_tf.sampling.blocked_network import BlockedNetwork
-from made_tf.sampling.known import KnownValues
-from made_tf.sampling.order_mixture import (
-    choose_set,
-    each_row_by_its_set,
-    log_mean_exp,
-    sample_mixture,
-)
 
-__all__ = ["SIGNATURES", "Signatures", "choose_signatures", "make_signatures"]
+__all__ = [
+    "INPUTS",
+    "SIGNATURES",
+    "Chosen",
+    "Input",
+    "Signature",
+    "Signatures",
+    "choose_signatures",
+    "example_inputs",
+    "make_signatures",
+]
 
 Signatures = dict[str, tf.types.experimental.PolymorphicFunction]
 
-_STANDARD = ("sample", "log_prob", "conditionals", "impute")
-#: All signatures; a model has `impute` if it knows all orders.
-SIGNATURES = (*_STANDARD, "sample_and_log_prob", "sample_at_temperature", "sample_from_uniforms")
+
+class Sizes(NamedTuple):
+    """The sizes of a file.
+
+    Attributes:
+        event_size: D, the number of variables.
+        num_uniforms: U, how many uniforms a row is made from.
+    """
+
+    event_size: int
+    num_uniforms: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One input of signatures, with a value for each row.
+
+    Attributes:
+        dtype: its dtype.
+        shape: from a file's sizes to the shape of one row's value.
+        example: from rows and what they were drawn from to values to compare
+            signatures by, one for each row.
+    """
+
+    dtype: tf.DType
+    shape: Callable[[Sizes], tuple[int, ...]]
+    example: Callable[[Drawn], npt.ArrayLike]
+
+
+def _half_observed(drawn: Drawn) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(SEED).integers(0, 2, drawn.rows.shape)
+
+
+#: All inputs by name.
+INPUTS: dict[str, Input] = {
+    "x": Input(tf.float32, lambda sizes: (sizes.event_size,), lambda drawn: drawn.rows),
+    "seeds": Input(tf.int32, lambda sizes: (2,), lambda drawn: drawn.seeds),
+    "uniforms": Input(tf.float32, lambda sizes: (sizes.num_uniforms,), lambda drawn: drawn.inputs),
+    "temperature": Input(tf.float32, lambda sizes: (), lambda drawn: np.full(len(drawn.rows), 0.5)),
+    "observed": Input(tf.int32, lambda sizes: (sizes.event_size,), _half_observed),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One question that a file answers.
+
+    Attributes:
+        name: its name, which is that of the method of `ExportedNetwork` that
+            answers it.
+        inputs: the names of its inputs, in the order of the method's arguments.
+        check: compares a file's answers with the model's
+            (`made_tf.export.checks.answers`).
+        is_standard: whether a file has it unless told otherwise.
+        draws: whether it runs the sampler's loops.
+        needs_any_order: whether the model must know all orders.
+        has_fixed_sizes: whether it also exists with a fixed number of rows.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    check: answers.Check
+    is_standard: bool = False
+    draws: bool = True
+    needs_any_order: bool = False
+    has_fixed_sizes: bool = True
+
+
+#: All signatures by name, in the order in which a file has them.
+SIGNATURES: dict[str, Signature] = {
+    signature.name: signature
+    for signature in (
+        Signature("sample", ("seeds",), answers.check_sample, is_standard=True),
+        Signature("log_prob", ("x",), answers.check_log_prob, is_standard=True, draws=False),
+        Signature(
+            "conditionals",
+            ("x",),
+            answers.check_conditionals,
+            is_standard=True,
+            draws=False,
+            has_fixed_sizes=False,
+        ),
+        Signature(
+            "impute",
+            ("x", "observed", "seeds"),
+            answers.check_impute,
+            is_standard=True,
+            needs_any_order=True,
+        ),
+        Signature("sample_and_log_prob", ("seeds",), answers.check_sample_and_log_prob),
+        Signature(
+            "sample_at_temperature", ("seeds", "temperature"), answers.check_sample_at_temperature
+        ),
+        Signature("sample_from_uniforms", ("uniforms",), answers.check_sample_from_uniforms),
+    )
+}
+
+
+class Chosen(NamedTuple):
+    """A signature of a file.
+
+    Attributes:
+        signature: what it does.
+        rows: its fixed number of rows; `None` for any number.
+    """
+
+    signature: Signature
+    rows: int | None = None
 
 
 def choose_signatures(
     model: MADE, signatures: str | Sequence[str] | None = None, batch_sizes: Sequence[int] = ()
-) -> dict[str, tuple[str, int | None]]:
-    """Returns which signatures a file gets: name -> (what it does, its fixed number of rows).
+) -> dict[str, Chosen]:
+    """Returns which signatures a file gets, by name.
 
     Args:
         model: the model.
@@ -46,28 +162,36 @@ def choose_signatures(
         ValueError: if a name is unknown or not to be had, or a size not a
             positive integer.
     """
-    possible = [name for name in SIGNATURES if name != "impute" or model.any_order]
+    possible = {
+        name: signature
+        for name, signature in SIGNATURES.items()
+        if model.any_order or not signature.needs_any_order
+    }
     if signatures is None:
-        names = [name for name in possible if name in _STANDARD]
+        names = [name for name, signature in possible.items() if signature.is_standard]
     elif isinstance(signatures, str) and signatures == "all":
-        names = possible
+        names = list(possible)
     else:
         names = [signatures] if isinstance(signatures, str) else list(signatures)
         unknown = [name for name in names if name not in possible]
         if unknown or not names or len(set(names)) < len(names):
             raise ValueError(
-                f"`signatures` must be 'all' or different ones of {possible}. "
+                f"`signatures` must be 'all' or different ones of {list(possible)}. "
                 f"Received: signatures={signatures!r}"
             )
     sizes = [integer("batch_sizes", size) for size in batch_sizes]
-    chosen: dict[str, tuple[str, int | None]] = {name: (name, None) for name in names}
-    fixed = [name for name in names if name != "conditionals"]
-    return chosen | {f"{name}_{size}": (name, size) for size in sizes for name in fixed}
+    of_any_size = [possible[name] for name in names]
+    of_fixed_size = [signature for signature in of_any_size if signature.has_fixed_sizes]
+    return {signature.name: Chosen(signature) for signature in of_any_size} | {
+        f"{signature.name}_{size}": Chosen(signature, size)
+        for size in sizes
+        for signature in of_fixed_size
+    }
 
 
 def make_signatures(
     model: MADE,
-    chosen: dict[str, tuple[str, int | None]],
+    chosen: dict[str, Chosen],
     block_length: int | None = None,
     batch_size: int | None = None,
     num_orders: int = 1,
@@ -98,173 +222,24 @@ def make_signatures(
         x float32 [n, D]`: where `observed` is 0, a draw given the rest of the
         row; NaN for a row with an observed value that is no state.
     """
-    if num_orders == 1 and not model.any_order:
-        network = BlockedNetwork(model, block_length, batch_size, frozen=True)
-        functions = _of_one_order(model, network)
-    else:
-        network = BlockedNetwork(model, block_length, batch_size, frozen=True, any_mask=True)
-        functions = _of_many_orders(model, network, num_orders)
-    width = model.event_size
-    inputs: dict[str, dict[str, tuple]] = {
-        "sample": {"seeds": (tf.int32, 2)},
-        "sample_and_log_prob": {"seeds": (tf.int32, 2)},
-        "sample_at_temperature": {"seeds": (tf.int32, 2), "temperature": (tf.float32,)},
-        "sample_from_uniforms": {"uniforms": (tf.float32, num_uniforms(model, num_orders))},
-        "log_prob": {"x": (tf.float32, width)},
-        "conditionals": {"x": (tf.float32, width)},
-        "impute": {
-            "x": (tf.float32, width),
-            "observed": (tf.int32, width),
-            "seeds": (tf.int32, 2),
-        },
-    }
+    network = make_network(model, num_orders, block_length, batch_size)
+    sizes = Sizes(model.event_size, num_uniforms(model, num_orders))
 
-    def signature(kind: str, rows: int | None):
+    def function(signature: Signature, rows: int | None):
         specs = [
-            tf.TensorSpec([rows, *shape], dtype, name)
-            for name, (dtype, *shape) in inputs[kind].items()
+            tf.TensorSpec([rows, *INPUTS[name].shape(sizes)], INPUTS[name].dtype, name)
+            for name in signature.inputs
         ]
-        return tf.function(functions[kind], specs, autograph=False)
+        return tf.function(getattr(network, signature.name), specs, autograph=False)
 
-    return {name: signature(kind, rows) for name, (kind, rows) in chosen.items()}
-
-
-def num_uniforms(model: MADE, num_orders: int) -> int:
-    """Returns U, how many uniforms a row is made from."""
-    return model.event_size + (num_orders > 1 or model.any_order)
+    return {name: function(*each) for name, each in chosen.items()}
 
 
-def _of_one_order(model: MADE, network: BlockedNetwork) -> dict[str, Callable]:
-    family, event_size = model.conditionals, model.event_size
-
-    def sample(seeds):
-        return {"x": network.sample(random.uniforms(seeds, event_size))}
-
-    def sample_and_log_prob(seeds):
-        x, log_prob = network.sample_and_log_prob(random.uniforms(seeds, event_size))
-        return {"x": x, "log_prob": log_prob}
-
-    def sample_at_temperature(seeds, temperature):
-        uniforms = random.uniforms(seeds, event_size)
-        return {"x": network.sample(uniforms, temperature=temperature)}
-
-    def sample_from_uniforms(uniforms):
-        return {"x": network.sample(uniforms)}
-
-    def log_prob(x):
-        return {"log_prob": _nan_outside(family, x, network.log_prob(x))}
-
-    def conditionals(x):
-        return family.unpack(network.parameters(x))
-
-    return {
-        function.__name__: function
-        for function in (
-            sample,
-            sample_and_log_prob,
-            sample_at_temperature,
-            sample_from_uniforms,
-            log_prob,
-            conditionals,
-        )
-    }
-
-
-def _of_many_orders(model: MADE, network: BlockedNetwork, num_orders: int) -> dict[str, Callable]:
-    """Signatures that share one copy of the weights, in the model's own layout.
-
-    A set's number is always the variable of a loop: of a constant one the
-    converter would fold the sorted weights into a second copy.
-    """
-    family, event_size = model.conditionals, model.event_size
-    tables = model.mask_sets.first(num_orders)
-
-    def sample_from_uniforms(uniforms):
-        return {"x": sample_mixture(network.sample, uniforms, tables, whole=True)}
-
-    def sample(seeds):
-        return sample_from_uniforms(random.uniforms(seeds, event_size + 1))
-
-    def sample_and_log_prob(seeds):
-        x = sample(seeds)["x"]
-        return {"x": x, "log_prob": mixed(x)}
-
-    def sample_at_temperature(seeds, temperature):
-        def draw(uniforms, degrees):
-            return network.sample(uniforms, degrees, temperature=temperature)
-
-        uniforms = random.uniforms(seeds, event_size + 1)
-        return {"x": sample_mixture(draw, uniforms, tables, whole=True)}
-
-    def mixed(x):
-        return log_mean_exp(
-            tables, lambda degrees: network.log_prob(x, degrees), tf.zeros_like(x[:, 0])
-        )
-
-    def log_prob(x):
-        return {"log_prob": _nan_outside(family, x, mixed(x))}
-
-    def conditionals(x):
-        own = [table[:1] for table in tables]
-        index = tf.zeros_like(x[:, 0], tf.int32)
-        like = tf.zeros_like(x[:, :1]) + np.zeros(
-            family.parameter_sizes(event_size).sum(), np.float32
-        )
-        (params,) = each_row_by_its_set(
-            index, own, lambda _, degrees: (network.parameters(x, degrees),), (like,), whole=True
-        )
-        return family.unpack(params)
-
-    def impute(x, observed, seeds):
-        return {"x": _imputed(model, network, tables, x, observed, seeds)}
-
-    return {
-        function.__name__: function
-        for function in (
-            sample,
-            sample_and_log_prob,
-            sample_at_temperature,
-            sample_from_uniforms,
-            log_prob,
-            conditionals,
-            impute,
-        )
-    }
-
-
-def _imputed(model: MADE, network: BlockedNetwork, tables: list, x, observed, seeds):
-    """Draws what is not observed, group after group of rows that observe the same variables.
-
-    Each pass of the loop draws all rows under the order of the first row that
-    is left, and keeps those that share this order: there are as many passes as
-    groups.
-    """
-    event_size = model.event_size
-    uniforms = random.uniforms(seeds, event_size + 1)
-    number = choose_set(uniforms[:, -1], tables[0].shape[0])
-    keys = tf.concat([tf.minimum(tf.abs(observed), 1), number[:, None]], axis=1)  # [n, D + 1]
-
-    def body(left, result):
-        key = tf.gather(keys, tf.argmax(left, output_type=tf.int32))
-        pattern, chosen = key[:event_size], key[event_size]
-        order, *hidden = [tf.gather(table, chosen) for table in tables]
-        known = KnownValues(tf.cast(pattern, tf.float32)[None], x)
-        order = argsort(argsort(order + event_size * (1 - pattern))) + 1  # the observed first
-        drawn = network.sample(uniforms[:, :-1], [order, *hidden], known)
-        mine = tf.reduce_all(tf.equal(keys, key[None]), axis=1)
-        left = tf.where(mine, tf.zeros_like(left), left)
-        return left, tf.where(mine[:, None], drawn, result)
-
-    # A float for each row, 1 while it is left: LiteRT's argmax takes no booleans.
-    left = tf.zeros_like(uniforms[:, 0]) + 1.0
-    start = left, tf.zeros_like(uniforms[:, :-1])
-    _, result = tf.while_loop(lambda left, _: tf.reduce_max(left) > 0, body, start)
-    possible = tf.logical_or(model.conditionals.in_support(x), tf.equal(observed, 0))
-    return tf.where(tf.reduce_all(possible, axis=1, keepdims=True), result, np.nan)
-
-
-def _nan_outside(family, x, log_prob):
-    if not family.is_discrete:
-        return log_prob
-    supported = tf.reduce_all(family.in_support(x), axis=1)
-    return tf.where(supported, log_prob, np.nan)
+def example_inputs(signature: Signature, drawn: Drawn, num_rows: int) -> dict[str, Any]:
+    """Returns values for the inputs of a signature, by name: so many rows of each."""
+    inputs = {}
+    for name in signature.inputs:
+        values = np.asarray(INPUTS[name].example(drawn))
+        some = np.resize(values, (num_rows, *values.shape[1:]))
+        inputs[name] = some.astype(INPUTS[name].dtype.as_numpy_dtype)
+    return inputs

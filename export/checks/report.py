@@ -46,10 +46,10 @@ class ExportReport:
     size_bytes: int
     signatures: dict[str, Any]
     ops: dict[str, int]
-    rows_compared: int
-    rows_different: int
-    max_sample_difference: float
-    max_log_prob_difference: float
+    rows_compared: int = 0
+    rows_different: int = 0
+    max_sample_difference: float = 0.0
+    max_log_prob_difference: float = 0.0
     weights: str = "float32"
     live_weight_bytes: int = 0
     leak: float | None = None

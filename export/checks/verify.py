@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from made_tf.export.checks.compare import CHECKS, SEED, Drawn, Host, check_fixed, check_samples
+from made_tf.export.checks.answers import check_fixed_size
+from made_tf.export.checks.compare import check_samples
+from made_tf.export.checks.host import SEED, Drawn, Host
 from made_tf.export.checks.measure import (
     leak,
     live_weight_bytes,
     load_ms,
-    mean_nll,
     sample_ms,
     total_probability,
 )
@@ -21,10 +26,11 @@ from made_tf.export.checks.report import ExportError, ExportReport
 from made_tf.export.file.inspection import inspect_tflite
 from made_tf.export.file.static import STATIC
 from made_tf.export.runtime import LiteSampler
-from made_tf.export.signatures import choose_signatures
+from made_tf.export.signatures import Chosen, choose_signatures, example_inputs
 from made_tf.models.made import MADE
-from made_tf.sampling import random
+from made_tf.portable.files import PathLike
 from made_tf.sampling.order_mixture import choose_set
+from made_tf.scoring import log_prob, mean_nll
 
 __all__ = ["verify_rows", "verify_static", "verify_tflite"]
 
@@ -34,9 +40,9 @@ _TOTAL_TOLERANCE = 1e-5
 
 def verify_tflite(
     model: MADE,
-    path: str | os.PathLike[str],
+    path: PathLike,
     num_orders: int = 1,
-    chosen: dict[str, tuple[str, int | None]] | None = None,
+    chosen: dict[str, Chosen] | None = None,
     original: MADE | None = None,
     data: npt.ArrayLike | None = None,
 ) -> ExportReport:
@@ -63,47 +69,38 @@ def verify_tflite(
     """
     chosen = choose_signatures(model) if chosen is None else chosen
     original = model if original is None else original
-    inspection = inspect_tflite(path)
-    _check_operators(inspection["ops"])
+    inspection = _inspect(path)
     device = LiteSampler(path)
     if set(device.signatures) != set(chosen):
         raise ExportError(f"The file has other signatures than {', '.join(chosen)}.")
     host = Host.of(model, num_orders)
-    drawn = Drawn.of(model, num_orders, _NUM_ROWS)
-    host_rows = host.sample(random.uniforms(drawn.seeds, model.event_size + 1))
-    rows = device.sample(_NUM_ROWS, SEED) if "sample" in chosen else host_rows
+    drawn = Drawn.of(host, _NUM_ROWS)
+    host_rows = drawn.rows
+    has_sample = "sample" in chosen
+    if has_sample:
+        drawn = drawn._replace(rows=device.sample(_NUM_ROWS, SEED))
     difference = 0.0
-    for name, (kind, size) in chosen.items():
+    for name, (signature, size) in chosen.items():
         if size is None:
-            difference = max(difference, CHECKS[kind](host, device, rows, drawn) or 0.0)
+            difference = max(difference, signature.check(host, device, drawn) or 0.0)
         else:
-            check_fixed(model, device, name, kind, size, rows, drawn.seeds)
-    found_leak, total = _exact(model, device)
-    change = None
+            inputs = example_inputs(signature, drawn, size)
+            check_fixed_size(host, device, name, signature.name, inputs)
+    weights = (device.metadata or {}).get("weights", "float32")
+    report = _report(model, path, inspection, device, weights)
     if data is not None and "log_prob" in chosen:
         x = np.asarray(data, np.float32)
-        change = mean_nll(device.log_prob, x) - mean_nll(
-            lambda part: original.log_prob(part, num_orders), x
-        )
-    weights = (device.metadata or {}).get("weights", "float32")
-    has_sample = "sample" in chosen
-    return ExportReport(
-        path=os.fspath(path),
-        size_bytes=inspection["size_bytes"],
-        signatures=inspection["signatures"],
-        ops=inspection["ops"],
-        rows_compared=_NUM_ROWS if has_sample else 0,
-        rows_different=int((rows != host_rows).any(axis=1).sum()),
-        max_sample_difference=float(np.abs(rows - host_rows).max()),
-        max_log_prob_difference=difference,
-        weights=weights,
-        live_weight_bytes=live_weight_bytes(model, weights),
-        leak=found_leak,
-        total_probability=total,
-        nll_change=change,
-        bits_per_dim_change=None if change is None else change / model.event_size / np.log(2),
-        load_ms=load_ms(path) if has_sample else None,
-        sample_ms=sample_ms(device) if has_sample else {},
+        report = _with_nll(report, device, lambda rows: original.log_prob(rows, num_orders), x)
+    report = dataclasses.replace(report, max_log_prob_difference=difference)
+    if not has_sample:
+        return report
+    return dataclasses.replace(
+        report,
+        rows_compared=_NUM_ROWS,
+        rows_different=int((drawn.rows != host_rows).any(axis=1).sum()),
+        max_sample_difference=float(np.abs(drawn.rows - host_rows).max()),
+        load_ms=load_ms(path),
+        sample_ms=sample_ms(device),
     )
 
 
@@ -125,13 +122,10 @@ def verify_rows(
     if num_orders > 1:
         sets = choose_set(tf.constant(inputs[:, -1]), num_orders).numpy()
     uniforms = tf.constant(inputs[:, : model.event_size])
-    nothing = np.zeros(model.event_size, bool)
-    check_samples(Host.of(model, num_orders), rows, uniforms, sets, nothing)
+    check_samples(Host.of(model, num_orders), rows, uniforms, sets)
 
 
-def verify_static(
-    model: MADE, path: str | os.PathLike[str], data: npt.NDArray[np.float32]
-) -> ExportReport:
+def verify_static(model: MADE, path: PathLike, data: npt.NDArray[np.float32]) -> ExportReport:
     """Checks a file of static int8, whose numbers are no longer the model's.
 
     Args:
@@ -147,47 +141,57 @@ def verify_static(
             variable that comes later, if the probabilities of all states do not
             sum to 1, or if the NLL is not finite.
     """
-    inspection = inspect_tflite(path)
-    _check_operators(inspection["ops"])
+    inspection = _inspect(path)
     device = LiteSampler(path)
-    found_leak, total = _exact(model, device)
-    change = difference = None
-    if "log_prob" in device.signatures:
-        expected, found = np.asarray(model.log_prob(data)), device.log_prob(data)
-        difference = float(np.abs(found - expected).max())
-        change = float(np.mean(expected, dtype=np.float64) - np.mean(found, dtype=np.float64))
-        if not np.isfinite(difference):
-            raise ExportError("The file's log_prob is not finite.")
-    return ExportReport(
-        path=os.fspath(path),
-        size_bytes=inspection["size_bytes"],
-        signatures=inspection["signatures"],
-        ops=inspection["ops"],
-        rows_compared=0,
-        rows_different=0,
-        max_sample_difference=0.0,
-        max_log_prob_difference=difference or 0.0,
-        weights=STATIC,
-        live_weight_bytes=live_weight_bytes(model, STATIC),
-        leak=found_leak,
-        total_probability=total,
-        nll_change=change,
-        bits_per_dim_change=None if change is None else change / model.event_size / np.log(2),
-    )
+    report = _report(model, path, inspection, device, STATIC)
+    if "log_prob" not in device.signatures:
+        return report
+    difference = float(np.abs(device.log_prob(data) - log_prob(model, data)).max())
+    if not np.isfinite(difference):
+        raise ExportError("The file's log_prob is not finite.")
+    report = dataclasses.replace(report, max_log_prob_difference=difference)
+    return _with_nll(report, device, model.log_prob, data)
 
 
-def _exact(model: MADE, device: LiteSampler) -> tuple[float | None, float | None]:
-    """Checks what holds exactly in every format; returns the leak and the total probability."""
+def _inspect(path: PathLike) -> dict[str, Any]:
+    """Describes a file, whose operators must all be builtins."""
+    inspection = inspect_tflite(path)
+    foreign = [
+        name for name in inspection["ops"] if name.startswith("CUSTOM") or "FLEX" in name.upper()
+    ]
+    if foreign:
+        raise ExportError(f"The file needs operators that are no LiteRT builtins: {foreign}.")
+    return inspection
+
+
+def _report(
+    model: MADE, path: PathLike, inspection: dict[str, Any], device: LiteSampler, weights: str
+) -> ExportReport:
+    """Reports what every file tells, and checks what holds exactly in every format."""
     found = leak(model, device) if "conditionals" in device.signatures else None
     if found:
         raise ExportError(f"A conditional depends on a later variable: by up to {found:.3g}.")
     total = total_probability(model, device) if "log_prob" in device.signatures else None
     if total is not None and not abs(total - 1) <= _TOTAL_TOLERANCE:
         raise ExportError(f"The probabilities of all states sum to {total}, not to 1.")
-    return found, total
+    return ExportReport(
+        path=os.fspath(path),
+        size_bytes=inspection["size_bytes"],
+        signatures=inspection["signatures"],
+        ops=inspection["ops"],
+        weights=weights,
+        live_weight_bytes=live_weight_bytes(model, weights),
+        leak=found,
+        total_probability=total,
+    )
 
 
-def _check_operators(ops: dict[str, int]) -> None:
-    foreign = [name for name in ops if name.startswith("CUSTOM") or "FLEX" in name.upper()]
-    if foreign:
-        raise ExportError(f"The file needs operators that are no LiteRT builtins: {foreign}.")
+def _with_nll(
+    report: ExportReport, device: LiteSampler, log_prob: Callable, x: npt.NDArray[np.float32]
+) -> ExportReport:
+    """Adds to a report how much higher the file's mean NLL is than the model's, on some rows."""
+    nll, _ = mean_nll(device.log_prob, x)
+    own, _ = mean_nll(log_prob, x)
+    change = nll - own
+    bits = change / device.event_size / math.log(2)
+    return dataclasses.replace(report, nll_change=change, bits_per_dim_change=bits)

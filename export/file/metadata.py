@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from made_tf.export.runtime.files import DIGEST_MARK, METADATA_FORMAT, content_digest
-from made_tf.export.signatures import num_uniforms
+from made_tf.export.networks import num_uniforms
+from made_tf.export.runtime.files import DIGEST_MARK, METADATA_FORMAT
 from made_tf.models.made import MADE
+from made_tf.portable.digests import CONTENT_DIGITS, content_digest
 from made_tf.portable.version import __version__
 
 __all__ = ["add_metadata", "describe_model", "seal"]
@@ -45,10 +46,6 @@ def describe_model(
     Raises:
         ValueError: if an argument does not fit the model.
     """
-    family: dict[str, Any] = {"name": model.conditionals.name}
-    if family["name"] == "categorical":
-        sizes = [len(states) for states in model.conditionals.states(model.event_size)]
-        family["num_classes"] = sizes
     if licence is not None and not isinstance(licence, str):
         raise ValueError(f"`licence` must be a text. Received: licence={licence!r}")
     return {
@@ -62,11 +59,11 @@ def describe_model(
         "num_orders": num_orders,
         "any_order": model.any_order,
         "weights": weights,
-        "family": family,
+        "family": _family(model),
         "variables": _variables(model, variables),
         "image_shape": _image_shape(model, image_shape),
         "seeds": _SEEDS,
-        "sha256": "0" * 64,  # sealed when the file is written
+        "sha256": "0" * CONTENT_DIGITS,  # sealed when the file is written
     }
 
 
@@ -91,10 +88,19 @@ def seal(content: bytes) -> bytes:
     return content[:start] + digest + content[start + len(digest) :]
 
 
+def _family(model: MADE) -> dict[str, Any]:
+    """Returns the family's name and, where that does not tell, how many classes columns have."""
+    family = model.conditionals
+    counts = [None if values is None else len(values) for values in family.states()]
+    if family.name == "bernoulli" or not any(counts):
+        return {"name": family.name}
+    return {"name": family.name, "num_classes": counts}
+
+
 def _variables(model: MADE, variables: Any) -> list[dict[str, Any]] | None:
     if variables is None:
         return None
-    size, family = model.event_size, model.conditionals
+    size, states = model.event_size, model.conditionals.states()
     expected = f"a sequence of {size} mappings with a `name` and perhaps `categories`"
     if isinstance(variables, str | Mapping) or len(variables) != size:
         raise ValueError(f"`variables` must be {expected}. Received: variables={variables!r}")
@@ -106,7 +112,8 @@ def _variables(model: MADE, variables: Any) -> list[dict[str, Any]] | None:
         entry: dict[str, Any] = {"name": variable["name"]}
         if variable.get("categories") is not None:
             names = list(variable["categories"])
-            count = len(family.states(size)[index]) if family.is_discrete else 0
+            values = states[index]
+            count = 0 if values is None else len(values)
             if len(names) != count or not all(isinstance(name, str) for name in names):
                 raise ValueError(
                     f"`variables` must have a text for each of the {count} classes of "

@@ -19,12 +19,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["STATIC", "STATIC_SIGNATURES", "quantize_static"]
+__all__ = ["STATIC", "quantize_static"]
 
 STATIC = "static_int8"
-
-#: Calibration cannot follow the sampler's loops.
-STATIC_SIGNATURES = ("log_prob", "conditionals")
 
 _BATCH = 64
 

@@ -5,51 +5,29 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
-import re
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from made_tf.export.checks.host import SEED
 from made_tf.export.checks.report import ExportError
 from made_tf.export.checks.verify import verify_rows
 from made_tf.export.convert import check_target, convert
-from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.inspection import inspect_tflite
-from made_tf.export.file.metadata import describe_model, seal
+from made_tf.export.file.metadata import describe_model
 from made_tf.export.file.weights import with_weights
+from made_tf.export.micro.arena import run_on_tflm
+from made_tf.export.micro.operators import OPERATORS, resolver_call, with_select_v2
+from made_tf.export.networks import has_many_orders, num_uniforms
 from made_tf.export.runtime import LiteSampler
-from made_tf.export.signatures import make_signatures, num_uniforms
+from made_tf.export.signatures import SIGNATURES, Chosen, make_signatures
 from made_tf.models.made import MADE
-from made_tf.portable.files import replacing
+from made_tf.portable.files import PathLike, replacing
 
-__all__ = ["MicroReport", "run_on_tflm", "to_micro"]
+__all__ = ["MicroReport", "to_micro"]
 
 _SIGNATURE = "sample_from_uniforms"
 _NUM_ROWS = 32
-_SEED = 20150208
-_LARGEST_ARENA = 2**25
-_KILOBYTE = 1024
-_TIMEOUT = 300  # seconds, for a child process
-
-# What MicroMutableOpResolver can register, as far as samplers may come to need it.
-_OPERATORS = frozenset(
-    """
-    ABS ADD ARG_MAX ARG_MIN BATCH_MATMUL BROADCAST_TO CAST CEIL CONCATENATION CUMSUM DIV ELU EQUAL
-    EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD FULLY_CONNECTED GATHER GATHER_ND GREATER
-    GREATER_EQUAL HARD_SWISH IF LEAKY_RELU LESS LESS_EQUAL LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR
-    LOGISTIC LOG_SOFTMAX MAXIMUM MEAN MINIMUM MUL NEG NOT_EQUAL PACK PAD PADV2 REDUCE_MAX
-    REDUCE_MIN RELU RELU6 RESHAPE REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SLICE SOFTMAX SPLIT
-    SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM TANH TRANSPOSE UNPACK WHILE
-    ZEROS_LIKE
-    """.split()  # noqa: SIM905 - a list of quoted names is harder to read
-)
-# The calls that do not follow from the operator's name.
-_OTHER_CALLS = {"BATCH_MATMUL": "AddBatchMatMul", "CUMSUM": "AddCumSum", "PADV2": "AddPadV2"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +70,7 @@ class MicroReport:
 
 def to_micro(
     model: MADE,
-    path: str | os.PathLike[str],
+    path: PathLike,
     block_length: int | None = None,
     num_orders: int | None = None,
 ) -> MicroReport:
@@ -122,21 +100,22 @@ def to_micro(
     started = time.perf_counter()
     path = check_target(model, path)
     num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
-    if num_orders > 1 or model.any_order:
+    if has_many_orders(model, num_orders):
         raise ValueError(
             "`model` must be of one order: TFLM lacks the operators that sort weights by another. "
             f"Received: num_orders={num_orders}, any_order={model.any_order}"
         )
     model = with_weights(model, "float32")
-    made = make_signatures(model, {_SIGNATURE: (_SIGNATURE, 1)}, block_length, 1, num_orders)
+    chosen = {_SIGNATURE: Chosen(SIGNATURES[_SIGNATURE], 1)}
+    made = make_signatures(model, chosen, block_length, 1, num_orders)
     content = convert(made, "float32", describe_model(model, num_orders, "float32"))
-    content = _with_select_v2(content)
+    content = with_select_v2(content)
     shape = _NUM_ROWS, num_uniforms(model, num_orders)
-    uniforms = np.random.default_rng(_SEED).uniform(1e-6, 1 - 1e-6, shape).astype(np.float32)
+    uniforms = np.random.default_rng(SEED).uniform(1e-6, 1 - 1e-6, shape).astype(np.float32)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         inspection = inspect_tflite(temporary)
-        missing = sorted(set(inspection["ops"]) - _OPERATORS)
+        missing = sorted(set(inspection["ops"]) - OPERATORS)
         if missing:
             raise ExportError(f"The file needs operators that TFLM lacks: {', '.join(missing)}.")
         device = LiteSampler(temporary)
@@ -150,94 +129,8 @@ def to_micro(
         path=os.fspath(path),
         size_bytes=len(content),
         ops=inspection["ops"],
-        resolver=[_resolver_call(name) for name in inspection["ops"]],
+        resolver=[resolver_call(name) for name in inspection["ops"]],
         rows_compared=_NUM_ROWS,
         arena_bytes=arena,
         seconds=round(time.perf_counter() - started, 3),
     )
-
-
-def run_on_tflm(
-    path: str | os.PathLike[str], uniforms: npt.NDArray[np.float32], arena: int | None = None
-) -> tuple[npt.NDArray[np.float32], int]:
-    """Draws rows on TFLM, on this machine; needs `tflite-micro`.
-
-    Args:
-        path: a file of `to_micro`.
-        uniforms: `[n, U]`.
-        arena: the size of the arena in bytes; `None` finds the number of whole
-            kilobytes that it takes.
-
-    Returns:
-        The rows `[n, D]`, and the arena that they were drawn in. Pointers take
-        8 bytes here and 4 on most microcontrollers, which need less.
-
-    Raises:
-        ExportError: if TFLM cannot run the file.
-    """
-    if arena is None:
-        arena = _smallest_arena(path, uniforms[:1])
-    return _run(path, uniforms, arena)[0], arena
-
-
-def _smallest_arena(path: str | os.PathLike[str], uniforms: npt.NDArray[np.float32]) -> int:
-    """Tries arenas, each in a process of its own: in one that is too small TFLM may crash."""
-    _, told = _run(path, uniforms, _LARGEST_ARENA)
-    found = re.search(r"Arena allocation total (\d+) bytes", told)
-    low = 1 if found is None else max(int(found[1]) // _KILOBYTE, 1)  # what stays when it is open
-    high = _LARGEST_ARENA // _KILOBYTE if found is None else 4 * low
-
-    def runs(kilobytes: int) -> bool:
-        try:
-            _run(path, uniforms, kilobytes * _KILOBYTE)
-        except ExportError:
-            return False
-        return True
-
-    while not runs(high):
-        low, high = high, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if runs(middle) else (middle + 1, high)
-    return low * _KILOBYTE
-
-
-def _run(
-    path: str | os.PathLike[str], uniforms: npt.NDArray[np.float32], arena: int
-) -> tuple[npt.NDArray[np.float32], str]:
-    """Returns the rows and what TFLM printed."""
-    with tempfile.TemporaryDirectory() as folder:
-        given, drawn = (os.path.join(folder, name) for name in ("uniforms.npy", "rows.npy"))
-        np.save(given, uniforms)
-        script = str(Path(__file__).with_name("tflm.py"))
-        command = [sys.executable, script, os.fspath(path), given, drawn, str(arena)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ExportError(f"TFLM did not finish the file in {_TIMEOUT} s.") from error
-        if done.returncode:
-            why = done.stderr.strip()[-300:] or f"exit status {done.returncode}"
-            raise ExportError(f"TFLM cannot run the file in {arena:,} bytes: {why}")
-        return np.load(drawn), done.stderr
-
-
-def _with_select_v2(content: bytes) -> bytes:
-    """Replaces SELECT, which TFLM lacks, by SELECT_V2, the same with broadcasting."""
-    from tensorflow.lite.python.schema_py_generated import BuiltinOperator, BuiltinOptions
-
-    model = read_model(content)
-    for code in model.operatorCodes:
-        if code.builtinCode == BuiltinOperator.SELECT:
-            code.builtinCode = code.deprecatedBuiltinCode = BuiltinOperator.SELECT_V2
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            if operator.builtinOptionsType == BuiltinOptions.SelectOptions:
-                operator.builtinOptionsType, operator.builtinOptions = 0, None
-    return seal(write_model(model))
-
-
-def _resolver_call(name: str) -> str:
-    parts = name.split("_")
-    return _OTHER_CALLS.get(name, "Add" + "".join(part.capitalize() for part in parts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import Any
 from ai_edge_litert.interpreter import Interpreter
 
 from .portable.arguments import integer
+from .portable.digests import CONTENT_DIGITS, content_digest
 
-__all__ = ["DIGEST_MARK", "METADATA_FORMAT", "content_digest", "open_interpreter", "read_metadata"]
+__all__ = ["DIGEST_MARK", "METADATA_FORMAT", "open_interpreter", "read_metadata"]
 
 METADATA_FORMAT = 1
 """The newest form of the metadata that this version reads."""
 
 #: What stands before the 64 digits of the digest, in the metadata of a file.
 DIGEST_MARK = b'"sha256":"'
-_DIGITS = 64
+
 _ENTRY = b"made_tf"
 _IDENTIFIER = b"TFL3"
 
@@ -65,7 +65,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         raise _unreadable(path, "its first bytes are not those of such a file")
     found = content.find(DIGEST_MARK)
     start = found + len(DIGEST_MARK)
-    if found >= 0 and content_digest(content, start) != content[start : start + _DIGITS]:
+    if found >= 0 and content_digest(content, start) != content[start : start + CONTENT_DIGITS]:
         raise _unreadable(path, "its content is not what was written: truncated or damaged")
     try:
         text = _entry(content)
@@ -85,14 +85,6 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
             f"{METADATA_FORMAT}. Install a newer made_tf."
         )
     return metadata
-
-
-def content_digest(content: bytes, start: int) -> bytes:
-    """Returns the SHA-256 of a file whose digest at `start` counts as zeros, in hexadecimal."""
-    digest = hashlib.sha256(content[:start])
-    digest.update(b"0" * _DIGITS)
-    digest.update(content[start + _DIGITS :])
-    return digest.hexdigest().encode()
 
 
 def _entry(content: bytes) -> str | None:

@@ -11,15 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .files import open_interpreter, read_metadata
+from .inputs import check_rows, check_seeds, check_supported, check_temperature, check_uniforms
 from .portable.arguments import integer
+from .portable.arrays import FloatArray
 from .portable.patterns import pattern_groups, pieces
 from .portable.seeds import seed_batches
 
-__all__ = ["FloatArray", "LiteSampler"]
-
-_OUTSIDE = "`x` must contain values of the model's support only (0 and 1, or classes). "
-
-FloatArray = npt.NDArray[np.float32]
+__all__ = ["LiteSampler"]
 
 
 class LiteSampler:
@@ -142,7 +140,7 @@ class LiteSampler:
         Raises:
             ValueError: if the seeds have another shape or dtype.
         """
-        return self.run("sample", seeds=_seeds(seeds))["x"]
+        return self.run("sample", seeds=check_seeds(seeds))["x"]
 
     def sample_and_log_prob(self, seeds: npt.NDArray[np.int32]) -> tuple[FloatArray, FloatArray]:
         """Draws rows and scores them in one pass: int32 `[n, 2]` -> `[n, D]`, nats `[n]`.
@@ -151,7 +149,7 @@ class LiteSampler:
             ValueError: if the seeds have another shape or dtype, or the file
                 has no such signature.
         """
-        found = self.run("sample_and_log_prob", seeds=_seeds(seeds))
+        found = self.run("sample_and_log_prob", seeds=check_seeds(seeds))
         return found["x"], found["log_prob"]
 
     def sample_at_temperature(
@@ -168,14 +166,8 @@ class LiteSampler:
             ValueError: if an argument is out of range or has another shape, or
                 the file has no such signature.
         """
-        seeds = _seeds(seeds)
-        given = np.asarray(temperature, np.float32)
-        if given.shape not in ((), (len(seeds),)) or not np.all((given >= 1e-6) & (given <= 1e6)):
-            raise ValueError(
-                f"`temperature` must be a number from 1e-6 to 1e6, or {len(seeds)} of them. "
-                f"Received: temperature={temperature!r}"
-            )
-        temperature = np.ascontiguousarray(np.broadcast_to(given, len(seeds)))
+        seeds = check_seeds(seeds)
+        temperature = check_temperature(temperature, len(seeds))
         return self.run("sample_at_temperature", seeds=seeds, temperature=temperature)["x"]
 
     def sample_from_uniforms(self, uniforms: npt.ArrayLike) -> FloatArray:
@@ -190,17 +182,7 @@ class LiteSampler:
                 such signature.
         """
         width = self.inputs("sample_from_uniforms")["uniforms"]["shape"][-1]
-        uniforms = np.ascontiguousarray(uniforms, dtype=np.float32)
-        if uniforms.ndim != 2 or uniforms.shape[1] != width or len(uniforms) == 0:
-            raise ValueError(
-                f"`uniforms` must have the shape [n, {width}], n at least 1. "
-                f"Received: uniforms.shape={uniforms.shape}"
-            )
-        if not np.all((uniforms > 0) & (uniforms < 1)):
-            raise ValueError(
-                "`uniforms` must lie strictly between 0 and 1. Received: values from "
-                f"{uniforms.min()} to {uniforms.max()}"
-            )
+        uniforms = check_uniforms(uniforms, width)
         return self.run("sample_from_uniforms", uniforms=uniforms)["x"]
 
     def impute(self, x: npt.ArrayLike, seed: int = 0, batch_size: int = 1024) -> FloatArray:
@@ -227,7 +209,7 @@ class LiteSampler:
         values = np.array(x, dtype=np.float32)
         known = ~np.isnan(values)
         values[~known] = 0.0
-        self._rows(values)  # checks
+        check_rows(values, self.event_size)
         seeds = np.stack([np.full(len(values), seed), np.arange(len(values))], 1)
         # The file takes a pass for each pattern in a batch: rows of one pattern go together.
         for pattern, numbers in pattern_groups(known):
@@ -243,9 +225,7 @@ class LiteSampler:
             observed=observed.astype(np.int32),
             seeds=seeds[rows].astype(np.int32),
         )["x"]
-        if np.isnan(drawn).any():
-            row = rows[int(np.argmax(np.isnan(drawn).any(axis=1)))]
-            raise ValueError(_OUTSIDE + f"Received: x[{row}]={_shown(values[row])}")
+        check_supported(drawn, values[rows], rows)
         values[rows] = drawn
 
     def log_prob(self, x: npt.ArrayLike, batch_size: int = 1024) -> FloatArray:
@@ -255,16 +235,14 @@ class LiteSampler:
             ValueError: if `x` has the wrong shape, or values that are not finite
                 or outside the model's support.
         """
-        rows = self._rows(x)
+        rows = check_rows(x, self.event_size)
         size = integer("batch_size", batch_size, 1, 2**31)
         parts = [
             self.run("log_prob", x=rows[start : start + size])["log_prob"]
             for start in range(0, len(rows), size)
         ]
         log_prob = np.concatenate(parts)
-        if np.isnan(log_prob).any():
-            row = int(np.argmax(np.isnan(log_prob)))
-            raise ValueError(_OUTSIDE + f"Received: x[{row}]={_shown(rows[row])}")
+        check_supported(log_prob, rows)
         return log_prob
 
     def conditionals(self, x: npt.ArrayLike) -> dict[str, FloatArray]:
@@ -273,32 +251,4 @@ class LiteSampler:
         Raises:
             ValueError: if `x` has the wrong shape, or values that are not finite.
         """
-        return self.run("conditionals", x=self._rows(x))
-
-    def _rows(self, x: npt.ArrayLike) -> FloatArray:
-        rows = np.ascontiguousarray(x, dtype=np.float32)
-        if rows.ndim != 2 or rows.shape[1] != self.event_size or len(rows) == 0:
-            raise ValueError(
-                f"`x` must have the shape [n, {self.event_size}], n at least 1. "
-                f"Received: x.shape={rows.shape}"
-            )
-        if not np.isfinite(rows).all():
-            row, column = np.argwhere(~np.isfinite(rows))[0]
-            raise ValueError(
-                f"`x` must be finite. Received: x[{row}, {column}]={rows[row, column]}"
-            )
-        return rows
-
-
-def _seeds(seeds: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    seeds = np.asarray(seeds)
-    if seeds.dtype != np.int32 or seeds.ndim != 2 or seeds.shape[1] != 2 or len(seeds) == 0:
-        raise ValueError(
-            "`seeds` must be int32 of shape [n, 2], n at least 1. "
-            f"Received: seeds.dtype={seeds.dtype}, seeds.shape={seeds.shape}"
-        )
-    return np.ascontiguousarray(seeds)
-
-
-def _shown(row: FloatArray) -> str:
-    return np.array2string(row, threshold=8)
+        return self.run("conditionals", x=check_rows(x, self.event_size))

@@ -65,7 +65,8 @@ def litert_files(cache: Path | None = None, registry: str = _REGISTRY) -> dict[s
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             for inside, shown in wanted.items():
                 file = archive.extractfile(inside)
-                assert file is not None  # the digest says what is in it
+                if file is None:
+                    raise ValueError(f"{inside!r} must be a file in the archive of {name!r}.")
                 served[shown] = file.read()
     # Browsers resolve addresses, not names of packages.
     served["index.js"] = served["index.js"].replace(b'"@litertjs/wasm-utils"', b'"./wasm-utils.js"')

@@ -1,4 +1,4 @@
-"""Short digests of bytes and of arrays."""
+"""Digests of bytes, of arrays, and of files that hold their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["digest", "fingerprint"]
+__all__ = ["CONTENT_DIGITS", "content_digest", "digest", "fingerprint"]
+
+#: The length of a `content_digest`.
+CONTENT_DIGITS = 64
 
 
 def fingerprint(content: bytes) -> np.ndarray:
@@ -22,3 +25,11 @@ def digest(*arrays: npt.NDArray) -> str:
         content.update(repr(array.shape).encode())
         content.update(np.ascontiguousarray(array).data)
     return content.hexdigest()[:16]
+
+
+def content_digest(content: bytes, start: int) -> bytes:
+    """Returns the SHA-256 of a file whose digest at `start` counts as zeros, in hexadecimal."""
+    found = hashlib.sha256(content[:start])
+    found.update(b"0" * CONTENT_DIGITS)
+    found.update(content[start + CONTENT_DIGITS :])
+    return found.hexdigest().encode()

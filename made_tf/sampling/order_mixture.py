@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from made_tf.networks.mask_sets import StackedSets
 
-__all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp", "sample_mixture"]
+__all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp", "sample_mixture", "set_at"]
 
 
 def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = False):
@@ -39,6 +39,14 @@ def choose_set(uniforms, num_sets):
     return tf.minimum(tf.cast(scaled, tf.int32), num_sets - 1)
 
 
+def set_at(sets: StackedSets, number) -> list:
+    """Returns `sets.at(number)` of a number in the graph, in one operator a level.
+
+    Keras' `take` has three more, for numbers from the end, and files would carry them.
+    """
+    return [tf.gather(level, number) for level in sets]
+
+
 def each_row_by_its_set(index, sets: StackedSets, draw: Callable, like: tuple, whole: bool = False):
     """Draws every row under its own mask set, set after set.
 
@@ -58,7 +66,7 @@ def each_row_by_its_set(index, sets: StackedSets, draw: Callable, like: tuple, w
 
     def body(number, results):
         mine = tf.equal(index, number)
-        degrees = sets.at(number)
+        degrees = set_at(sets, number)
 
         def some():
             if whole:
@@ -93,7 +101,7 @@ def log_mean_exp(sets: StackedSets, log_prob: Callable, like):
     num_sets = sets.num_sets
 
     def body(number, largest, total):
-        new = log_prob(sets.at(number))
+        new = log_prob(set_at(sets, number))
         top = tf.maximum(largest, new)
         total = total * tf.exp(largest - top) + tf.exp(new - top)
         return number + 1, top, total

@@ -1,0 +1,125 @@
+"""What a file is compared with: the model on the host, and rows that it draws."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from made_tf.export.file.weights import with_dtype
+from made_tf.export.networks import num_uniforms
+from made_tf.models.made import MADE
+from made_tf.networks.mask_sets import StackedSets
+from made_tf.portable.arrays import BoolArray, FloatArray
+from made_tf.sampling import random
+from made_tf.sampling.blocked_network import BlockedNetwork
+from made_tf.sampling.order_mixture import choose_set, sample_mixture
+
+__all__ = ["SEED", "Drawn", "Host"]
+
+#: The seed of all that is compared or measured.
+SEED = 20150208
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Host:
+    """A model beside a copy in float64.
+
+    What the two differ by is what rounding does in this model, found without
+    the sampler's own code.
+
+    Attributes:
+        model: the model.
+        precise: the copy.
+        num_orders: M, how many orders are mixed.
+        sets: their mask sets.
+    """
+
+    model: MADE
+    precise: MADE
+    num_orders: int
+    sets: StackedSets
+
+    @classmethod
+    def of(cls, model: MADE, num_orders: int) -> Host:
+        """Returns a model beside its copy."""
+        sets = model.mask_sets.first(num_orders)
+        return cls(model, with_dtype(model, "float64"), num_orders, sets)
+
+    def sample(self, uniforms) -> FloatArray:
+        """Draws rows from uniforms `[n, D + 1]` on the host."""
+        is_mixture = self.num_orders > 1
+        network = BlockedNetwork(self.model, any_mask=is_mixture)
+
+        def draw(uniforms):
+            if is_mixture:
+                return sample_mixture(network.sample, uniforms, self.sets)
+            return network.sample(uniforms[:, :-1])
+
+        return tf.function(draw, autograph=False)(uniforms).numpy()
+
+    def log_prob(self, rows: FloatArray) -> FloatArray:
+        """Returns the log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
+        return self.model.log_prob(rows, self.num_orders).numpy()
+
+    def precise_log_prob(self, rows: FloatArray) -> FloatArray:
+        """Returns the copy's log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
+        return self.precise.log_prob(rows, self.num_orders).numpy()
+
+    def parameters(
+        self, rows: FloatArray, number: int = 0, known: BoolArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Returns the parameters `[n, P]` of both under a set, with what is known first."""
+        degrees = None
+        if not self.model.mask_sets.is_fixed:
+            own = self.sets.only(number)
+            degrees = (own if known is None else own.evidence_first(known)).at(0)
+        ours, precise = (
+            np.asarray(model(rows, training=False, degrees=degrees), np.float32)
+            for model in (self.model, self.precise)
+        )
+        return ours, precise
+
+
+class Drawn(NamedTuple):
+    """Rows to compare, and what they were drawn from.
+
+    Attributes:
+        rows: float32 `[n, D]`.
+        seeds: int32 `[n, 2]`.
+        inputs: the uniforms that a row takes, `[n, U]`.
+        uniforms: those of its variables, `[n, D]`.
+        sets: the numbers of its mask sets, `[n]`.
+    """
+
+    rows: FloatArray
+    seeds: npt.NDArray[np.int32]
+    inputs: Any
+    uniforms: Any
+    sets: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, host: Host, num_rows: int) -> Drawn:
+        """Draws so many rows on the host."""
+        seeds = random.row_seeds(tf.constant([SEED, 0], tf.int32), num_rows)
+        uniforms = random.uniforms(seeds, host.model.event_size + 1)
+        return cls(
+            host.sample(uniforms),
+            seeds.numpy(),
+            uniforms[:, : num_uniforms(host.model, host.num_orders)],
+            uniforms[:, :-1],
+            choose_set(uniforms[:, -1], host.num_orders).numpy(),
+        )
+
+    def some(self, numbers: npt.NDArray[np.intp]) -> Drawn:
+        """Returns the rows of these numbers alone."""
+        return Drawn(
+            self.rows[numbers],
+            self.seeds[numbers],
+            tf.gather(self.inputs, numbers),
+            tf.gather(self.uniforms, numbers),
+            self.sets[numbers],
+        )

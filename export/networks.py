@@ -1,0 +1,227 @@
+"""What a file computes: a network of one order, and one of many, with the same methods.
+
+Each method answers the signature of its name (`made_tf.export.signatures`), from tensors by the
+names of the signature's inputs to tensors by the names of its outputs.
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from made_tf.models.made import MADE
+from made_tf.sampling import random
+from made_tf.sampling.arrangement import evidence_first
+from made_tf.sampling.blocked_network import BlockedNetwork
+from made_tf.sampling.known import KnownValues
+from made_tf.sampling.order_mixture import (
+    choose_set,
+    each_row_by_its_set,
+    log_mean_exp,
+    sample_mixture,
+    set_at,
+)
+
+__all__ = [
+    "ExportedNetwork",
+    "NetworkOfManyOrders",
+    "NetworkOfOneOrder",
+    "has_many_orders",
+    "make_network",
+    "num_uniforms",
+]
+
+Answer = dict[str, tf.Tensor]
+
+
+def has_many_orders(model: MADE, num_orders: int) -> bool:
+    """Returns whether a file of so many orders holds the weights for more than one order."""
+    return num_orders > 1 or model.any_order
+
+
+def num_uniforms(model: MADE, num_orders: int) -> int:
+    """Returns U, how many uniforms a row is made from: D, and one that chooses an order."""
+    return model.event_size + has_many_orders(model, num_orders)
+
+
+def make_network(
+    model: MADE,
+    num_orders: int = 1,
+    block_length: int | None = None,
+    batch_size: int | None = None,
+) -> ExportedNetwork:
+    """Returns what a file computes, the model's weights frozen into it.
+
+    Args:
+        model: the model.
+        num_orders: M, over how many of the model's mask sets the density is
+            averaged.
+        block_length: how many variables the sampler solves at once; `None`
+            chooses.
+        batch_size: for how many rows at a time `None` chooses.
+    """
+    if has_many_orders(model, num_orders):
+        return NetworkOfManyOrders(model, num_orders, block_length, batch_size)
+    return NetworkOfOneOrder(model, block_length, batch_size)
+
+
+class ExportedNetwork(abc.ABC):
+    """The answers to all signatures; how to draw and score is left to the orders.
+
+    Args:
+        model: the model.
+        network: its blocks.
+        num_uniforms: U, how many uniforms a row is made from.
+    """
+
+    def __init__(self, model: MADE, network: BlockedNetwork, num_uniforms: int):
+        self._model = model
+        self._network = network
+        self._num_uniforms = num_uniforms
+
+    def sample(self, seeds) -> Answer:
+        """Draws row i from seeds[i]."""
+        return {"x": self._draw(self._uniforms(seeds))}
+
+    @abc.abstractmethod
+    def sample_and_log_prob(self, seeds) -> Answer:
+        """Draws rows and scores them."""
+
+    def sample_at_temperature(self, seeds, temperature) -> Answer:
+        """Draws rows from the conditionals to the power 1 / temperature."""
+        return {"x": self._draw(self._uniforms(seeds), temperature)}
+
+    def sample_from_uniforms(self, uniforms) -> Answer:
+        """Draws the rows that uniforms stand for."""
+        return {"x": self._draw(uniforms)}
+
+    def log_prob(self, x) -> Answer:
+        """Scores rows; NaN for one with a value that is no state of its variable."""
+        log_prob, family = self._log_prob(x), self._model.conditionals
+        if not np.any(family.is_discrete):
+            return {"log_prob": log_prob}
+        supported = tf.reduce_all(family.in_support(x), axis=1)
+        return {"log_prob": tf.where(supported, log_prob, np.nan)}
+
+    def conditionals(self, x) -> Answer:
+        """Returns the parameters of the model's own order by name."""
+        return self._model.conditionals.unpack(self._parameters(x))
+
+    def _uniforms(self, seeds):
+        return random.uniforms(seeds, self._num_uniforms)
+
+    @abc.abstractmethod
+    def _draw(self, uniforms, temperature=None):
+        """Returns the rows `[n, D]` that uniforms `[n, U]` stand for."""
+
+    @abc.abstractmethod
+    def _log_prob(self, x):
+        """Returns the log-probabilities `[n]` of rows in the support."""
+
+    @abc.abstractmethod
+    def _parameters(self, x):
+        """Returns the parameters `[n, P]` under the model's own order."""
+
+
+class NetworkOfOneOrder(ExportedNetwork):
+    """The model's own order: the weights lie in the file as the sampler takes them."""
+
+    def __init__(self, model: MADE, block_length: int | None = None, batch_size: int | None = None):
+        network = BlockedNetwork(model, block_length, batch_size, frozen=True)
+        super().__init__(model, network, num_uniforms(model, 1))
+
+    def sample_and_log_prob(self, seeds) -> Answer:
+        """Draws rows and scores them in one pass."""
+        x, log_prob = self._network.sample_and_log_prob(self._uniforms(seeds))
+        return {"x": x, "log_prob": log_prob}
+
+    def _draw(self, uniforms, temperature=None):
+        return self._network.sample(uniforms, temperature=temperature)
+
+    def _log_prob(self, x):
+        return self._network.log_prob(x)
+
+    def _parameters(self, x):
+        return self._network.parameters(x)
+
+
+class NetworkOfManyOrders(ExportedNetwork):
+    """Orders that share one copy of the weights, in the model's own layout.
+
+    A set's number is always the variable of a loop: of a constant one the
+    converter would fold the sorted weights into a second copy.
+    """
+
+    def __init__(
+        self,
+        model: MADE,
+        num_orders: int = 1,
+        block_length: int | None = None,
+        batch_size: int | None = None,
+    ):
+        network = BlockedNetwork(model, block_length, batch_size, frozen=True, any_mask=True)
+        super().__init__(model, network, num_uniforms(model, num_orders))
+        self._sets = model.mask_sets.first(num_orders)
+
+    def sample_and_log_prob(self, seeds) -> Answer:
+        """Draws rows, each under its own order, and scores them under all."""
+        x = self._draw(self._uniforms(seeds))
+        return {"x": x, "log_prob": self._log_prob(x)}
+
+    def impute(self, x, observed, seeds) -> Answer:
+        """Draws what is not observed; NaN for a row with an observed value that is no state.
+
+        Each pass of the loop draws all rows under the order of the first row that
+        is left, and keeps those that share this order: there are as many passes as
+        groups of rows that observe the same variables.
+        """
+        event_size = self._model.event_size
+        uniforms = self._uniforms(seeds)
+        number = choose_set(uniforms[:, -1], self._sets.num_sets)
+        keys = tf.concat([tf.minimum(tf.abs(observed), 1), number[:, None]], axis=1)  # [n, D + 1]
+
+        def body(left, result):
+            key = tf.gather(keys, tf.argmax(left, output_type=tf.int32))
+            pattern, chosen = key[:event_size], key[event_size]
+            order, *hidden = set_at(self._sets, chosen)
+            known = KnownValues(tf.cast(pattern, tf.float32)[None], x)
+            degrees = [evidence_first(order, pattern), *hidden]
+            drawn = self._network.sample(uniforms[:, :-1], degrees, known)
+            mine = tf.reduce_all(tf.equal(keys, key[None]), axis=1)
+            left = tf.where(mine, tf.zeros_like(left), left)
+            return left, tf.where(mine[:, None], drawn, result)
+
+        # A float for each row, 1 while it is left: LiteRT's argmax takes no booleans.
+        left = tf.zeros_like(uniforms[:, 0]) + 1.0
+        start = left, tf.zeros_like(uniforms[:, :-1])
+        _, result = tf.while_loop(lambda left, _: tf.reduce_max(left) > 0, body, start)
+        possible = tf.logical_or(self._model.conditionals.in_support(x), tf.equal(observed, 0))
+        possible = tf.reduce_all(possible, axis=1, keepdims=True)
+        return {"x": tf.where(possible, result, np.nan)}
+
+    def _draw(self, uniforms, temperature=None):
+        draw = functools.partial(self._network.sample, temperature=temperature)
+        return sample_mixture(draw, uniforms, self._sets, whole=True)
+
+    def _log_prob(self, x):
+        return log_mean_exp(
+            self._sets,
+            lambda degrees: self._network.log_prob(x, degrees),
+            tf.zeros_like(x[:, 0]),
+        )
+
+    def _parameters(self, x):
+        index = tf.zeros_like(x[:, 0], tf.int32)
+        total = self._model.conditionals.layout.parameters.total
+        like = tf.zeros_like(x[:, :1]) + np.zeros(total, np.float32)
+        (params,) = each_row_by_its_set(
+            index,
+            self._sets.only(0),
+            lambda _, degrees: (self._network.parameters(x, degrees),),
+            (like,),
+            whole=True,
+        )
+        return params
