@@ -218,7 +218,7 @@ def _make_hidden_degrees(
             lowest = 1
             for units in widths:
                 # Units of a layer are interchangeable: in the order of their degrees, their
-                # kernels are staircases, which cost half (made_tf.staircase).
+                # kernels are staircases, which cost half (made_tf.networks.staircase).
                 layers.append(np.sort(rng.integers(lowest, highest, size=units, endpoint=True)))
                 lowest = int(layers[-1].min())
             return layers

@@ -24,13 +24,13 @@ ACTIVATIONS = {
 
 #: One way at least to make every family for D variables.
 FAMILIES = {
-    "bernoulli": lambda D: families.Bernoulli(),
-    "categorical": lambda D: families.Categorical(3),
-    "ragged": lambda D: families.Categorical([2 + (k + 1) % 3 for k in range(D)]),
-    "normal": lambda D: families.Normal(),
+    "bernoulli": lambda D: families.Bernoulli().bind(D),
+    "categorical": lambda D: families.Categorical(3).bind(D),
+    "ragged": lambda D: families.Categorical([2 + (k + 1) % 3 for k in range(D)]).bind(D),
+    "normal": lambda D: families.Normal().bind(D),
     "scaled_normal": lambda D: families.Normal(
         [3.0 - k for k in range(D)], [0.5 + k for k in range(D)]
-    ),
+    ).bind(D),
 }
 DISCRETE = ("bernoulli", "categorical", "ragged")
 
@@ -62,16 +62,14 @@ def paths(input_order, hidden_degrees, direct_connections):
 
 def states(model):
     """All rows that a discrete model can produce, `[S, D]`."""
-    return np.array(
-        list(itertools.product(*model.conditionals.states(model.event_size))), np.float32
-    )
+    return np.array(list(itertools.product(*model.conditionals.finite_states())), np.float32)
 
 
 def rows(family, count, event_size, seed=0):
     """Random rows in the support of a family."""
     rng = np.random.default_rng(seed)
-    if family.is_discrete:
-        columns = [rng.choice(values, count) for values in family.states(event_size)]
+    if family.is_discrete.all():
+        columns = [rng.choice(values, count) for values in family.finite_states()]
         return np.stack(columns, axis=1).astype(np.float32)
     loc = np.broadcast_to(family.data_loc, event_size)
     scale = np.broadcast_to(family.data_scale, event_size)
@@ -81,8 +79,8 @@ def rows(family, count, event_size, seed=0):
 def other_rows(family, x, variable):
     """The rows with another value of one variable."""
     x = x.copy()
-    if family.is_discrete:
-        size = len(family.states(x.shape[1])[variable])
+    if family.is_discrete.all():
+        size = len(family.finite_states()[variable])
         x[:, variable] = (x[:, variable] + 1) % size
     else:
         x[:, variable] += 1.5 * np.broadcast_to(family.data_scale, x.shape[1])[variable]
@@ -142,8 +140,8 @@ def forward(model, x):
 
 def conditional(family, params, variable, event_size):
     """The SciPy distribution of one variable, given one row of parameters."""
-    start = int(np.sum(family.parameter_sizes(event_size)[:variable]))
-    own = np.asarray(params, np.float64)[start:][: family.parameter_sizes(event_size)[variable]]
+    start = int(np.sum(family.layout.parameters.sizes[:variable]))
+    own = np.asarray(params, np.float64)[start:][: family.layout.parameters.sizes[variable]]
     if isinstance(family, families.Bernoulli):
         return scipy.stats.bernoulli(scipy.special.expit(own[0]))
     if isinstance(family, families.Categorical):
@@ -159,7 +157,7 @@ def conditional_log_prob(family, params, x):
     log_probs = np.zeros(np.shape(x))
     for n, variable in np.ndindex(*np.shape(x)):
         law = conditional(family, params[n], variable, np.shape(x)[1])
-        log = law.logpmf if family.is_discrete else law.logpdf
+        log = law.logpmf if family.is_discrete.all() else law.logpdf
         log_probs[n, variable] = log(float(x[n, variable]))
     return log_probs
 
@@ -175,7 +173,7 @@ def sample(model, uniforms, degrees=None, draw=None):
     `draw` is from parameters, uniforms and a variable to the values of that variable.
     """
     x = np.zeros(np.shape(uniforms), np.float32)
-    if not model.conditionals.is_discrete:
+    if not model.conditionals.is_discrete.all():
         x += np.broadcast_to(np.asarray(model.conditionals.data_loc, np.float32), x.shape[1])
     order = model.degrees.inputs if degrees is None else degrees[0]
     for variable in np.argsort(order):
@@ -193,7 +191,7 @@ def dependencies(model, x=None):
     D = model.event_size
     family = model.conditionals
     x = rows(family, 16, D) if x is None else x
-    owner = np.array(owners(family.parameter_sizes(D)))
+    owner = np.array(owners(family.layout.parameters.sizes))
     before = np.asarray(model(x, training=False))
     moved = np.zeros((D, D), bool)
     for j in range(D):

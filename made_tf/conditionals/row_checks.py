@@ -14,20 +14,20 @@ __all__ = ["check_data", "check_partial_rows", "check_rows", "is_target"]
 _CHUNK = 8192  # rows checked at once, so that memory stays bounded
 
 
-def check_rows(name: str, x, event_size: int, conditionals: Conditionals) -> None:
-    """Raises unless `x` is `[rows, event_size]` with values in the support.
+def check_rows(name: str, x, conditionals: Conditionals) -> None:
+    """Raises unless `x` is `[rows, D]` with values in the support.
 
     Args:
         name: the argument's name, for the message.
         x: an array, a nested list or a tensor. Of a symbolic tensor only the
             shape is checked.
-        event_size: D.
-        conditionals: the family whose support counts.
+        conditionals: the family of the columns, whose support counts.
 
     Raises:
         ValueError: if the rank, the width, the number of rows, the dtype or a
             value is wrong.
     """
+    event_size = conditionals.event_size
     symbolic = keras.ops.is_tensor(x) and not _is_concrete(x)
     if not symbolic:
         x = _to_numpy(name, x)
@@ -53,9 +53,7 @@ def check_rows(name: str, x, event_size: int, conditionals: Conditionals) -> Non
             )
 
 
-def check_partial_rows(
-    name: str, x, event_size: int, conditionals: Conditionals
-) -> tuple[np.ndarray, np.ndarray]:
+def check_partial_rows(name: str, x, conditionals: Conditionals) -> tuple[np.ndarray, np.ndarray]:
     """Checks rows of which some values are missing, which NaN stands for.
 
     Returns:
@@ -69,11 +67,11 @@ def check_partial_rows(
         x = np.array(_to_numpy(name, x), np.float32)
     known = ~np.isnan(x)
     x[~known] = 0.0
-    check_rows(name, x, event_size, conditionals)
+    check_rows(name, x, conditionals)
     return x, known
 
 
-def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> None:
+def check_data(name: str, x, conditionals: Conditionals) -> None:
     """Checks what `fit`, `evaluate` and `predict` accept.
 
     Arrays are checked whole. Of a `tf.data.Dataset`, a `PyDataset` or a
@@ -85,7 +83,9 @@ def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> Non
             targets.
     """
     if x is None:
-        raise ValueError(f"`{name}` must be rows of shape [rows, {event_size}]. Received: None")
+        raise ValueError(
+            f"`{name}` must be rows of shape [rows, {conditionals.event_size}]. Received: None"
+        )
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches == 0:
             raise ValueError(f"`{name}` must have at least one batch. Received: an empty PyDataset")
@@ -98,14 +98,14 @@ def check_data(name: str, x, event_size: int, conditionals: Conditionals) -> Non
     elif hasattr(x, "__next__"):
         return
     else:
-        check_rows(name, x, event_size, conditionals)
+        check_rows(name, x, conditionals)
         return
     rows = first
     if isinstance(first, tuple | list):
         rows = first[0]
         if len(first) > 1 and is_target(first[1]):
             raise ValueError(f"MADE has no targets: `{name}` must give rows alone, not pairs.")
-    check_rows(f"{name} (first batch)", rows, event_size, conditionals)
+    check_rows(f"{name} (first batch)", rows, conditionals)
 
 
 def is_target(y) -> bool:

@@ -46,7 +46,7 @@ class DensityModel(keras.Model):
                 where `x` is symbolic).
         """
         x = x if ops.is_tensor(x) else np.asarray(x)
-        check_rows("x", x, self.event_size, self.conditionals)
+        check_rows("x", x, self.conditionals)
         return x
 
     def log_prob(self, x):
@@ -167,7 +167,7 @@ class DensityModel(keras.Model):
         if is_target(y):
             kind = type(self).__name__
             raise ValueError(f"{kind} has no targets: pass `{name}` alone. Received a `y`.")
-        check_data(name, x, self.event_size, self.conditionals)
+        check_data(name, x, self.conditionals)
 
 
 def row_weights(sample_weight, nll):

@@ -28,7 +28,7 @@ class MaskedDense(keras.layers.Layer):
     pass* masks it again, because a constraint alone is bypassed by frozen
     layers, `use_ema`, `set_weights`, checkpoints and custom training loops.
     Where it is faster, the product skips the empty half of the kernel
-    (`made_tf.staircase`).
+    (`made_tf.networks.staircase`).
 
     Args:
         in_degrees: integer degrees of the inputs, shape `[in]`.
@@ -47,6 +47,9 @@ class MaskedDense(keras.layers.Layer):
         quantized: whether the kernel is stored in int8 from the start, for
             loading what `quantize` made.
         **kwargs: `name`, `dtype`, `trainable`.
+
+    Attributes:
+        staircase: how the product skips what is empty; `None` where the plain one is as fast.
 
     Input shape: `[..., in]`. Output shape: `[..., out]`.
 
@@ -96,7 +99,7 @@ class MaskedDense(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.quantized = self._is_quantized = quantized
-        self._staircase = best_staircase(self.mask)
+        self.staircase = best_staircase(self.mask)
         self.kernel: Any = None
         self.kernel_scale: Any = None
         self.bias: Any = None
@@ -147,8 +150,8 @@ class MaskedDense(keras.layers.Layer):
 
     def call(self, inputs):
         # [..., in] -> [..., out]
-        if self._staircase is not None:
-            outputs = self._staircase.matmul(inputs, self.unmasked_kernel())
+        if self.staircase is not None:
+            outputs = self.staircase.matmul(inputs, self.unmasked_kernel())
         else:
             outputs = ops.matmul(inputs, self.masked_kernel())
         if self.bias is not None:

@@ -24,7 +24,9 @@ from made_tf.networks.kernel_mask import KernelMask
 
 __all__ = ["Staircase", "best_num_blocks", "best_staircase"]
 
-_SIDE_OF_A_BLOCK = 100  # of the square kernels that gain by it (benchmarks/staircase.py)
+#: Of the square kernels that gain by blocks (benchmarks/staircase.py).
+SIDE_OF_A_BLOCK = 100
+
 _MOST_BLOCKS = 8
 _LANES = 32  # products are fastest where blocks hold a multiple of so many columns
 
@@ -39,7 +41,7 @@ def best_num_blocks(mask: KernelMask) -> int:
     in_order = all(np.all(np.diff(side) >= 0) for side in (mask.in_degrees, mask.out_degrees))
     if not in_order or keras.backend.backend() not in ("tensorflow", "jax"):
         return 1
-    return min(_MOST_BLOCKS, max(1, int(math.sqrt(math.prod(mask.shape)) / _SIDE_OF_A_BLOCK)))
+    return min(_MOST_BLOCKS, max(1, int(math.sqrt(math.prod(mask.shape)) / SIDE_OF_A_BLOCK)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-__all__ = ["row_seeds", "uniforms"]
+__all__ = ["philox", "row_seeds", "uniforms"]
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -65,7 +65,7 @@ def uniforms(seeds, count: int):
     key_0, key_1, high_0, high_1 = _encrypted(seeds)  # each [n, 1]
     num_blocks = -(-count // 4)
     blocks = tf.range(num_blocks, dtype=tf.int32)[None, :]
-    words = _philox((blocks, tf.zeros([1, 1], tf.int32), high_0, high_1), (key_0, key_1))
+    words = philox((blocks, tf.zeros([1, 1], tf.int32), high_0, high_1), (key_0, key_1))
     # The low 23 bits, moved to the top and seen as a signed number, are a float exactly.
     numbers = tf.cast(tf.stack(words) * 512 - 2**31, tf.float32) * 2.0**-32 + (0.5 + 2.0**-24)
     numbers = tf.reshape(tf.transpose(numbers, [1, 2, 0]), [-1, 4 * num_blocks])
@@ -78,10 +78,10 @@ def _encrypted(seeds):
     low = [tf.reshape(tf.gather(pair, index), [-1, 1]) for index in (0, 1)]
     high = [tf.bitwise.right_shift(word, tf.constant(31)) for word in low]  # sign extension
     key = tuple(tf.constant(_signed(word), shape=[1, 1]) for word in _SEED_KEY)
-    return _philox((low[0], high[0], low[1], high[1]), key)
+    return philox((low[0], high[0], low[1], high[1]), key)
 
 
-def _philox(counter, key):
+def philox(counter, key):
     """Encrypts counters: four int32 words under two, all of shapes that broadcast."""
     xor = tf.bitwise.bitwise_xor
     word_0, word_1, word_2, word_3 = counter

@@ -24,7 +24,7 @@ def made(name, event_size=D):
 
 
 def random_params(family, count, scale=2.0, event_size=D, seed=0):
-    size = int(family.parameter_sizes(event_size).sum())
+    size = int(family.layout.parameters.sizes.sum())
     return np.random.default_rng(seed).normal(0, scale, (count, size)).astype(np.float32)
 
 
@@ -53,8 +53,8 @@ class TestContract:
     def test_sizes_count_features_and_parameters(self, name):
         family = made(name)
         x = reference.rows(family, 3, D)
-        assert family.input_sizes(D).shape == family.parameter_sizes(D).shape == (D,)
-        assert ops.shape(family.encode(x)) == (3, family.input_sizes(D).sum())
+        assert family.layout.features.sizes.shape == family.layout.parameters.sizes.shape == (D,)
+        assert ops.shape(family.encode(x)) == (3, family.layout.features.sizes.sum())
         assert ops.shape(family.log_prob(random_params(family, 3), x)) == (3, D)
         for values in family.unpack(random_params(family, 3)).values():
             assert values.shape[:2] == (3, D)
@@ -105,8 +105,8 @@ class TestContract:
         x = np.asarray(family.sample(params, random_uniforms((4000, D))))
         for variable in range(D):
             law = reference.conditional(family, params[0], variable, D)
-            if family.is_discrete:
-                values = family.states(D)[variable]
+            if family.is_discrete.all():
+                values = family.finite_states()[variable]
                 counts = [(x[:, variable] == value).sum() for value in values]
                 p_value = scipy.stats.chisquare(counts, 4000 * law.pmf(values)).pvalue
             else:
@@ -118,9 +118,11 @@ class TestContract:
         variables = np.array([2, 0])
         chosen = family.select(variables)
         x, params = reference.rows(family, 10, D), random_params(family, 10)
-        owner = np.array(reference.owners(family.parameter_sizes(D)))
+        owner = np.array(reference.owners(family.layout.parameters.sizes))
         own = np.concatenate([params[:, owner == variable] for variable in variables], axis=1)
-        np.testing.assert_array_equal(chosen.parameter_sizes(2), family.parameter_sizes(D)[[2, 0]])
+        np.testing.assert_array_equal(
+            chosen.layout.parameters.sizes, family.layout.parameters.sizes[[2, 0]]
+        )
         np.testing.assert_allclose(
             chosen.log_prob(own, x[:, variables]),
             np.asarray(family.log_prob(params, x))[:, variables],
@@ -146,7 +148,7 @@ class TestContract:
             tape.watch(params)
             log_prob = family.log_prob(params, x)
         gradient = tape.gradient(log_prob, params)
-        if not family.is_discrete:
+        if not family.is_discrete.all():
             log_prob, gradient = log_prob[::2], gradient[::2]  # an extreme scale
         assert np.isfinite(log_prob).all()
         assert np.isfinite(gradient).all()
@@ -172,7 +174,7 @@ class TestContract:
 def test_the_probabilities_of_all_states_sum_to_one(name):
     family = made(name)
     params = random_params(family, 50, 5.0)
-    for variable, states in enumerate(family.states(D)):
+    for variable, states in enumerate(family.finite_states()):
         total = 0.0
         for state in states:
             x = reference.rows(family, 50, D)
@@ -199,7 +201,7 @@ def test_a_density_integrates_to_one(name):
 
 def random_sets(family, count, event_size=D):
     """Sets of values `[count, D, K]`; some hold nothing that exists."""
-    states = [len(values) for values in family.states(event_size)]
+    states = [len(values) for values in family.finite_states()]
     exists = np.arange(max(states)) < np.array(states)[:, None]
     allowed = np.random.default_rng(4).integers(0, 2, (count, event_size, max(states)))
     return allowed.astype(np.float32), exists
@@ -248,7 +250,7 @@ def test_draws_within_sets_follow_the_restricted_conditional(name):
 
 
 def test_sets_may_have_values_that_none_of_the_selected_variables_has():
-    family = families.Categorical([2, 4, 3])
+    family = families.Categorical([2, 4, 3]).bind(3)
     small = family.select(np.array([0, 2]))
     params = random_params(small, 6, event_size=2)
     allowed = np.array([[[0, 1, 1, 1], [1, 0, 1, 0]]], np.float32)
@@ -271,10 +273,13 @@ def test_real_values_have_no_sets(name):
 
 
 def test_states_are_listed_for_discrete_families_only():
-    assert [s.tolist() for s in families.Categorical([2, 3]).states(2)] == [[0, 1], [0, 1, 2]]
-    assert [s.tolist() for s in families.Bernoulli().states(2)] == [[0, 1], [0, 1]]
+    assert [s.tolist() for s in families.Categorical([2, 3]).bind(2).states()] == [
+        [0, 1],
+        [0, 1, 2],
+    ]
+    assert [s.tolist() for s in families.Bernoulli().bind(2).states()] == [[0, 1], [0, 1]]
     with pytest.raises(ValueError, match="must be discrete for its states to be listed"):
-        families.Normal().states(2)
+        families.Normal().bind(2).finite_states()
 
 
 GRID = np.concatenate([[LOWEST, 1e-6], np.linspace(0.001, 0.999, 997), [1 - 1e-6, HIGHEST]])
@@ -296,7 +301,7 @@ def test_sampling_inverts_the_distribution_function(name):
     for variable in range(D):
         law = reference.conditional(family, params[0], variable, D)
         expected = law.ppf(GRID.astype(np.float64))
-        if family.is_discrete:
+        if family.is_discrete.all():
             # Rounding of the sum of probabilities may move a step by a few float32 units.
             steps = law.cdf(np.arange(9))
             clear = (np.abs(GRID[:, None] - steps[None, :]) > 1e-6).all(axis=1)
@@ -314,22 +319,24 @@ def test_sampling_inverts_the_distribution_function(name):
 
 @pytest.mark.parametrize("logit", [-30.0, -3.0, 0.0, 0.5, 3.0, 30.0])
 def test_a_bernoulli_is_one_where_the_uniform_is_below_its_probability(logit):
-    x = on_grid(families.Bernoulli(), np.full((1, D), logit, np.float32))[:, 0]
+    x = on_grid(families.Bernoulli().bind(D), np.full((1, D), logit, np.float32))[:, 0]
     probability = scipy.special.expit(logit)
     clear = np.abs(GRID - probability) > 1e-6
     np.testing.assert_array_equal(x[clear], (probability > GRID)[clear])
     assert (np.diff(x) <= 0).all()
     if logit == 0:
-        assert on_grid(families.Bernoulli(), np.zeros((1, D), np.float32))[:, 0].sum() == sum(
-            GRID < 0.5
-        )
+        assert on_grid(families.Bernoulli().bind(D), np.zeros((1, D), np.float32))[
+            :, 0
+        ].sum() == sum(GRID < 0.5)
 
 
 def test_the_gradient_at_logit_zero_is_exactly_x_minus_half():
     logits = tf.zeros((2, 1))
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        log_prob = families.Bernoulli().log_prob(logits, np.array([[0.0], [1.0]], np.float32))
+        log_prob = (
+            families.Bernoulli().bind(1).log_prob(logits, np.array([[0.0], [1.0]], np.float32))
+        )
     np.testing.assert_array_equal(tape.gradient(log_prob, logits), [[-0.5], [0.5]])
 
 
@@ -337,11 +344,13 @@ def test_a_bernoulli_log_prob_does_not_saturate():
     logits = np.array([[-1e4, 1e4, -50.0, 50.0]], np.float32)
     for x in (np.zeros((1, 4), np.float32), np.ones((1, 4), np.float32)):
         expected = x * logits - np.maximum(logits, 0)
-        np.testing.assert_allclose(families.Bernoulli().log_prob(logits, x), expected, rtol=1e-6)
+        np.testing.assert_allclose(
+            families.Bernoulli().bind(4).log_prob(logits, x), expected, rtol=1e-6
+        )
 
 
 def test_the_classes_that_pad_a_shorter_variable_never_occur():
-    family = families.Categorical([2, 5])
+    family = families.Categorical([2, 5]).bind(2)
     for value in (0.0, 100.0, -100.0, 1e4, -1e4):
         params = np.full((len(GRID), 7), value, np.float32)
         params[:, 0] = 0.0
@@ -356,8 +365,8 @@ def test_the_classes_that_pad_a_shorter_variable_never_occur():
 @pytest.mark.parametrize("num_classes", [6, 20, [3, 6]])
 def test_rounding_draws_no_class_that_cannot_occur(num_classes):
     # The largest uniform: a CDF that rounding ends below it would pass to the classes behind.
-    family = families.Categorical(num_classes)
-    sizes = family.parameter_sizes(2)
+    family = families.Categorical(num_classes).bind(2)
+    sizes = family.layout.parameters.sizes
     params = random_params(family, 2000, event_size=2).copy()
     params[:, sizes[0] // 2 : sizes[0]] = -1e4
     x = np.asarray(family.sample(params, np.full((2000, 2), HIGHEST, np.float32)))
@@ -369,7 +378,7 @@ def test_rounding_draws_no_class_that_cannot_occur(num_classes):
 def test_a_certain_class_is_always_drawn(position):
     params = np.full((1, 3 * D), -1e4, np.float32).reshape(1, D, 3)
     params[:, :, position] = 1e4
-    assert (on_grid(families.Categorical(3), params.reshape(1, -1)) == position).all()
+    assert (on_grid(families.Categorical(3).bind(D), params.reshape(1, -1)) == position).all()
 
 
 @pytest.mark.parametrize(
@@ -394,13 +403,13 @@ def test_the_support_is_as_stated(name, value, inside):
 
 def test_each_ragged_variable_has_its_own_support():
     x = np.full((1, 3), 2.0, np.float32)
-    inside = families.Categorical([2, 3, 4]).in_support(x)
+    inside = families.Categorical([2, 3, 4]).bind(3).in_support(x)
     np.testing.assert_array_equal(inside, [[False, True, True]])
 
 
 def test_the_scale_is_bounded_and_smooth():
     params = np.array([[0.0, raw] for raw in (-1e4, -100, 0, 100, 1e4)], np.float32)
-    scale = np.asarray(families.Normal().unpack(params)["scale"])[:, 0]
+    scale = np.asarray(families.Normal().bind(1).unpack(params)["scale"])[:, 0]
     np.testing.assert_allclose(scale, np.exp([-7, -7, 0, 7, 7]), rtol=1e-4)
 
 
@@ -503,10 +512,10 @@ def test_a_scale_that_float32_cannot_hold_is_refused(scale):
 
 @pytest.mark.parametrize("value", [9.0, 1.5, -1.0])
 def test_a_value_that_is_no_class_has_no_probability(value):
-    log_prob = families.Categorical(4).log_prob(np.zeros((1, 4), np.float32), [[value]])
+    log_prob = families.Categorical(4).bind(1).log_prob(np.zeros((1, 4), np.float32), [[value]])
     assert np.asarray(log_prob)[0, 0] < -1e8
 
 
 def test_bernoulli_keeps_small_probabilities():
-    log_prob = families.Bernoulli().log_prob(np.array([[12.0]], np.float32), [[1.0]])
+    log_prob = families.Bernoulli().bind(1).log_prob(np.array([[12.0]], np.float32), [[1.0]])
     np.testing.assert_allclose(log_prob, -np.log1p(np.exp(-12.0)), rtol=0.02)

@@ -30,7 +30,7 @@ def changed(row, column, value):
     ids=["float32", "int", "bool", "float16", "list", "tensor", "bfloat16"],
 )
 def test_rows_in_the_support_pass(x):
-    validation.check_rows("x", x, 3, Bernoulli())
+    validation.check_rows("x", x, Bernoulli().bind(3))
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def test_rows_in_the_support_pass(x):
 )
 def test_what_is_wrong_is_said_with_its_place(x, family, message):
     with pytest.raises(ValueError, match=message):
-        validation.check_rows("x", x, 3, family)
+        validation.check_rows("x", x, family.bind(3))
 
 
 def test_rows_beyond_the_first_chunk_are_checked():
     x = np.zeros((20_000, 2), np.uint8)
     x[19_998, 1] = 3
     with pytest.raises(ValueError, match=r"Received: x\[19998, 1\]=3"):
-        validation.check_rows("x", x, 2, Bernoulli())
+        validation.check_rows("x", x, Bernoulli().bind(2))
 
 
 @pytest.mark.parametrize("shape", [[None, 2], [5, 4]])
 def test_of_a_symbolic_tensor_the_shape_is_checked(shape):
     @tf.function(input_signature=[tf.TensorSpec(shape)])
     def traced(x):
-        validation.check_rows("x", x, 3, Bernoulli())
+        validation.check_rows("x", x, Bernoulli().bind(3))
 
     with pytest.raises(ValueError, match=r"must have the shape \[rows, 3\]"):
         traced.get_concrete_function()
@@ -92,32 +92,32 @@ def dataset(batch):
 
 @pytest.mark.parametrize("wrap", [lambda batch: Batches([batch]), dataset])
 def test_the_first_batch_of_a_stream_is_checked(wrap):
-    validation.check_data("x", wrap(ROWS), 3, Bernoulli())
-    validation.check_data("x", wrap((ROWS,)), 3, Bernoulli())
-    validation.check_data("x", wrap((ROWS, np.zeros((2, 0)), np.ones(2))), 3, Bernoulli())
+    validation.check_data("x", wrap(ROWS), Bernoulli().bind(3))
+    validation.check_data("x", wrap((ROWS,)), Bernoulli().bind(3))
+    validation.check_data("x", wrap((ROWS, np.zeros((2, 0)), np.ones(2))), Bernoulli().bind(3))
     with pytest.raises(ValueError, match=r"x \(first batch\)\[1, 2\]=nan"):
-        validation.check_data("x", wrap((changed(1, 2, np.nan),)), 3, Bernoulli())
+        validation.check_data("x", wrap((changed(1, 2, np.nan),)), Bernoulli().bind(3))
     with pytest.raises(ValueError, match=r"must have the shape \[rows, 4\]"):
-        validation.check_data("x", wrap(ROWS), 4, Bernoulli())
+        validation.check_data("x", wrap(ROWS), Bernoulli().bind(4))
     with pytest.raises(ValueError, match="no targets: `x` must give rows alone"):
-        validation.check_data("x", wrap((ROWS, ROWS)), 3, Bernoulli())
+        validation.check_data("x", wrap((ROWS, ROWS)), Bernoulli().bind(3))
 
 
 @pytest.mark.parametrize("empty", [Batches([]), dataset(ROWS).take(0)])
 def test_an_empty_stream_is_refused(empty):
     with pytest.raises(ValueError, match=r"at least one batch\. Received: an empty"):
-        validation.check_data("x", empty, 3, Bernoulli())
+        validation.check_data("x", empty, Bernoulli().bind(3))
 
 
 def test_a_generator_keeps_what_it_yields():
     batches = iter([ROWS])
-    validation.check_data("x", batches, 3, Bernoulli())
+    validation.check_data("x", batches, Bernoulli().bind(3))
     assert next(batches) is ROWS
 
 
 def test_no_data_are_refused():
     with pytest.raises(ValueError, match=r"must be rows of shape \[rows, 3\]. Received: None"):
-        validation.check_data("x", None, 3, Bernoulli())
+        validation.check_data("x", None, Bernoulli().bind(3))
 
 
 @pytest.mark.parametrize("call", ["fit", "evaluate", "predict", "log_prob", "validation"])

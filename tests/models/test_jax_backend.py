@@ -50,7 +50,7 @@ for name in reference.FAMILIES:
     report[name] = history
 
 wide = reference.small_model("bernoulli", event_size=310, hidden_units=(310,))  # with staircases
-assert all(layer._staircase is not None for layer in wide.masked_layers())
+assert all(layer.staircase is not None for layer in wide.masked_layers())
 x = reference.rows(wide.conditionals, 64, 310)
 before = wide.log_prob(x)
 wide.compile(keras.optimizers.Adam(0.01))

@@ -114,7 +114,7 @@ def test_one_variable_is_a_bias(name):
     np.testing.assert_array_equal(params, np.repeat(params[:1], 16, axis=0))
     loss = model.fit(x, epochs=3, verbose=0).history["loss"]
     assert loss[-1] < loss[0]
-    if model.conditionals.is_discrete:
+    if model.conditionals.is_discrete.all():
         assert abs(total(model) - 1) < 1e-5
 
 
@@ -365,7 +365,7 @@ def test_hidden_inputs_hide_whole_variables_in_training_only(name):
     features = np.asarray(model.conditionals.encode(x))
     kernel = np.array(model.direct_layer.kernel) * model.direct_layer.mask.numpy()
     choices = np.array(list(itertools.product([0, 2], repeat=model.event_size)))
-    scales = np.repeat(choices, model.conditionals.input_sizes(model.event_size), axis=1)
+    scales = np.repeat(choices, model.conditionals.layout.features.sizes, axis=1)
     possible = (features * scales[:, None]) @ kernel + np.array(model.direct_layer.bias)
     distance = np.abs(possible - np.asarray(model(x, training=True))).max(axis=2)
     assert distance.min(axis=0).max() < 1e-4
@@ -405,7 +405,7 @@ def test_other_dtypes_train_and_stay_normalised(name, dtype):
     assert np.isfinite(model.fit(x, epochs=2, verbose=0).history["nll"]).all()
     assert model.log_prob(x).dtype == tf.float32
     reference.assert_autoregressive(model)
-    if model.conditionals.is_discrete:
+    if model.conditionals.is_discrete.all():
         assert abs(total(model) - 1) < 1e-5
 
 
@@ -587,7 +587,7 @@ def test_every_configuration_is_autoregressive_normalised_and_serialisable(confi
     reference.put_junk(model)
     reference.assert_autoregressive(model)
     family, D = model.conditionals, model.event_size
-    if family.is_discrete and math.prod(map(len, family.states(D))) <= 256:
+    if family.is_discrete.all() and math.prod(map(len, family.finite_states())) <= 256:
         assert abs(total(model) - 1) < 1e-5
     config = json.loads(json.dumps(model.get_config()))
     if not model.residual:

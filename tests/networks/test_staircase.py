@@ -59,7 +59,7 @@ def test_other_dtypes_of_inputs_give_what_the_plain_product_gives(dtype):
     layer = made_tf.MaskedDense(degrees, degrees, autocast=False)
     x = tf.cast(np.random.default_rng(0).random((5, 400)) < 0.5, dtype)
     assert layer(x).dtype == "float32"
-    assert layer._staircase is not None
+    assert layer.staircase is not None
     expected = np.asarray(x, np.float64) @ np.asarray(layer.masked_kernel(), np.float64)
     np.testing.assert_allclose(layer(x), expected, atol=1e-5)
 
@@ -67,14 +67,14 @@ def test_other_dtypes_of_inputs_give_what_the_plain_product_gives(dtype):
 @pytest.fixture
 def small_staircases(monkeypatch):
     """Makes small kernels use staircases, too."""
-    monkeypatch.setattr("made_tf.staircase._SIDE_OF_A_BLOCK", 3)
+    monkeypatch.setattr("made_tf.networks.staircase.SIDE_OF_A_BLOCK", 3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16", "float64"])
 @pytest.mark.parametrize("family", reference.FAMILIES)
 def test_models_with_staircases_keep_every_promise(family, dtype, small_staircases, tmp_path):
     model = reference.small_model(family, 7, hidden_units=(20, 20), dtype=dtype)
-    assert sum(layer._staircase is not None for layer in model.masked_layers()) == 4
+    assert sum(layer.staircase is not None for layer in model.masked_layers()) == 4
     x = reference.rows(model.conditionals, 40, 7)
     model.compile("adam")
     model.fit(x, epochs=1, verbose=0)
@@ -120,14 +120,14 @@ def test_a_wide_model_uses_staircases_and_trains_like_the_plain_product():
     def fitted(plain):
         model = made_tf.MADE(310, hidden_units=(310, 310), seed=0)
         layers = list(model.masked_layers())
-        assert all(layer._staircase is not None for layer in layers)
+        assert all(layer.staircase is not None for layer in layers)
         keras.utils.set_random_seed(1)
         for layer in layers:
             layer.kernel.assign(
                 layer.mask.apply(keras.initializers.GlorotUniform(3)(layer.kernel.shape))
             )
             if plain:
-                layer._staircase = None
+                layer.staircase = None
         model.compile(keras.optimizers.SGD(0.01))
         model.fit(x, epochs=2, batch_size=50, shuffle=False, verbose=0)
         return model

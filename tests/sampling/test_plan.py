@@ -4,15 +4,21 @@ import numpy as np
 import pytest
 
 from made_tf import masks
-from made_tf.sampling import plan
+from made_tf.conditionals.layout import Layout
+from made_tf.sampling.block_length import (
+    RUNTIMES,
+    expected_passes,
+    make_plan,
+    sampling_cost,
+    sampling_work,
+)
 
 
 def made(event_size, hidden, block_length, input_sizes=1, parameter_sizes=1, **kwargs):
     degrees = masks.make_degrees(event_size, hidden, seed=2, **kwargs)
     ones = np.ones(event_size, np.int64)
-    return degrees, plan.make_plan(
-        degrees, ones * input_sizes, ones * parameter_sizes, block_length
-    )
+    layout = Layout.of_sizes(ones * input_sizes, ones * parameter_sizes)
+    return degrees, make_plan(degrees, layout, block_length)
 
 
 @pytest.mark.parametrize("block_length", [1, 3, 7, 20, None])
@@ -59,49 +65,55 @@ def test_the_default_keeps_the_number_of_blocks_bounded():
         assert cut.num_blocks <= 64
 
 
-@pytest.mark.parametrize("runtime", plan.RUNTIMES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_chosen_length_has_the_lowest_cost_of_all(runtime):
     degrees, _ = made(60, (50,), None)
     ones = np.ones(60, np.int64)
-    prices = plan.RUNTIMES[runtime].prices
+    prices = RUNTIMES[runtime].prices
     for rows in (1, 32, 1000):
-        chosen = plan.make_plan(degrees, ones, ones, None, rows, runtime)
-        others = [plan.make_plan(degrees, ones, ones, length) for length in (1, 5, 10, 20, 30, 60)]
-        cost = plan.sampling_cost(chosen, rows, prices)
-        assert all(cost <= plan.sampling_cost(other, rows, prices) for other in others)
+        chosen = make_plan(degrees, Layout.of_sizes(ones, ones), None, rows, runtime)
+        others = [
+            make_plan(degrees, Layout.of_sizes(ones, ones), length)
+            for length in (1, 5, 10, 20, 30, 60)
+        ]
+        cost = sampling_cost(chosen, rows, prices)
+        assert all(cost <= sampling_cost(other, rows, prices) for other in others)
 
 
 def test_more_rows_take_shorter_blocks():
     degrees = masks.make_degrees(784, (500, 500))
     ones = np.ones(784, np.int64)
-    counts = [plan.make_plan(degrees, ones, ones, batch_size=n).num_blocks for n in (1, 32, 512)]
+    counts = [
+        make_plan(degrees, Layout.of_sizes(ones, ones), batch_size=n).num_blocks
+        for n in (1, 32, 512)
+    ]
     assert counts[0] < counts[1] < counts[2]
 
 
 def test_the_family_and_the_widths_count():
     degrees = masks.make_degrees(200, (100,))
     ones = np.ones(200, np.int64)
-    narrow = plan.make_plan(degrees, ones, ones)
-    assert plan.make_plan(degrees, ones, 20 * ones).num_blocks > narrow.num_blocks
+    narrow = make_plan(degrees, Layout.of_sizes(ones, ones))
+    assert make_plan(degrees, Layout.of_sizes(ones, 20 * ones)).num_blocks > narrow.num_blocks
     wide = masks.make_degrees(200, (2000,))
-    assert plan.make_plan(wide, ones, ones).num_blocks > narrow.num_blocks
+    assert make_plan(wide, Layout.of_sizes(ones, ones)).num_blocks > narrow.num_blocks
 
 
 def test_the_work_of_one_block_is_counted_by_hand():
     _, cut = made(4, (16,), 4)
-    passes = plan.expected_passes(4, 10) + 1
-    work = plan.sampling_work(cut, 10)
+    passes = expected_passes(4, 10) + 1
+    work = sampling_work(cut, 10)
     assert work.products == pytest.approx(passes * 12 * (4 * 16 + 16 * 16))  # 4 columns take 16
     assert work.operators == pytest.approx(passes * (2 * 2 + 8))
     assert work.copies == pytest.approx(passes * 10 * (16 + 4 + 4 * 4))
 
 
 def test_no_block_needs_more_passes_than_it_has_variables_and_one():
-    assert all(plan.expected_passes(length, 10**6) <= length + 1 for length in range(1, 100))
+    assert all(expected_passes(length, 10**6) <= length + 1 for length in range(1, 100))
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.0, "4"])
 def test_a_wrong_batch_size_is_refused(batch_size):
     degrees = masks.make_degrees(4, (5,))
     with pytest.raises(ValueError, match="`batch_size` must be a positive integer"):
-        plan.make_plan(degrees, np.ones(4, int), np.ones(4, int), batch_size=batch_size)
+        make_plan(degrees, Layout.of_sizes(np.ones(4), np.ones(4)), batch_size=batch_size)

@@ -62,7 +62,7 @@ def test_answers_are_those_of_one_pattern_at_a_time(mixture, monkeypatch):
     found = answers(dist, evidence, x)
     assert len(used) == 4 and min(used) >= 10
     for ours, theirs in zip(found, expected, strict=True):
-        if dist.model.conditionals.is_discrete:
+        if dist.model.conditionals.is_discrete.all():
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
         else:
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
