@@ -198,7 +198,7 @@ class Queries:
 
     def partial_rows(self, name: str, x: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
         """Returns values `[N, D]`, 0 where they are NaN, and where they are not."""
-        return check_partial_rows(name, x, self.model.event_size, self.model.conditionals)
+        return check_partial_rows(name, x, self.model.conditionals)
 
     # For rows of one pattern, on tensors: what a distribution is made of.
 
