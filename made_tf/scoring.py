@@ -103,11 +103,11 @@ def log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> FloatAr
     """
     from made_tf.conditionals.row_checks import check_rows
 
-    check_rows("x", x, model.event_size, model.conditionals)
+    check_rows("x", x, model.conditionals)
     sets = model.mask_sets.first(num_orders)
 
     def under(number: int) -> FloatArray:
-        degrees = [level[number] for level in sets]
+        degrees = sets.at(number)
 
         def row_log_prob(rows: npt.NDArray) -> Any:
             return model.row_log_prob(rows, model(rows, training=False, degrees=degrees))

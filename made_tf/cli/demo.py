@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from made_tf.cli.options import (
-    SEED,
-)
+from made_tf.cli.options import SEED
 from made_tf.cli.running import quiet
 
 __all__ = ["demo"]

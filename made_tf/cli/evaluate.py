@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from made_tf.cli.opening import open_model
-from made_tf.cli.options import (
-    INPUT_FILE,
-    JSON,
-    MODEL,
-    NUM_ORDERS,
-    OutputFile,
-    check_outputs,
-)
+from made_tf.cli.options import INPUT_FILE, JSON, MODEL, NUM_ORDERS, OutputFile, check_outputs
 from made_tf.cli.running import quiet
-from made_tf.cli.texts import scores_text
+from made_tf.cli.texts import json_text, scores_text
 
 __all__ = ["evaluate"]
 
@@ -25,7 +17,9 @@ __all__ = ["evaluate"]
 @click.command()
 @MODEL
 @click.argument("data", type=INPUT_FILE)
-@click.option("--split", help="Array of an .npz with several.  [default: test, or the only array]")
+@click.option(
+    "--split", "array", help="Array of an .npz with several.  [default: test, or the only array]"
+)
 @NUM_ORDERS
 @JSON
 @click.option(
@@ -36,7 +30,7 @@ __all__ = ["evaluate"]
 def evaluate(
     model: Path,
     data: Path,
-    split: str | None,
+    array: str | None,
     num_orders: int | None,
     as_json: bool,
     per_row: Path | None,
@@ -54,7 +48,7 @@ def evaluate(
     from made_tf.data.writers import save_rows
     from made_tf.scoring import summarise
 
-    x = load_rows(data, split)
+    x = load_rows(data, array)
     scorer = open_model(model)
     if x.shape[1] != scorer.event_size:
         raise ValueError(
@@ -65,5 +59,5 @@ def evaluate(
         scored = scorer.score(x, num_orders)
     if per_row:
         save_rows(per_row, -scored.log_prob[:, None], ["nll"], array="nll")
-    scores = summarise(scored, scorer.event_size)
-    click.echo(json.dumps(scores) if as_json else scores_text(scores))
+    summary = summarise(scored, scorer.event_size)
+    click.echo(json_text(summary) if as_json else scores_text(summary))

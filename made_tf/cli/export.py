@@ -91,8 +91,8 @@ def export(
         with quiet():
             from made_tf.export import to_micro
 
-            told = str(to_micro(loaded, output))
-        click.echo(told)
+            report = to_micro(loaded, output)
+        click.echo(str(report))
         return
     named = None if variables is None else _read_variables(variables)
     from made_tf.data.readers import load_rows

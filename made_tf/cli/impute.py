@@ -1,4 +1,4 @@
-"""The command that fills in missing values."""
+"""`made-tf impute`: missing values filled in."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def impute(
 
         dist = MADEDistribution(loaded, num_orders=num_orders, num_particles=num_particles)
         missing = np.isnan(x)
-        told: list[str] = []
-        filled = _filled(dist, x, seed, told)
+        warned: list[str] = []
+        filled = _filled(dist, x, seed, warned)
         first = next(filled)  # what libraries have to tell, they tell now
     rows = itertools.chain([first], filled)
     batches = with_progress(rows, len(x), desc="filling in", delay=1, mininterval=0.5)
     save_stream(output, batches, x.shape, columns)
-    if told:
-        click.echo(f"Warning: {told[0]}", err=True)
+    if warned:
+        click.echo(f"Warning: {warned[0]}", err=True)
     click.echo(
         f"{missing.sum():,} values filled in, in {missing.any(axis=1).sum():,} of {len(x):,} rows: "
         f"{output}"
@@ -109,12 +109,12 @@ def impute(
 
 
 def _filled(
-    dist: MADEDistribution, x: npt.NDArray, seed: int, told: list[str]
+    dist: MADEDistribution, x: npt.NDArray, seed: int, warned: list[str]
 ) -> Iterator[npt.NDArray]:
-    """Yields rows filled in, some at a time; what was warned of goes into `told`."""
+    """Yields rows filled in, some at a time; puts into `warned` what the library warns of."""
     for start in range(0, len(x), _ROWS):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             rows = dist.impute(x[start : start + _ROWS], seed, first_row=start)
-        told.extend(str(w.message) for w in caught if issubclass(w.category, UserWarning))
+        warned.extend(str(w.message) for w in caught if issubclass(w.category, UserWarning))
         yield rows

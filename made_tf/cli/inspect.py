@@ -8,10 +8,7 @@ from pathlib import Path
 import click
 
 from made_tf.cli.opening import load_keras
-from made_tf.cli.options import (
-    INPUT_FILE,
-    JSON,
-)
+from made_tf.cli.options import INPUT_FILE, JSON
 from made_tf.cli.running import quiet
 from made_tf.cli.texts import keras_facts, keras_text, tflite_text
 

@@ -1,4 +1,4 @@
-"""The commands. Heavy libraries are imported inside them, so that `--help` is instant."""
+"""The commands as one. Heavy libraries are imported inside them, so that `--help` is instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models as the commands see them: made from settings, opened from files, scored."""
+"""Models as the commands see them: opened from files of either kind, scored, drawn from."""
 
 from __future__ import annotations
 
@@ -36,12 +36,18 @@ class _Host:
     """A `.keras` file of a model or of an ensemble."""
 
     def __init__(self, path: Path):
+        self.path = path
         self.model = load_keras(path, or_ensemble=True)
         self.event_size = self.model.event_size
 
     def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
         from made_tf.scoring import score
 
+        if num_orders is not None and not hasattr(self.model, "num_orders"):
+            raise ValueError(
+                f"{self.path} holds an ensemble, which averages over as many orders as its members "
+                "do: --num-orders is for single models."
+            )
         return score(self.model, x, num_orders)
 
     def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:

@@ -1,4 +1,4 @@
-"""What all commands share: failures in one line, kinds of arguments, silence."""
+"""What the commands take: kinds of options, and the options that several of them share."""
 
 from __future__ import annotations
 
@@ -24,34 +24,6 @@ __all__ = [
     "OutputFile",
     "check_outputs",
 ]
-
-INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-MODEL = click.argument("model", type=INPUT_FILE)
-ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
-SEED = click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    metavar="INTEGER",
-    default=0,
-    show_default=True,
-    help="The same seed gives the same result.",
-)
-NUM_ORDERS = click.option(
-    "--num-orders",
-    type=click.IntRange(1),
-    metavar="INTEGER",
-    help="Average over this many orders, for a .keras model of several masks.  "
-    "[default: as in training]",
-)
-CONDITIONALS = click.option(
-    "--conditionals",
-    metavar="FAMILY",
-    type=click.Choice(["bernoulli", "categorical", "normal"]),
-    default="bernoulli",
-    show_default=True,
-    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
-    "normal (real numbers).",
-)
 
 
 class OutputFile(click.Path):
@@ -129,6 +101,34 @@ class Integers(click.ParamType):
         return numbers
 
 
+INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+MODEL = click.argument("model", type=INPUT_FILE)
+ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    metavar="INTEGER",
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+NUM_ORDERS = click.option(
+    "--num-orders",
+    type=click.IntRange(1),
+    metavar="INTEGER",
+    help="Average over this many orders, for a .keras model of several masks.  "
+    "[default: as in training]",
+)
+# (The names of `made_tf.conditionals.FAMILIES`, which would cost `--help` an import of Keras.)
+CONDITIONALS = click.option(
+    "--conditionals",
+    metavar="FAMILY",
+    type=click.Choice(["bernoulli", "categorical", "normal"]),
+    default="bernoulli",
+    show_default=True,
+    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
+    "normal (real numbers).",
+)
 VALIDATION_FRACTION = click.option(
     "--validation-fraction",
     type=FiniteRange(0, 1, min_open=True, max_open=True),
@@ -136,5 +136,4 @@ VALIDATION_FRACTION = click.option(
     show_default=True,
     help="The part of the rows set aside where the file has no validation rows.",
 )
-
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -82,7 +82,8 @@ def reproduce(
         raise click.UsageError("--data-dir (or the variable MADE_TF_DATA) is needed.")
     names = tuple(known) if every else tuple(dict.fromkeys(names))
     for name in names if not smoke else ():
-        benchmark_sets.BenchmarkSet.named(name)  # all names are good before anything is trained
+        if name not in known:  # all names are good before anything is trained
+            raise click.UsageError(f"NAME must be one of {', '.join(known)}. Received: {name}")
     chosen = {name: recipes.Recipe.load(recipe or name) for name in names}
     output.mkdir(parents=True, exist_ok=True)
     if not os.access(output, os.W_OK):

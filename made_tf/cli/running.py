@@ -1,18 +1,19 @@
-"""How commands run: failures in one line, quiet libraries."""
+"""How commands run: failures and warnings in a line each, quiet libraries."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
-__all__ = ["Commands", "quiet"]
-
+__all__ = ["Commands", "quiet", "warnings_in_lines"]
 
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -49,7 +50,25 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = str(error) or type(error).__name__
+            if ctx.invoked_subcommand in self.commands:
+                message = _with_options(message, self.commands[ctx.invoked_subcommand])
             raise _Failure(message, 2 if isinstance(error, _BAD_INPUT) else 1) from error
+
+
+def _with_options(message: str, command: click.Command) -> str:
+    """Says by which options a command takes the arguments that the library's message names."""
+    options = {
+        str(parameter.name): max(parameter.opts, key=len)
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    }
+    named = [name for name in re.findall(r"`(\w+)", message) if name in options]
+    hints = [
+        f"`{name}` is the option {options[name]}"
+        for name in dict.fromkeys(named)
+        if options[name] not in message
+    ]
+    return f"{message} ({'; '.join(hints)})" if hints else message
 
 
 def _open_streams() -> None:
@@ -79,3 +98,20 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def warnings_in_lines() -> Iterator[None]:
+    """Tells what the library warns users of in a line of stderr, each text once."""
+    shown = set()
+
+    def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+        del args, kwargs
+        if str(message) not in shown:
+            shown.add(str(message))
+            click.echo(f"Warning: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield

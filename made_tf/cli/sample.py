@@ -8,13 +8,7 @@ from pathlib import Path
 import click
 
 from made_tf.cli.opening import open_model
-from made_tf.cli.options import (
-    MODEL,
-    SEED,
-    Integers,
-    OutputFile,
-    check_outputs,
-)
+from made_tf.cli.options import MODEL, SEED, Integers, OutputFile, check_outputs
 from made_tf.cli.running import quiet
 
 __all__ = ["sample"]
@@ -53,13 +47,16 @@ def sample(
     and classes, within rounding for real numbers.
     """
     check_outputs([output], [model])
-    from made_tf.data.writers import MAX_PICTURES, save_rows, save_stream
+    from made_tf.data.writers import save_stream
     from made_tf.portable.progress import with_progress
 
     if (image_shape is None) == (output.suffix == ".png"):
         raise click.UsageError("--image-shape and an --output that ends in .png go together.")
-    if image_shape is not None and num > MAX_PICTURES:
-        raise click.UsageError(f"--num must be at most {MAX_PICTURES} for pictures.")
+    if image_shape is not None:
+        from made_tf.plotting.rows import MAX_PICTURES, save_images
+
+        if num > MAX_PICTURES:
+            raise click.UsageError(f"--num must be at most {MAX_PICTURES} for pictures.")
     with quiet():
         opened = open_model(model)
         drawn = opened.stream(num, seed)
@@ -69,5 +66,5 @@ def sample(
     if image_shape is None:
         save_stream(output, batches, (num, opened.event_size))
     else:
-        save_rows(output, [row for rows in batches for row in rows], image_shape=image_shape)
+        save_images(output, [row for rows in batches for row in rows], image_shape)
     click.echo(f"{num} rows in {output}")

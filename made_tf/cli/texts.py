@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from made_tf.models.made import MADE
-    from made_tf.training.runs import TrainingState
+    from made_tf.training.parts import Part
 
-__all__ = ["interruption_text", "keras_facts", "keras_text", "scores_text", "tflite_text"]
+__all__ = [
+    "interruption_text",
+    "json_text",
+    "keras_facts",
+    "keras_text",
+    "nll_text",
+    "scores_text",
+    "tflite_text",
+]
 
 
-def interruption_text(state: TrainingState | None, output: Path, best: Path) -> str:
-    """Says what an interrupted training leaves, its best model in the file `best`."""
-    if state is None:
+def interruption_text(parts: Sequence[Part], output: Path) -> str:
+    """Says what an interrupted training leaves: models of which some are not finished."""
+    if not parts:
         return "Interrupted before the first epoch ended: nothing to keep."
-    kept = f" {output} is still that of an earlier run." if state.at_end else ""
+    epochs = [f" after epoch {part.epoch}" for part in parts if not part.finished]
+    best = min(parts, key=lambda part: part.nll)
+    kept = f" {output} is still that of an earlier run." if output.exists() else ""
     return (
-        f"Interrupted after epoch {state.epoch}. The best model so far is in {best} (epoch "
-        f"{state.best_epoch}, val_nll {state.best:.4f}).{kept} The same command resumes."
+        f"Interrupted{''.join(epochs[-1:])}. The best model so far is in {best.path} (epoch "
+        f"{best.best_epoch}, val_nll {best.nll:.4f}).{kept} The same command resumes."
     )
 
 
-def scores_text(scores: dict[str, Any]) -> str:
-    """Returns what `made_tf.cli.models.summarise` found in lines."""
+def nll_text(summary: dict[str, Any]) -> str:
+    """Returns the mean NLL of `made_tf.scoring.summarise` and its error, which may be unknown."""
+    error = summary["nll_standard_error"]
+    known = "unknown" if math.isnan(error) else f"{error:.4f}"
+    return f"{summary['nll']:.4f} nats per row, standard error {known}"
+
+
+def scores_text(summary: dict[str, Any]) -> str:
+    """Returns what `made_tf.scoring.summarise` found in lines."""
     lines = [
-        f"rows               {scores['rows']}",
-        f"NLL                {scores['nll']:.4f} nats per row, standard error "
-        f"{scores['nll_standard_error']:.4f}",
-        f"bits per dimension {scores['bits_per_dim']:.4f}",
+        f"rows               {summary['rows']}",
+        f"NLL                {nll_text(summary)}",
+        f"bits per dimension {summary['bits_per_dim']:.4f}",
     ]
-    if "num_orders" in scores:
+    if "num_orders" in summary:
         lines += [
-            f"orders             {scores['num_orders']}, their average leaving a standard error of "
-            f"{scores['order_standard_error']:.4f}",
-            f"order spread       {scores['order_spread']:.4f} nats",
+            f"orders             {summary['num_orders']}, their average leaving a standard error "
+            f"of {summary['order_standard_error']:.4f}",
+            f"order spread       {summary['order_spread']:.4f} nats",
         ]
     return "\n".join(lines)
+
+
+def json_text(facts: Mapping[str, Any]) -> str:
+    """Returns facts as JSON, in which a number that is not known is null."""
+    return json.dumps(
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in facts.items()
+        }
+    )
 
 
 def keras_facts(model: MADE, path: Path) -> dict[str, Any]:

@@ -1,28 +1,15 @@
-"""`made-tf train`: by a recipe, or as the options say."""
+"""`made-tf train`: a model by a recipe, whose entries options override."""
 
 from __future__ import annotations
 
-import warnings
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from made_tf.cli.opening import family_of
-from made_tf.cli.running import quiet
-
-if TYPE_CHECKING:
-    from made_tf.data.splits import Splits
-    from made_tf.models.made import MADE
-
-import dataclasses
-import shutil
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from click.core import ParameterSource
-
 from made_tf.cli.options import (
     ARRAY,
     CONDITIONALS,
@@ -35,15 +22,20 @@ from made_tf.cli.options import (
     OutputFile,
     check_outputs,
 )
-from made_tf.cli.texts import interruption_text
+from made_tf.cli.running import quiet, warnings_in_lines
+from made_tf.cli.texts import interruption_text, nll_text
 
 if TYPE_CHECKING:
     from made_tf.data.splits import Splits
+    from made_tf.training.by_recipe import TrainedEnsemble
+    from made_tf.training.recipe import Recipe
 
-__all__ = ["make_model", "train"]
+__all__ = ["train"]
 
-# What these settings say, a recipe leaves open; where any other is given, no recipe is followed.
-_BESIDE_A_RECIPE = {"conditionals", "seed", "validation_fraction"}
+
+def _override(*names: str, text: str, **attributes: Any) -> Any:
+    """Returns an option that overrides an entry of the recipe, and has no default of its own."""
+    return click.option(*names, help=f"{text}  [default: as the recipe says]", **attributes)
 
 
 @click.command()
@@ -54,275 +46,189 @@ _BESIDE_A_RECIPE = {"conditionals", "seed", "validation_fraction"}
 @ARRAY
 @CONDITIONALS
 @click.option(
+    "--recipe",
+    metavar="NAME|FILE",
+    default="default",
+    show_default=True,
+    help="How to train: a few networks to choose from, of which 'single' has one. The following "
+    "options, down to --patience, override what it says, of all of these networks.",
+)
+@_override(
     "--hidden-units",
     type=Integers("500 or 500,500", ","),
-    default="500",
-    show_default=True,
-    help="Width of each hidden layer, separated by commas.",
+    text="Width of each hidden layer, separated by commas.",
 )
-@click.option(
+@_override(
     "--input-order",
     type=click.Choice(["natural", "random"]),
-    default="natural",
-    show_default=True,
-    help="The order in which the columns are modelled.",
+    text="The order in which the columns are modelled.",
 )
-@click.option(
+@_override(
     "--hidden-degrees",
     type=click.Choice(["equal", "early", "random"]),
-    default="equal",
-    show_default=True,
-    help="How many inputs each hidden unit sees: evenly spread, rather few, or drawn.",
+    text="How many inputs each hidden unit sees: evenly spread, rather few, or drawn.",
 )
-@click.option(
+@_override(
     "--direct/--no-direct",
-    default=True,
-    show_default=True,
-    help="Connect inputs to outputs directly as well.",
+    "direct_connections",
+    default=None,
+    text="Connect inputs to outputs directly as well.",
 )
-@click.option(
+@_override(
     "--residual/--no-residual",
-    default=False,
-    show_default=True,
-    help="Add each hidden layer's units to the next one's.",
+    default=None,
+    text="Add each hidden layer's units to the next one's.",
 )
-@click.option(
+@_override(
     "--num-masks",
     type=MaskCount(),
     metavar="INTEGER|fresh",
-    default=1,
-    show_default=True,
-    help="Learn under so many masks in turn, or under a fresh one at each step. With 'fresh', "
+    text="Learn under so many masks in turn, or under a fresh one at each step. With 'fresh', "
     "impute is exact whatever is missing.",
 )
-@click.option(
+@_override(
     "--resample",
     type=click.Choice(["both", "order", "connectivity"]),
-    help="What differs between masks: the order of the columns, which hidden unit sees which, or "
-    "both.  [default: both]",
+    text="What differs between masks: the order of the columns, which hidden unit sees which, or "
+    "both.",
 )
-@click.option(
+@_override(
     "--num-orders",
     type=click.IntRange(1),
     metavar="INTEGER",
-    default=1,
-    show_default=True,
-    help="The density is the average over this many masks; evaluate and impute use it, too.",
+    text="The density is the average over this many masks; evaluate and impute use it, too.",
 )
-@click.option("--activation", default="relu", show_default=True, help="Of the hidden units.")
-@click.option(
+@_override("--activation", text="Of the hidden units.")
+@_override(
     "--dropout",
     type=FiniteRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="The fraction of hidden units dropped in training.",
+    text="The fraction of hidden units dropped in training.",
 )
-@click.option(
-    "--epochs", type=click.IntRange(1), default=500, show_default=True, help="At most this many."
+@_override(
+    "--epochs",
+    type=click.IntRange(1),
+    metavar="INTEGER",
+    text="Look at the validation rows after each pass through the training rows, and end after "
+    "at most this many.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=50, show_default=True)
-@click.option(
-    "--learning-rate",
-    type=FiniteRange(0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Of the Adam optimizer.",
+@_override("--batch-size", type=click.IntRange(1), metavar="INTEGER", text="Rows in a step.")
+@_override(
+    "--learning-rate", type=FiniteRange(0, min_open=True), metavar="FLOAT", text="Of the optimizer."
 )
-@click.option(
+@_override(
     "--patience",
     type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="Stop after this many epochs without improvement on the validation rows.",
-)
-@SEED
-@VALIDATION_FRACTION
-@click.option(
-    "--recipe",
-    metavar="NAME|FILE",
-    help="How to train, where no option above says so.  [default: default]",
+    metavar="INTEGER",
+    text="Stop after this many looks at the validation rows without improvement.",
 )
 @click.option(
     "--members",
     type=click.IntRange(1),
     metavar="INTEGER",
-    help="How many models the recipe's ensemble has. A single one can be exported.  [default: 1]",
+    default=1,
+    show_default=True,
+    help="How many models the ensemble has. A single one can be exported.",
 )
-@click.option("--history", type=OutputFile(".csv"), help="Also write the metrics of every epoch.")
+@SEED
+@VALIDATION_FRACTION
+@click.option("--history", type=OutputFile(".csv"), help="Also write the metrics of every look.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run instead of resuming it.")
 def train(
     data: Path,
     output: Path,
     array: str | None,
+    conditionals: str,
+    recipe: str,
+    members: int,
+    seed: int,
+    validation_fraction: float,
     history: Path | None,
     restart: bool,
-    recipe: str | None,
-    members: int | None,
-    **settings,
+    **overrides: Any,
 ) -> None:
     """Fit MADE to the rows of DATA and keep the best model.
 
     DATA is a .csv or .parquet table of numbers, or an .npz with one array or
     with the arrays train, valid and test.
 
-    Without options for the network and its training a recipe chooses them: the
-    default one trains a few networks that differ in depth, order, dropout and
-    masks, as the number of rows suggests, and keeps the one that is best on the
-    validation rows. With any such option one network is trained, as the
-    options and their defaults say.
+    A recipe says how: the default one trains a few networks that differ in
+    depth, order, dropout and masks, as the number of rows suggests, and keeps
+    the one that is best on the validation rows. Options override entries of the
+    recipe, for all of its networks; one that becomes impossible is left out.
 
-    A run that was killed or stopped with Ctrl-C resumes after its last epoch
-    when the same command is given again.
+    A run that was killed or stopped with Ctrl-C resumes where it was when the
+    same command is given again.
     """
     check_outputs([output, history], [data])
-    source = click.get_current_context().get_parameter_source
-    given = [
-        name
-        for name in settings
-        if name not in _BESIDE_A_RECIPE and source(name) is ParameterSource.COMMANDLINE
-    ]
-    if given and (recipe is not None or members is not None):
-        option = f"--{given[0].replace('_', '-')}"
-        raise click.UsageError(f"a recipe says itself what {option} says: leave one of them out.")
-    if settings["num_masks"] == 1 and settings["resample"]:
-        raise click.UsageError("--resample is for several masks: give --num-masks, too.")
-    settings["resample"] = settings["resample"] or "both"
     with quiet():
-        import made_tf.callbacks  # noqa: F401 - what libraries have to tell, they tell now
-    from made_tf.data import load_splits
+        import made_tf.training  # noqa: F401 - what libraries have to tell, they tell now
+    from made_tf.data.splits import load_splits
     from made_tf.data.writers import save_history
+    from made_tf.portable.files import replacing
     from made_tf.scoring import score, summarise
+    from made_tf.training.parts import forget_parts
 
-    splits = load_splits(
-        data,
-        settings["validation_fraction"],
-        settings["seed"],
-        array,
-        conditionals=settings["conditionals"],
-    )
-
-    def keep(rows: list[dict[str, float]]) -> None:
-        if history:
-            save_history(history, rows)
-
-    if given:
-        model = _as_options_say(splits, output, keep, restart, settings)
-    else:
-        model = _as_recipe_says(
-            recipe or "default", members or 1, splits, output, keep, restart, settings
-        )
+    followed = _followed(recipe, {"members": members, **overrides})
+    splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)
+    folder = output.with_name(f"{output.name}.parts")
+    _check_masks(followed, splits, overrides)
+    trained = _train(followed, splits, folder, output, seed, conditionals, restart)
+    model = trained.ensemble if members > 1 else trained.ensemble.members[0]
+    if history:
+        save_history(history, trained.members[0].history)
+    with replacing(output, folder / f".{output.stem}.tmp.keras") as path:
+        model.save(path)
+    click.echo(f"recipe          {trained.origin}")
+    click.echo(f"validation NLL  {trained.valid_nll:.4f} nats per row")
+    forget_parts(folder)
+    with contextlib.suppress(OSError):  # something else came to lie there
+        folder.rmdir()
     if len(splits.test):
         scores = summarise(score(model, splits.test), model.event_size)
-        click.echo(
-            f"test NLL        {scores['nll']:.4f} nats per row, standard error "
-            f"{scores['nll_standard_error']:.4f}"
-        )
+        click.echo(f"test NLL        {nll_text(scores)}")
     click.echo(f"model           {output}")
 
 
-def _as_options_say(
-    splits: Splits, output: Path, keep: Callable, restart: bool, settings: dict[str, Any]
-) -> Any:
-    from made_tf.training import runs
-    from made_tf.training.fitting import fit_resumably
-
-    own = {name: settings.pop(name) for name in ("epochs", "batch_size", "patience", "seed")}
-    try:
-        model, state = fit_resumably(
-            lambda: make_model(splits, own["seed"], settings),
-            splits.train,
-            splits.valid,
-            output,
-            **own,
-            settings=settings,
-            restart=restart,
-            on_end=lambda state: keep(state.history),
-            progress=True,
-        )
-    except KeyboardInterrupt:
-        left = runs.read_state(runs.run_directory(output))
-        kept = runs.best_path(output, left) if left else output
-        click.echo(interruption_text(left, output, kept), err=True)
-        sys.exit(130)
-    best = state.history[state.best_epoch - 1]
-    click.echo(f"epochs          {state.epoch}, the best being {state.best_epoch}")
-    click.echo(f"validation NLL  {best['val_nll']:.4f} nats per row")
-    return model
-
-
-def _as_recipe_says(
-    name: str,
-    members: int,
-    splits: Splits,
-    output: Path,
-    keep: Callable,
-    restart: bool,
-    settings: dict[str, Any],
-) -> Any:
-    from made_tf.cli.opening import family_of
-    from made_tf.portable.files import replacing
-    from made_tf.training.by_recipe import foreign_files, train_ensemble
+def _followed(name: str, overrides: dict[str, Any]) -> Recipe:
+    """Returns the recipe with what the options say."""
     from made_tf.training.recipe import Recipe
 
-    recipe = dataclasses.replace(Recipe.load(name), members=members)
-    folder = output.with_name(f"{output.name}.parts")
-    if folder.exists():
-        foreign = foreign_files(folder)
-        if foreign:
-            raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
-        if restart:
-            shutil.rmtree(folder)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if "epochs" in given:
+        given |= {"steps": 0, "looks": given.pop("epochs")}
+    return Recipe.load(name).overridden(**given)
+
+
+def _check_masks(recipe: Recipe, splits: Splits, overrides: dict[str, Any]) -> None:
+    """Fails if `--resample` would say nothing."""
+    candidates = recipe.candidates_for(*splits.train.shape).values()
+    if overrides["resample"] and any(each.model.get("num_masks", 1) == 1 for each in candidates):
+        raise click.UsageError("--resample is for several masks: give --num-masks, too.")
+
+
+def _train(
+    recipe: Recipe,
+    splits: Splits,
+    folder: Path,
+    output: Path,
+    seed: int,
+    conditionals: str,
+    restart: bool,
+) -> TrainedEnsemble:
+    """Trains in a folder beside the output; when it is interrupted, says what is there."""
+    from made_tf.training.by_recipe import train_ensemble
+    from made_tf.training.parts import foreign_files, parts_in
+
+    foreign = foreign_files(folder) if folder.exists() else []
+    if foreign:
+        raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
+    family = family_of(splits, conditionals)
     try:
-        trained = train_ensemble(
-            recipe,
-            splits,
-            folder,
-            settings["seed"],
-            family_of(splits, settings["conditionals"]),
-            click.echo,
-        )
+        with warnings_in_lines():
+            return train_ensemble(
+                recipe, splits, folder, seed, family, echo=click.echo, restart=restart
+            )
     except KeyboardInterrupt:
-        click.echo(
-            f"Interrupted. What was trained so far is in {folder}. The same command resumes.",
-            err=True,
-        )
+        parts = parts_in(folder) if folder.exists() else []
+        click.echo(interruption_text(parts, output), err=True)
         sys.exit(130)
-    model = trained.ensemble if members > 1 else trained.ensemble.members[0]
-    keep(trained.members[0].history)
-    with replacing(output, folder / f".{output.stem}.tmp.keras") as path:
-        model.save(path)
-    if trained.candidate:
-        click.echo(f"network         {trained.candidate}, of {', '.join(recipe.candidates)}")
-    click.echo(f"validation NLL  {trained.valid_nll:.4f} nats per row")
-    shutil.rmtree(folder)
-    return model
-
-
-def make_model(splits: Splits, seed: int, settings: dict[str, Any]) -> MADE:
-    """Returns a compiled MADE for these rows, as the settings of `train` say."""
-    import keras
-
-    from made_tf.models.made import MADE
-
-    keras.utils.set_random_seed(seed)  # of weights and dropout
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = MADE(
-            splits.train.shape[1],
-            hidden_units=settings["hidden_units"],
-            conditionals=family_of(splits, settings["conditionals"]),
-            input_order=settings["input_order"],
-            hidden_degrees=settings["hidden_degrees"],
-            direct_connections=settings["direct"],
-            residual=settings["residual"],
-            activation=settings["activation"],
-            dropout=settings["dropout"],
-            num_masks=None if settings["num_masks"] == "fresh" else settings["num_masks"],
-            resample=settings["resample"],
-            num_orders=settings["num_orders"],
-            seed=seed,
-        )
-    for warning in caught:
-        click.echo(f"Warning: {warning.message}", err=True)
-    model.compile(keras.optimizers.Adam(settings["learning_rate"]))
-    return model

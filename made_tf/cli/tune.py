@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from made_tf.cli.opening import family_of
 from made_tf.cli.options import (
     ARRAY,
     CONDITIONALS,
@@ -64,7 +65,6 @@ def tune(
     """
     check_outputs([output], [data])
     with quiet():
-        from made_tf.cli.opening import family_of
         from made_tf.training.search import search
     from made_tf.data.splits import load_splits
     from made_tf.portable.files import replacing

@@ -1,4 +1,4 @@
-"""Checks of tables, with errors that name file, row and column."""
+"""What may be wrong with a table: errors that name its file, row and column."""
 
 from __future__ import annotations
 
@@ -11,16 +11,29 @@ import numpy as np
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
-__all__ = ["check_support"]
+__all__ = ["check_support", "finite_numbers", "unreadable"]
 
 
-def _checked(
+def finite_numbers(
     path: Path,
     values: np.ndarray,
     columns: list[str],
     array: str | None = None,
     allow_missing: bool = False,
 ) -> FloatArray:
+    """Returns the values of a table as float32, if all are finite (or may be missing: NaN).
+
+    Args:
+        path: the table's file, for the message.
+        values: numbers `[rows, D]`.
+        columns: D names.
+        array: the array's name in an `.npz`.
+        allow_missing: whether NaN is let through.
+
+    Raises:
+        ValueError: if there are no values, or one is not finite, naming its row
+            and column.
+    """
     where = _where(path, array)
     if values.size == 0:
         raise ValueError(f"{where} must have rows and columns. Received: shape {values.shape}")
@@ -47,9 +60,18 @@ def check_support(
         ValueError: if one does not, naming its row and column.
     """
     missing = np.isnan(x)
-    right = missing | np.asarray(family.in_support(np.where(missing, np.float32(0), x)))
+    known = np.where(missing, np.float32(0), x)
+    right = missing | np.asarray(family.bind(x.shape[1]).in_support(known))
     message = f"{_where(path, array)} must contain, for {family.name} conditionals, "
     _check(f"{message}{family.support} only", x, right, columns)
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    """Returns what to raise for a file that cannot be read."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(
+        f"{path} is not a readable {path.suffix} file (truncated or foreign?): {reason}"
+    )
 
 
 def _check(message: str, x: FloatArray, right: np.ndarray, columns: Sequence[str]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from made_tf.data.readers import _needs
+from made_tf.data.optional import optional_module
 from made_tf.data.splits import Splits
 
 __all__ = ["DIGITS_THRESHOLD", "load_digits"]
-
 
 #: A pixel of the digits (0..16) is 1 where it is at least this bright.
 DIGITS_THRESHOLD = 8
@@ -28,7 +27,7 @@ def load_digits(seed: int = 0) -> Splits:
     Raises:
         ModuleNotFoundError: if scikit-learn is not installed.
     """
-    images = _needs("sklearn.datasets", "scikit-learn", "demo").load_digits().data
+    images = optional_module("sklearn.datasets", "scikit-learn", "demo").load_digits().data
     x = (images >= DIGITS_THRESHOLD).astype(np.float32)
     x = x[np.random.default_rng(seed).permutation(len(x))]
     train, valid, test = np.split(x, [1257, 1437])

@@ -1,28 +1,21 @@
-"""Tables in and out: npz, csv, parquet, and the digits that scikit-learn ships.
-
-Rows are float32 arrays `[rows, D]`. Every file is read without running
-anything that it contains (no pickle) and written whole or not at all.
-"""
+"""Tables in: `.npz`, `.csv` and `.parquet`, as float32 arrays `[rows, D]`."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import importlib
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from made_tf.data.checks import _checked
+from made_tf.data.checks import finite_numbers, unreadable
+from made_tf.data.npz import default_columns, npz_array, read_npz
+from made_tf.data.optional import optional_module
+from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
-__all__ = ["FloatArray", "load_rows", "load_table"]
-
-FloatArray = npt.NDArray[np.float32]
-
+__all__ = ["existing_table", "load_rows", "load_table"]
 
 # What pandas, pyarrow and the csv module raise for a truncated or foreign file.
 _DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
@@ -57,15 +50,12 @@ def load_table(
         ValueError: if the file cannot be read, has no rows, or holds anything
             but finite numbers (and missing values, where these are allowed).
     """
-    path = _existing(path)
+    path = existing_table(path)
     if path.suffix == ".npz":
-        x = _npz_array(path, _read_npz(path), array, allow_missing)
-        return x, _names(x.shape[1])
+        x = npz_array(path, read_npz(path), array, allow_missing)
+        return x, default_columns(x.shape[1])
     if array is not None:
-        raise ValueError(
-            "`array` (on the command line --array, of evaluate --split) is for .npz files only. "
-            f"Received: array={array!r} for {path}"
-        )
+        raise ValueError(f"`array` is for .npz files only. Received: array={array!r} for {path}")
     return _read_frame(path, allow_missing)
 
 
@@ -79,14 +69,20 @@ def load_rows(path: PathLike, array: str | None = None) -> FloatArray:
         FileNotFoundError: if there is no such file.
         ValueError: as `load_table`.
     """
-    path = _existing(path)
+    path = existing_table(path)
     if path.suffix == ".npz" and array is None:
-        arrays = _read_npz(path)
-        return _npz_array(path, arrays, "test" if "test" in arrays else None)
+        arrays = read_npz(path)
+        return npz_array(path, arrays, "test" if "test" in arrays else None)
     return load_table(path, array)[0]
 
 
-def _existing(path: PathLike) -> Path:
+def existing_table(path: PathLike) -> Path:
+    """Returns a file's path, if it is there and of a kind that can be read.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if its name has another ending.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No such file: {path}")
@@ -95,54 +91,12 @@ def _existing(path: PathLike) -> Path:
     return path
 
 
-def _needs(module: str, package: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{package} is not installed: pip install 'made-tf[{extra}]'"
-        ) from error
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("no zip archive")
-        with np.load(path, allow_pickle=False) as file:
-            # A member that is no array comes as bytes.
-            return {name: value for name, value in file.items() if isinstance(value, np.ndarray)}
-    except Exception as error:  # of a damaged file NumPy raises nearly anything
-        raise _unreadable(path, error) from error
-
-
-def _npz_array(
-    path: Path, arrays: dict[str, np.ndarray], name: str | None, allow_missing: bool = False
-) -> FloatArray:
-    if name is None and len(arrays) == 1:
-        (name,) = arrays
-    if name is None:
-        raise ValueError(
-            f"{path} must hold one array or the arrays train, valid and test, or one must be "
-            "named (`array`; on the command line --array, of evaluate --split). It holds: "
-            f"{sorted(arrays)}"
-        )
-    if name not in arrays:
-        raise ValueError(f"{path} has no array {name!r}. It holds: {sorted(arrays)}")
-    values = arrays[name]
-    if values.ndim != 2 or values.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{path}: array {name!r} must be numeric, of shape [rows, columns]. "
-            f"Received: shape {values.shape}, dtype {values.dtype}"
-        )
-    return _checked(path, values, _names(values.shape[1]), name, allow_missing)
-
-
 def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, list[str]]:
-    pandas = _needs("pandas", "pandas", "tables")
+    pandas = optional_module("pandas", "pandas", "tables")
     has_names = True
     try:
         if path.suffix == ".parquet":
-            _needs("pyarrow", "pyarrow", "tables")
+            optional_module("pyarrow", "pyarrow", "tables")
             frame = pandas.read_parquet(path)
             if any(name is not None for name in frame.index.names):
                 frame = frame.reset_index()
@@ -153,14 +107,16 @@ def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, li
             header = 0 if has_names else None
             frame = pandas.read_csv(path, header=header, index_col=False, skipinitialspace=True)
     except _DAMAGED as error:
-        raise _unreadable(path, error) from error
-    columns = [str(name) for name in frame.columns] if has_names else _names(frame.shape[1])
+        raise unreadable(path, error) from error
+    columns = default_columns(frame.shape[1])
+    if has_names:
+        columns = [str(name) for name in frame.columns]
     parts = [
         _numbers(path, frame.iloc[:, index], name)
         for index, name in enumerate(columns if len(frame) else ())
     ]
     values = np.stack(parts, axis=1) if parts else np.empty(frame.shape)
-    return _checked(path, values, columns, allow_missing=allow_missing), columns
+    return finite_numbers(path, values, columns, allow_missing=allow_missing), columns
 
 
 def _has_names(path: Path) -> bool:
@@ -217,14 +173,3 @@ def _numbers(path: Path, column: Any, name: str) -> np.ndarray:
             f"supported. Drop it, or encode it as numbers.{hint}"
         )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _names(width: int) -> list[str]:
-    return [f"x{index}" for index in range(width)]
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return ValueError(
-        f"{path} is not a readable {path.suffix} file (truncated or foreign?): {reason}"
-    )

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from made_tf.data.checks import check_support
-from made_tf.data.readers import _existing, _names, _npz_array, _read_npz, load_table
+from made_tf.data.npz import default_columns, npz_array, read_npz
+from made_tf.data.readers import existing_table, load_table
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
@@ -62,10 +63,10 @@ def load_splits(
             "`validation_fraction` must lie between 0 and 1. "
             f"Received: validation_fraction={validation_fraction}"
         )
-    path = _existing(path)
+    path = existing_table(path)
     parts = _npz_splits(path) if path.suffix == ".npz" and array is None else {}
     if parts:
-        x, columns = parts["train"], _names(parts["train"].shape[1])
+        x, columns = parts["train"], default_columns(parts["train"].shape[1])
     else:
         x, columns = load_table(path, array)
     if conditionals is not None:
@@ -87,11 +88,11 @@ def load_splits(
 
 
 def _npz_splits(path: Path) -> dict[str, FloatArray]:
-    arrays = _read_npz(path)
+    arrays = read_npz(path)
     if "train" not in arrays:
         return {}
     names = [name for name in ("train", "valid", "test") if name in arrays]
-    parts: dict[str, FloatArray] = {name: _npz_array(path, arrays, name) for name in names}
+    parts: dict[str, FloatArray] = {name: npz_array(path, arrays, name) for name in names}
     shapes = {name: part.shape for name, part in parts.items()}
     if len({width for _, width in shapes.values()}) > 1:
         raise ValueError(f"{path}: the splits must have equal widths. Received: {shapes}")

@@ -1,4 +1,4 @@
-"""Rows out: `.npz` and `.csv`, whole or not at all."""
+"""Rows out: to `.npz` and `.csv`, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,52 +10,33 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from made_tf.data.readers import _names
+from made_tf.data.npz import default_columns
 from made_tf.portable.files import PathLike, replacing
 
-__all__ = ["MAX_PICTURES", "save_history", "save_rows", "save_stream"]
-
-
-#: More rows than this are not drawn into one picture.
-MAX_PICTURES = 1024
+__all__ = ["save_history", "save_rows", "save_stream"]
 
 
 def save_rows(
     path: PathLike,
     x: npt.ArrayLike,
     columns: Sequence[str] | None = None,
-    image_shape: tuple[int, int] | None = None,
     array: str = "x",
 ) -> None:
-    """Writes rows to `.npz`, `.csv` or, as pictures, to `.png`.
+    """Writes rows to `.npz` or `.csv`.
 
     Args:
         path: the file to write; replaced as a whole or left as it was.
         x: values `[rows, D]`.
         columns: D names for the `.csv`; `x0`, `x1`, ... by default.
-        image_shape: height and width of a row's picture, for `.png`.
         array: the array's name in the `.npz`.
 
     Raises:
         OSError: if the file cannot be written.
-        ValueError: if the format is unknown, `image_shape` is missing, or there
-            are more than `MAX_PICTURES` rows to draw.
+        ValueError: if the format is unknown. (Pictures are drawn by
+            `made_tf.plotting.save_images`.)
     """
-    path = Path(path)
     x = np.asarray(x, np.float32)
-    if path.suffix != ".png":
-        save_stream(path, [x], x.shape, columns, array)
-        return
-    from made_tf import plotting
-
-    if image_shape is None:
-        raise ValueError("`image_shape` must be given, such as 8x8, to draw rows as pictures.")
-    if len(x) > MAX_PICTURES:
-        raise ValueError(
-            f"`x` must have at most {MAX_PICTURES} rows, to be drawn. Received: {len(x)} rows"
-        )
-    figure = plotting.plot_images({"samples": x}, image_shape, max_images=len(x))
-    plotting.save(figure, path)
+    save_stream(path, [x], x.shape, columns, array)
 
 
 def save_stream(
@@ -93,11 +74,14 @@ def save_stream(
                 member.write(np.ascontiguousarray(batch, "<f4").tobytes())
     elif path.suffix == ".csv":
         with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(columns or _names(shape[1]))
+            csv.writer(file, lineterminator="\n").writerow(columns or default_columns(shape[1]))
             for batch in _counted(batches, shape):
                 np.savetxt(file, _shortest(batch), fmt="%.9g", delimiter=",")
     else:
-        raise ValueError(f"`path` must end in .npz or .csv. Received: path={str(path)!r}")
+        pictures = " Pictures are drawn by made_tf.plotting.save_images." * (path.suffix == ".png")
+        raise ValueError(
+            f"`path` must end in .npz or .csv. Received: path={str(path)!r}.{pictures}"
+        )
 
 
 def _shortest(x: npt.NDArray) -> npt.NDArray[np.float64]:

@@ -1,8 +1,4 @@
-"""Pictures of masks, rows and training, drawn with Matplotlib.
-
-Each function returns a `matplotlib.figure.Figure`; none touches Matplotlib's
-global state. Save one with `save`, or let a notebook show it.
-"""
+"""Pictures of a model: its masks, its training, how far its orders disagree."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf.plotting.style import ACCENT, GREY, INK, PAPER, colours, frame, panels
+from made_tf.scoring import log_prob_by_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,9 +17,6 @@ if TYPE_CHECKING:
     from made_tf.models.made import MADE
 
 __all__ = ["plot_history", "plot_masks", "plot_order_spread"]
-
-
-_ROWS = 1000  # scored at once
 
 
 def plot_masks(model: MADE) -> Figure:
@@ -60,8 +54,8 @@ def plot_history(
 
     Args:
         history: one row for each epoch with `epoch`, `nll` and perhaps
-            `val_nll`, as `made_tf.runs.TrainingState.history` has; or
-            what `fit` returns as `history.history`.
+            `val_nll`, as `made_tf.training.runs.TrainingState.history`
+            has; or what `fit` returns as `history.history`.
 
     Returns:
         A figure with one panel.
@@ -142,7 +136,7 @@ def plot_order_spread(model: MADE, x: npt.ArrayLike, num_orders: int = 16) -> Fi
     """
     if model.mask_sets.check_count(num_orders) < 2:
         raise ValueError(f"`num_orders` must be at least 2. Received: num_orders={num_orders}")
-    log_prob = _log_prob_by_order(model, x, num_orders)
+    log_prob = log_prob_by_order(model, x, num_orders).astype(np.float64)
     if not np.isfinite(log_prob).all():
         raise ValueError("`model` must give finite log-probabilities. Received: others")
     spread = log_prob.std(axis=0, ddof=1)
@@ -177,20 +171,3 @@ def plot_order_spread(model: MADE, x: npt.ArrayLike, num_orders: int = 16) -> Fi
         axis.set_axisbelow(True)
         axis.grid(axis="y", color=PAPER)
     return figure
-
-
-def _log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> np.ndarray:
-    """Scores rows under each of a model's first M mask sets: `[N, D]` -> `[M, N]`, in nats."""
-    from made_tf.conditionals.row_checks import check_rows
-
-    x = np.asarray(x)
-    check_rows("x", x, model.event_size, model.conditionals)
-    sets = model.mask_sets.first(num_orders)
-    log_prob = np.empty([num_orders, len(x)])
-    for number in range(num_orders):
-        degrees = [level[number] for level in sets]
-        for start in range(0, len(x), _ROWS):
-            rows = x[start : start + _ROWS]
-            params = model(rows, training=False, degrees=degrees)
-            log_prob[number, start : start + _ROWS] = model.row_log_prob(rows, params)
-    return log_prob

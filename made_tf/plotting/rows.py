@@ -1,4 +1,4 @@
-"""Pictures of rows."""
+"""Pictures of rows: side by side, known beside drawn, or alone in a file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from made_tf.plotting.style import ACCENT, BLUSH, INK, UNKNOWN, colours, panels, rgb
+from made_tf.plotting.style import ACCENT, BLUSH, INK, UNKNOWN, colours, panels, rgb, save
+from made_tf.portable.files import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_completions", "plot_images"]
+__all__ = ["MAX_PICTURES", "plot_completions", "plot_images", "save_images"]
+
+#: More rows than this are not drawn into one picture.
+MAX_PICTURES = 1024
 
 
 def plot_images(
@@ -63,6 +67,27 @@ def plot_images(
         axis.set_anchor("N")
         axis.axis("off")
     return figure
+
+
+def save_images(path: PathLike, rows: npt.ArrayLike, image_shape: tuple[int, int]) -> None:
+    """Writes rows as small pictures into one, such as a `.png`.
+
+    Args:
+        path: the file to write; replaced as a whole or left as it was.
+        rows: `[N, height * width]`, at most `MAX_PICTURES` of them.
+        image_shape: height and width of a row's picture.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if there are too many rows, or they do not have
+            height * width values.
+    """
+    rows = np.asarray(rows, np.float32)
+    if len(rows) > MAX_PICTURES:
+        raise ValueError(
+            f"`rows` must be at most {MAX_PICTURES} rows, to be drawn. Received: {len(rows)} rows"
+        )
+    save(plot_images({"samples": rows}, image_shape, max_images=max(1, len(rows))), path)
 
 
 def plot_completions(

@@ -27,17 +27,11 @@ __all__ = [
     "save",
 ]
 
-
 INK = "#1f3a5f"
-
 ACCENT = "#d1495b"
-
 GREY = "#5c6670"
-
 PAPER = "#eef1f5"
-
 BLUSH = "#fbe9ec"  # ACCENT's paper
-
 UNKNOWN = "#c9cfd6"
 
 

@@ -1,5 +1,6 @@
 """Published benchmarks, run again: recipes, training, records, tables.
 
-`recipe.py` reads how to train, `benchmark_sets.py` what on, `ensemble_training.py` does it,
-`records.py` keeps what came out, `tables.py` puts it beside the published figures.
+`benchmark_sets.py` finds what to train on, `reproduce.py` lets `made_tf.training` train by a recipe,
+`records.py` keeps what came out, `tables.py` puts it beside the published figures. `demo.py` is the
+whole path on one small set.
 """

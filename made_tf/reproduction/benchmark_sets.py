@@ -16,9 +16,8 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from made_tf.data.readers import PathLike
 from made_tf.data.splits import Splits
-from made_tf.portable.files import replacing
+from made_tf.portable.files import PathLike, replacing
 
 __all__ = ["BenchmarkSet", "load_set", "make_smoke_set", "set_names"]
 
@@ -60,7 +59,9 @@ class BenchmarkSet:
             ValueError: if there is none.
         """
         if name not in _all():
-            raise ValueError(f"NAME must be one of {', '.join(set_names())}. Received: {name}")
+            raise ValueError(
+                f"`name` must be one of {', '.join(set_names())}. Received: name={name!r}"
+            )
         return cls(name, **_all()[name])
 
 

@@ -23,7 +23,7 @@ from made_tf.models.made import MADE
 from made_tf.portable.files import PathLike, replacing
 from made_tf.training.fitting import fit_resumably
 
-__all__ = ["FloatArray", "bernoulli_mixture", "independent_bernoulli", "run_demo"]
+__all__ = ["bernoulli_mixture", "independent_bernoulli", "run_demo"]
 
 FloatArray = npt.NDArray[np.floating]
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from made_tf.portable.files import replacing
 from made_tf.portable.version import __version__
-from made_tf.training.by_recipe import TrainedEnsemble, TrainedMember
+from made_tf.training.by_recipe import TrainedEnsemble
+from made_tf.training.members import TrainedMember
 from made_tf.training.recipe import Recipe
 
 try:
@@ -42,12 +43,13 @@ class Record:
         valid_nll: the same of the validation rows, which chose.
         members: how many models the density is averaged over.
         num_orders: over how many orders each of them.
-        candidate: the recipe's way that validation chose.
+        candidate: that of the recipe's candidates which validation chose.
         wall_seconds: of all training, as it was measured.
         cpu_seconds: of all training, of all threads.
         peak_bytes: the largest memory of the process; 0 where it is not known.
         settings: the recipe's content.
-        training: how each model came out, with a curve: `[look, nll, val_nll]`.
+        training: how each model came out, with a curve: `[look, nll, val_nll]`,
+            a look being one evaluation on the validation rows.
         rejected: how the candidates that were not chosen came out.
         versions: of what took part.
         smoke: whether the rows were made up.
@@ -97,8 +99,8 @@ class Record:
             cpu_seconds=round(sum(member.cpu_seconds for member in every), 1),
             peak_bytes=_peak_bytes(),
             settings=recipe.to_dict(),
-            training=[_told(member) for member in trained.members],
-            rejected=[_told(member) for member in trained.rejected],
+            training=[_summary(member) for member in trained.members],
+            rejected=[_summary(member) for member in trained.rejected],
             versions=_versions(),
             smoke=smoke,
         )
@@ -136,16 +138,16 @@ def read_records(folder: Path) -> list[Record]:
     return records
 
 
-def _told(member: TrainedMember) -> dict[str, Any]:
+def _summary(member: TrainedMember) -> dict[str, Any]:
     """What a record tells of a model: of its history a curve of a few points."""
-    told = dataclasses.asdict(member)
-    history = told.pop("history")
+    summary = dataclasses.asdict(member)
+    history = summary.pop("history")
     looks = np.linspace(1, member.looks, _CURVE_POINTS, dtype=int)
     shown = (history[look - 1] for look in sorted({*looks.tolist(), member.best_look}))
-    told["curve"] = [
+    summary["curve"] = [
         [row["epoch"], round(row["nll"], 3), round(row["val_nll"], 4)] for row in shown
     ]
-    return told
+    return summary
 
 
 def _text(content: dict[str, Any]) -> str:

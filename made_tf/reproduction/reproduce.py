@@ -66,6 +66,7 @@ def reproduce_set(
             trained.ensemble.save(path)
         done = [Record.of(name, recipe, seed, trained, test, smoke)]
         done[0].write(records)
+        echo(f"{stem}: recipe {trained.origin}")
         echo(f"{stem}: test NLL {test[0]:.4f}, standard error {test[1]:.4f}")
     write_tables(read_records(records), output)
     return done[0]

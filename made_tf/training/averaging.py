@@ -78,7 +78,7 @@ class AveragedWeights(keras.callbacks.Callback):
         except Exception as error:
             raise ValueError(
                 f"{path}, the averaged weights of an unfinished run, is not readable. "
-                "Start afresh with --restart."
+                "Start afresh with `restart=True`."
             ) from error
 
     def _enter(self) -> None:

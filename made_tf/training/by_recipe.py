@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
-import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import keras
 
 from made_tf import conditionals as families
 from made_tf.data.splits import Splits
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
-from made_tf.portable.digests import digest
-from made_tf.portable.files import replacing
+from made_tf.models.settings import Settings
 from made_tf.scoring import mean_nll
-from made_tf.training.fitting import fit_resumably
+from made_tf.training.members import TrainedMember, train_member
+from made_tf.training.parts import foreign_files, forget_parts, member_path
 from made_tf.training.recipe import Recipe
 
 __all__ = ["TrainedEnsemble", "TrainedMember", "foreign_files", "train_ensemble", "train_member"]
 
 _MEMBERS_PER_SEED = 1000  # so that no two ensembles share a member
-_SAVE_SECONDS = 10
-
-_OWN = re.compile(r"(\w+-)?member-\d+\.(json|keras|keras\.run)|\..*\.tmp\.\w+")
-
-
-@dataclasses.dataclass
-class TrainedMember:
-    """How one model came out.
-
-    Attributes:
-        candidate: which way of the recipe it went; "" where there is one.
-        seed: the seed of its order, weights, shuffles and dropout.
-        valid_nll: of the validation rows under the average of `num_orders`
-            orders, in nats.
-        looks: how many looks at the validation rows its training took.
-        best_look: which one was the best.
-        wall_seconds: how long it took (since it was last resumed).
-        cpu_seconds: the same, of all threads.
-        history: the metrics of each look.
-    """
-
-    candidate: str
-    seed: int
-    valid_nll: float
-    looks: int
-    best_look: int
-    wall_seconds: float
-    cpu_seconds: float
-    history: list[dict[str, float]]
 
 
 @dataclasses.dataclass
@@ -64,8 +31,10 @@ class TrainedEnsemble:
         ensemble: the members that were chosen, as one density.
         members: how these came out.
         rejected: the candidates that validation did not choose.
-        candidate: the one that it did; "" where there is one.
+        candidate: the one that it did; "" where the recipe has none.
         valid_nll: of the validation rows, in nats.
+        recipe: the recipe's name.
+        candidates: those that were trained, in the recipe's order.
     """
 
     ensemble: Ensemble
@@ -73,6 +42,15 @@ class TrainedEnsemble:
     rejected: list[TrainedMember]
     candidate: str
     valid_nll: float
+    recipe: str
+    candidates: list[str]
+
+    @property
+    def origin(self) -> str:
+        """Which recipe and which candidate it is: `default, candidate deep (of wide, deep)`."""
+        candidate = f", candidate {self.candidate}" if self.candidate else ""
+        others = f" (of {', '.join(self.candidates)})" if len(self.candidates) > 1 else ""
+        return f"{self.recipe}{candidate}{others}"
 
 
 def train_ensemble(
@@ -83,10 +61,14 @@ def train_ensemble(
     conditionals: str | families.Conditionals = "bernoulli",
     echo: Callable[[str], Any] = print,
     progress: bool = True,
+    restart: bool = False,
+    save_seconds: float = 10.0,
 ) -> TrainedEnsemble:
     """Trains the candidates, chooses one by validation NLL, trains its other members.
 
-    Sets Keras' global seed. Test rows are not looked at.
+    A candidate that is impossible (residual connections of a single layer, say,
+    or more orders than masks) is left out. Sets Keras' global seed. Test rows
+    are not looked at.
 
     Args:
         recipe: what to do.
@@ -96,20 +78,32 @@ def train_ensemble(
         conditionals: as of `MADE`.
         echo: prints one line.
         progress: whether to show a bar on stderr.
+        restart: whether to forget what an earlier call left in the folder.
+        save_seconds: how much training a killed process may lose.
 
     Raises:
         FloatingPointError: if training diverges.
-        ValueError: if the rows do not suit the conditionals.
+        ValueError: if the rows do not suit the conditionals, a model in the
+            folder was trained otherwise, or no candidate is possible.
     """
+    candidates = recipe.candidates_for(*splits.train.shape)
+    candidates = _possible(candidates, splits.train.shape[1], conditionals, seed, echo)
     folder.mkdir(parents=True, exist_ok=True)
-    ways = recipe.ways(*splits.train.shape)
+    if restart:
+        forget_parts(folder)
 
     def train(candidate: str, index: int) -> tuple[MADE, TrainedMember]:
-        path = folder / f"{'-'.join(filter(None, (candidate, 'member', str(index))))}.keras"
-        own_seed = seed * _MEMBERS_PER_SEED + index
-        name = ", ".join(filter(None, (candidate, f"model {index + 1} of {recipe.members}")))
+        count = f"model {index + 1} of {recipe.members}" if recipe.members > 1 else ""
+        name = ", ".join(filter(None, (candidate, count))) or "training"
         model, member = train_member(
-            ways[candidate], splits, path, own_seed, conditionals, candidate, progress and name
+            candidates[candidate],
+            splits,
+            member_path(folder, candidate, index),
+            (seed * _MEMBERS_PER_SEED + index) % 2**31,
+            conditionals,
+            candidate,
+            progress and name,
+            save_seconds,
         )
         echo(
             f"  {name}: validation NLL {member.valid_nll:.4f} after {member.best_look} of "
@@ -117,108 +111,49 @@ def train_ensemble(
         )
         return model, member
 
-    first = {name: train(name, 0) for name in ways}
-    chosen = min(first, key=lambda name: first[name][1].valid_nll)
-    models = [first[chosen], *(train(chosen, index) for index in range(1, recipe.members))]
+    try:
+        first = {name: train(name, 0) for name in candidates}
+        chosen = min(first, key=lambda name: first[name][1].valid_nll)
+        models = [first[chosen], *(train(chosen, index) for index in range(1, recipe.members))]
+    finally:
+        with contextlib.suppress(OSError):  # where anything was trained, it lies there
+            folder.rmdir()
     rejected = [member for name, (_, member) in first.items() if name != chosen]
     members = [member for _, member in models]
     ensemble = Ensemble([model for model, _ in models])
     alone = len(members) == 1
     valid_nll = members[0].valid_nll if alone else mean_nll(ensemble, splits.valid)[0]
-    return TrainedEnsemble(ensemble, members, rejected, chosen, valid_nll)
+    named = [name for name in candidates if name]
+    return TrainedEnsemble(ensemble, members, rejected, chosen, valid_nll, recipe.name, named)
 
 
-def foreign_files(folder: Path) -> list[str]:
-    """Returns the names in a folder that `train_ensemble` does not write."""
-    return sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name))
-
-
-def train_member(
-    recipe: Recipe,
-    splits: Splits,
-    path: Path,
+def _possible(
+    candidates: dict[str, Recipe],
+    event_size: int,
+    conditionals: str | families.Conditionals,
     seed: int,
-    conditionals: str | families.Conditionals = "bernoulli",
-    candidate: str = "",
-    progress: bool | str = True,
-) -> tuple[MADE, TrainedMember]:
-    """Trains one model, or reads it where it was trained before.
-
-    Args:
-        recipe: a recipe without candidates.
-        splits: rows to learn from and rows to stop by.
-        path: the model's file, which ends in `.keras`; beside it lies a `.json`
-            with the `TrainedMember`.
-        seed: of order, weights, shuffles and dropout.
-        conditionals: as of `MADE`.
-        candidate: what to call the recipe.
-        progress: whether to show a bar on stderr; a text is its title.
+    echo: Callable[[str], Any],
+) -> dict[str, Recipe]:
+    """Leaves out, with a line each, the candidates that no model can be made of.
 
     Raises:
-        ValueError: if what lies at `path` was trained by another recipe.
+        ValueError: if none is left: what is wrong with the first.
     """
-    training = recipe.training
-    facts = path.with_suffix(".json")
-    made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
-    made_by["data"] = digest(splits.train, splits.valid)
-    for key in ("members", "about"):  # they say nothing of a single member
-        made_by["recipe"].pop(key, None)
-    if facts.exists():
-        found = json.loads(facts.read_text())
-        if _with_defaults(found.pop("made_by")) != _with_defaults(made_by):
-            raise ValueError(
-                f"{path} was trained on other rows, by another recipe or with another seed. "
-                "Remove it, or write elsewhere."
-            )
-        return keras.saving.load_model(path, compile=False), TrainedMember(**found)
-
-    started = time.perf_counter(), time.process_time()
-
-    def make_model() -> MADE:
-        keras.utils.set_random_seed(seed)
-        model = MADE(
-            splits.train.shape[1],
-            conditionals=conditionals,
-            seed=seed,
-            num_orders=training.validation_orders,
-            **recipe.model_arguments(),
-        )
-        model.compile(training.make_optimizer())
-        return model
-
-    model, state = fit_resumably(
-        make_model,
-        splits.train,
-        splits.valid,
-        path,
-        epochs=training.looks,
-        batch_size=training.batch_size,
-        patience=training.patience,
-        seed=seed,
-        settings=made_by,
-        progress=progress,
-        steps=training.steps,
-        average_steps=training.average_steps,
-        save_seconds=_SAVE_SECONDS,
-    )
-    model.num_orders = recipe.num_orders
-    with replacing(path) as temporary:
-        model.save(temporary)
-    member = TrainedMember(
-        candidate,
-        seed,
-        mean_nll(model, splits.valid)[0],
-        state.epoch,
-        state.best_epoch,
-        round(time.perf_counter() - started[0], 1),
-        round(time.process_time() - started[1], 1),
-        state.history,
-    )
-    with replacing(facts) as temporary:
-        temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
-    return model, member
-
-
-def _with_defaults(made_by: dict[str, Any]) -> dict[str, Any]:
-    # A member may be older than some setting, which then had its default.
-    return {**made_by, "recipe": Recipe.from_dict("", made_by["recipe"])}
+    errors: dict[str, ValueError] = {}
+    for name, candidate in candidates.items():
+        try:
+            for num_orders in {candidate.training.validation_orders, candidate.num_orders}:
+                Settings(
+                    event_size,
+                    conditionals=conditionals,
+                    seed=seed,
+                    num_orders=num_orders,
+                    **candidate.model_arguments(),
+                )
+        except ValueError as error:
+            errors[name] = error
+    if len(errors) == len(candidates):
+        raise next(iter(errors.values()))
+    for name, error in errors.items():
+        echo(f"  {name} is left out: {error}")
+    return {name: each for name, each in candidates.items() if name not in errors}

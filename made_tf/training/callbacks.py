@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import shutil
 import sys
@@ -10,15 +11,12 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 import numpy.typing as npt
 
 from made_tf.portable.files import PathLike, replacing
 from made_tf.training.averaging import AveragedWeights
-from made_tf.training.runs import (
-    TrainingState,
-    best_path,
-    write_state,
-)
+from made_tf.training.runs import TrainingState, average_path, best_path, write_state
 
 __all__ = ["ProgressBar", "ResumableTraining"]
 
@@ -43,7 +41,8 @@ class ResumableTraining(keras.callbacks.Callback):
             is then the one with the averaged weights.
         save_seconds: epochs that end less than this after the last files were
             written write none: short ones would take longer to save than to
-            train. The last one always does.
+            train. The last one always does, and `save_unsaved` does so for an
+            interruption.
 
     Raises:
         FloatingPointError: (in training) if the monitored value is not finite.
@@ -69,6 +68,7 @@ class ResumableTraining(keras.callbacks.Callback):
         self.average = average
         self.save_seconds = save_seconds
         self._best: list[npt.NDArray] | None = None  # where it is not yet in a file
+        self._unsaved: _Epoch | None = None
         self._saved_at = time.monotonic()
 
     def on_train_begin(self, logs=None):
@@ -99,6 +99,14 @@ class ResumableTraining(keras.callbacks.Callback):
         last = self.model.stop_training or state.epoch == (self.params or {}).get("epochs")
         if last or time.monotonic() - self._saved_at >= self.save_seconds:
             self._save()
+        elif self.save_seconds:
+            self._unsaved = _Epoch.of(self.model, state, self.average, self._best)
+
+    def save_unsaved(self) -> None:
+        """Saves the last epoch that ended, if it is in no file: training was interrupted."""
+        if self._unsaved is not None:
+            self._best = self._unsaved.bring_back(self.model, self.state, self.average)
+            self._save()
 
     def _averaged(self) -> contextlib.AbstractContextManager:
         return contextlib.nullcontext() if self.average is None else self.average.in_model()
@@ -111,7 +119,7 @@ class ResumableTraining(keras.callbacks.Callback):
         with replacing(last, temporary):
             self.model.save(temporary)
         if self.average is not None:
-            self.average.save(last.with_suffix(".npz"))
+            self.average.save(average_path(last))
         if self._best is not None:
             with replacing(best_path(self.output, self.state, self.directory), temporary):
                 if self.average is None and self.state.wait == 0:
@@ -120,6 +128,7 @@ class ResumableTraining(keras.callbacks.Callback):
                     self._save_best(temporary)
             self._best = None
         write_state(self.directory, self.state)
+        self._unsaved = None
         self._saved_at = time.monotonic()
 
     def _save_best(self, path: Path) -> None:
@@ -129,6 +138,43 @@ class ResumableTraining(keras.callbacks.Callback):
             self.model.save(path)
         finally:
             self.model.set_weights(own)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Epoch:
+    """All that an epoch left, in memory."""
+
+    variables: list[npt.NDArray]
+    state: TrainingState
+    average: tuple[int, list[npt.NDArray]] | None
+    best: list[npt.NDArray] | None
+
+    @classmethod
+    def of(
+        cls,
+        model: keras.Model,
+        state: TrainingState,
+        average: AveragedWeights | None,
+        best: list[npt.NDArray] | None,
+    ) -> _Epoch:
+        variables = [np.array(variable) for variable in _variables(model)]
+        copied = dataclasses.replace(state, history=list(state.history))
+        return cls(variables, copied, average and (average.count, average.values), best)
+
+    def bring_back(
+        self, model: keras.Model, state: TrainingState, average: AveragedWeights | None
+    ) -> list[npt.NDArray] | None:
+        """Puts all back to where the epoch ended; returns the best weights."""
+        for variable, value in zip(_variables(model), self.variables, strict=True):
+            variable.assign(value)
+        vars(state).update(vars(self.state))
+        if average is not None and self.average is not None:
+            average.count, average.values = self.average
+        return self.best
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -19,6 +19,7 @@ from made_tf.training.averaging import AveragedWeights
 from made_tf.training.callbacks import ProgressBar, ResumableTraining
 from made_tf.training.runs import (
     TrainingState,
+    average_path,
     best_path,
     forget_run,
     load_run,
@@ -71,11 +72,13 @@ def fit_resumably(
             that what it writes (a history) is not lost either.
         progress: whether to show a progress bar on stderr; a text is its title.
         steps: how many batches make an epoch, after which validation looks;
-            `None` for one pass through the rows.
-        average_steps: if given, validation looks at, and the best model has, an
-            exponential average of the weights over about so many steps.
+            `None` or 0 for one pass through the rows.
+        average_steps: if given (and not 0), validation looks at, and the best
+            model has, an exponential average of the weights over about so many
+            steps.
         save_seconds: how much training a killed process may lose: epochs that
-            end sooner after the last save are not saved.
+            end sooner after the last save are not saved. (An interrupted one,
+            which Ctrl-C ends, loses no epoch.)
         callbacks: further Keras callbacks.
 
     Returns:
@@ -106,8 +109,8 @@ def fit_resumably(
             make_model(),
         )
         # Of a PyDataset Keras' `fit` sees the first batch alone.
-        check_rows("x", x, model.event_size, model.conditionals)
-        check_rows("validation", validation, model.event_size, model.conditionals)
+        check_rows("x", x, model.conditionals)
+        check_rows("validation", validation, model.conditionals)
         if loaded is None:
             forget_run(directory)
         if state.epoch < epochs and state.wait < patience:
@@ -116,7 +119,7 @@ def fit_resumably(
             if average_steps:
                 average = AveragedWeights(model, math.exp(-rows.steps / average_steps))
                 if loaded:
-                    average.load((directory / state.model).with_suffix(".npz"))
+                    average.load(average_path(directory / state.model))
             keeper = ResumableTraining(
                 output,
                 directory,
@@ -144,6 +147,9 @@ def fit_resumably(
                         *callbacks,
                     ],
                 )
+            except KeyboardInterrupt:
+                keeper.save_unsaved()
+                raise
             finally:
                 bar.close()
         if on_end is not None:

@@ -1,27 +1,30 @@
-"""Recipes: how to train on a set of rows, as data."""
+"""`Recipe`: how to train on a set of rows, as data: a file of a dozen lines."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import json
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from made_tf.models.made import MADE
+from made_tf.models.settings import Settings
 from made_tf.portable.arguments import integer
 from made_tf.training.schedule import Training
 
-__all__ = ["Recipe", "recipe_names"]
+__all__ = ["Recipe", "check_name", "recipe_names"]
 
 _FOLDER = resources.files("made_tf.training") / "recipes"
-_OF_THE_DATA = {"self", "event_size", "conditionals", "seed", "num_orders", "kwargs"}
-_OF_MADE = set(inspect.signature(MADE.__init__).parameters) - _OF_THE_DATA
+_OF_THE_DATA = {"event_size", "conditionals", "seed"}  # a recipe serves any rows and any seed
+_OF_MADE = {field.name for field in dataclasses.fields(Settings) if field.init} - _OF_THE_DATA
+_OF_MODEL = _OF_MADE - {"num_orders"}  # which stands by itself: training uses another number
+_OF_TRAINING = {field.name for field in dataclasses.fields(Training)}
 _LIMITS = ("max_rows", "min_variables")  # of the data that a candidate is for
 _FRESH = "fresh"  # TOML has no word for None
+_NAME = re.compile(r"[\w-][\w.-]*")  # a part of a file's name; never a path, never hidden
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,19 +32,20 @@ class Recipe:
     """How to train an ensemble on a set of rows.
 
     Attributes:
-        name: the name of its file, without the ending.
+        name: the name of its file, without the ending: letters, digits, `_`,
+            `-` and, not at the beginning, `.`.
         about: what it is for.
         model: arguments of `MADE`; `num_masks` may be `"fresh"` for `None`.
         training: see `Training`.
         members: how many models with seeds of their own the ensemble has.
         num_orders: over how many orders each member's density is averaged in
             the end.
-        candidates: several ways to go: for each, by name, the arguments of
-            `model` and of `training` that differ, `num_orders` where it does,
-            and perhaps `max_rows` or `min_variables`: with more rows to learn
-            from, or fewer variables, it is left out. One model of each is
-            trained, and the one that is best on the validation rows is gone on
-            with.
+        candidates: networks to choose from: for each, by a name of the same
+            letters, the arguments of `model` and of `training` that differ,
+            `num_orders` where it does, and perhaps `max_rows` or
+            `min_variables`: with more rows to learn from, or fewer variables, it
+            is left out. One model of each is trained, and the candidate that is
+            best on the validation rows becomes the ensemble.
     """
 
     name: str
@@ -81,56 +85,101 @@ class Recipe:
         """Checks what a file says.
 
         Raises:
-            ValueError: if a key is unknown or a value out of range.
+            ValueError: if a name is none, a key is unknown or a value out of
+                range.
         """
+        check_name("name", name)
         content = copy.deepcopy(content)
         fields = {field.name for field in dataclasses.fields(cls)} - {"name"}
         _known("recipe", content, fields)
         training = content.pop("training", {})
-        _known("training", training, {field.name for field in dataclasses.fields(Training)})
+        _known("training", training, _OF_TRAINING)
         recipe = cls(name, training=Training(**training), **content)
         integer("members", recipe.members)
         integer("num_orders", recipe.num_orders)
-        _known("model", recipe.model, _OF_MADE)
+        _known("model", recipe.model, _OF_MODEL)
         for candidate in recipe.candidates:
+            check_name("candidates", candidate)
             recipe.candidate(candidate)
         return recipe
 
-    def ways(self, num_rows: int, num_variables: int) -> dict[str, Recipe]:
-        """Returns the candidates for rows of such a shape by name.
+    def candidates_for(self, num_rows: int, num_variables: int) -> dict[str, Recipe]:
+        """Returns the candidates for rows of such a shape, as recipes of their own by name.
 
-        A recipe that has none, or none for these rows, goes its own way, named "".
+        Of equal ones there is the first alone. A recipe without candidates, or
+        without any for these rows, is its own candidate, named "".
         """
-        names = [
-            name
-            for name, changes in self.candidates.items()
-            if num_rows <= changes.get("max_rows", num_rows)
-            and num_variables >= changes.get("min_variables", 0)
-        ]
-        return {name: self.candidate(name) for name in names} or {"": self.candidate("")}
+        chosen: dict[str, Recipe] = {}
+        for name, changes in self.candidates.items():
+            fits = num_rows <= changes.get("max_rows", num_rows)
+            fits = fits and num_variables >= changes.get("min_variables", 0)
+            candidate = self.candidate(name)
+            if fits and candidate not in chosen.values():
+                chosen[name] = candidate
+        return chosen or {"": self.candidate("")}
 
     def candidate(self, name: str) -> Recipe:
-        """Returns the recipe that goes one of its ways: without candidates of its own.
+        """Returns the recipe of a candidate, which has none of its own.
 
-        The name "" leaves it as it is.
+        The name "" stands for what the recipe says without them.
 
         Raises:
             ValueError: if a key is unknown or a value out of range.
         """
         changes = self.candidates[name] if name else {}
         _known(f"candidates.{name}", changes, {"model", "training", "num_orders", *_LIMITS})
-        _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MADE)
+        _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MODEL)
+        _known(f"candidates.{name}.training", changes.get("training", {}), _OF_TRAINING)
         for limit in _LIMITS:
             integer(limit, changes.get(limit, 1))
-        training = dataclasses.asdict(self.training)
-        _known(f"candidates.{name}.training", changes.get("training", {}), set(training))
         return dataclasses.replace(
             self,
             model={**self.model, **changes.get("model", {})},
-            training=Training(**{**training, **changes.get("training", {})}),
+            training=dataclasses.replace(self.training, **changes.get("training", {})),
             num_orders=integer("num_orders", changes.get("num_orders", self.num_orders)),
             candidates={},
         )
+
+    def overridden(self, **entries: Any) -> Recipe:
+        """Returns the recipe with other entries, in itself and in all of its candidates.
+
+        With a number of masks, no more orders are averaged than there are masks.
+
+        Args:
+            **entries: what is to be otherwise, by its name in `model` or in
+                `training`, or `members` or `num_orders`.
+
+        Raises:
+            ValueError: if a name is unknown or a value out of range.
+
+        Example:
+            >>> recipe = Recipe.load("default").overridden(dropout=0.2, patience=5)
+            >>> [each.model["dropout"] for each in recipe.candidates_for(1000, 20).values()]
+            [0.2, 0.2, 0.2]
+        """
+        _known("entries", entries, {*_OF_MODEL, *_OF_TRAINING, "members", "num_orders"})
+        entries = {name: _plain(value) for name, value in entries.items()}
+        if "num_masks" in entries and entries["num_masks"] is None:
+            entries["num_masks"] = _FRESH
+        content = self.to_dict()
+        for candidate in content.get("candidates", {}).values():
+            for table in (candidate, candidate.get("model", {}), candidate.get("training", {})):
+                for name in entries.keys() & table.keys():
+                    del table[name]
+        for name, value in entries.items():
+            table = content
+            if name in _OF_MODEL:
+                table = content.setdefault("model", {})
+            elif name in _OF_TRAINING:
+                table = content["training"]
+            table[name] = value
+        most = entries.get("num_masks")
+        if isinstance(most, int):
+            averaged = {"num_orders", "validation_orders"} - entries.keys()
+            for part in (content, *content.get("candidates", {}).values()):
+                for table in (part, part.get("training", {})):
+                    table |= {name: min(table[name], most) for name in averaged & table.keys()}
+        return self.from_dict(self.name, content)
 
     def model_arguments(self) -> dict[str, Any]:
         """Returns the arguments of `MADE`."""
@@ -152,8 +201,9 @@ class Recipe:
         }
         for name, changes in content.pop("candidates", {}).items():
             parts = {key: changes[key] for key in ("model", "training") if key in changes}
-            tables[f"candidates.{name}"] = {k: v for k, v in changes.items() if k not in parts}
-            tables |= {f"candidates.{name}.{part}": table for part, table in parts.items()}
+            key = f"candidates.{json.dumps(name, ensure_ascii=False)}"  # a name may have a dot
+            tables[key] = {k: v for k, v in changes.items() if k not in parts}
+            tables |= {f"{key}.{part}": table for part, table in parts.items()}
         lines = [_line(key, value) for key, value in content.items()]
         for name, table in tables.items():
             lines += ["", f"[{name}]", *(_line(key, value) for key, value in table.items())]
@@ -164,6 +214,24 @@ def recipe_names() -> list[str]:
     """Returns the names of the recipes that come with the package."""
     names = (entry.name for entry in _FOLDER.iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def check_name(argument: str, name: object) -> None:
+    """Checks the name of a recipe or of a candidate, after which files are named.
+
+    Raises:
+        ValueError: if it has anything but letters, digits, `_`, `-` and `.`, or
+            begins with a `.`.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"`{argument}` must have names of letters, digits, _, - and (not first) . alone, since "
+            f"files are named after them. Received: {name!r}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value  # as a file has it
 
 
 def _line(key: str, value: Any) -> str:

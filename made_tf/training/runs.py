@@ -24,6 +24,7 @@ except ModuleNotFoundError:  # not on POSIX: runs are not locked
 
 __all__ = [
     "TrainingState",
+    "average_path",
     "best_path",
     "forget_run",
     "load_run",
@@ -80,12 +81,17 @@ def best_path(output: PathLike, state: TrainingState, directory: Path | None = N
     return (directory or run_directory(output)) / _BEST if state.at_end else Path(output)
 
 
+def average_path(model: Path) -> Path:
+    """Returns where the average of the weights lies that belongs to an epoch's model."""
+    return model.with_suffix(".npz")
+
+
 def write_state(directory: Path, state: TrainingState) -> None:
     """Replaces the run's state, then removes what no longer belongs to it."""
     with replacing(directory / _STATE) as text:
         text.write_text(json.dumps(dataclasses.asdict(state), indent=1))
-    averages = Path(state.model).with_suffix(".npz").name
-    _sweep(directory, keep=(_STATE, _BEST, _LOCK, state.model, averages))
+    average = average_path(Path(state.model)).name
+    _sweep(directory, keep=(_STATE, _BEST, _LOCK, state.model, average))
 
 
 def forget_run(directory: Path) -> None:
@@ -107,7 +113,7 @@ def read_state(directory: PathLike) -> TrainingState | None:
         return TrainingState(**json.loads(path.read_bytes()))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} is not the state of a training run. Start afresh with --restart."
+            f"{path} is not the state of a training run. Start afresh with `restart=True`."
         ) from error
 
 
@@ -134,7 +140,7 @@ def load_run(
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path}, the last model of an unfinished run, is not readable. "
-            "Start afresh with --restart."
+            "Start afresh with `restart=True`."
         ) from error
 
 
@@ -182,17 +188,23 @@ def _locked(directory: Path, output: PathLike) -> Iterator[None]:
 
 
 def _check_settings(directory: PathLike, before: dict[str, Any], now: dict[str, Any]) -> None:
-    changed = [
-        f"{name} (was {before.get(name)!r}, is {now.get(name)!r})"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
+    changed = list(_changes(before, now))
     if changed:
         raise ValueError(
             f"The unfinished run in {os.fspath(directory)} has other settings: "
             f"{', '.join(changed)}. Use the same settings to resume it, or start afresh "
-            "with --restart."
+            "with `restart=True`."
         )
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Tells what differs, setting by setting; of settings within settings (a recipe) theirs."""
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _changes(old, new)
+        elif old != new:
+            yield f"{name} (was {old!r}, is {new!r})"
 
 
 def _sweep(directory: Path, keep: Sequence[str] = ()) -> None:

@@ -11,7 +11,6 @@ from made_tf.portable.arguments import integer
 
 __all__ = ["Training"]
 
-
 _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamax": keras.optimizers.Adamax,
@@ -19,7 +18,7 @@ _OPTIMIZERS = {
     "muon": keras.optimizers.Muon,
     "nadam": keras.optimizers.Nadam,
 }
-
+_MAY_BE_ZERO = ("steps", "average_steps")
 _CHOICES = {"optimizer": tuple(_OPTIMIZERS), "schedule": ("constant", "cosine")}
 
 
@@ -35,10 +34,14 @@ class Training:
             `"cosine"`: down to zero over all looks.
         weight_decay: the part of each weight that a step takes away, as a
             multiple of the learning rate.
-        steps: how many batches lie between two looks at the validation rows.
-        average_steps: over about how many steps the weights are averaged.
+        steps: how many batches lie between two looks at the validation rows; 0
+            for one pass through the training rows, an epoch.
+        average_steps: over about how many steps the weights are averaged; 0 for
+            no average.
         patience: training stops after this many looks without improvement.
-        looks: the largest number of looks.
+        looks: the largest number of looks. (A look is one evaluation on the
+            validation rows, with a line in the history. Elsewhere that is an
+            epoch; here it need not be one pass through the rows.)
         validation_orders: over how many orders a look averages the density.
     """
 
@@ -69,13 +72,23 @@ class Training:
                         f"Received: {field.name}={value!r}"
                     )
             else:
-                integer(field.name, value)
+                integer(field.name, value, 0 if field.name in _MAY_BE_ZERO else 1)
 
-    def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """Returns a new optimizer, with its learning rate and weight decay."""
+    def steps_in_look(self, num_rows: int) -> int:
+        """Returns how many batches lie between two looks, of so many training rows."""
+        return self.steps or -(-num_rows // self.batch_size)
+
+    def make_optimizer(self, num_rows: int = 1) -> keras.optimizers.Optimizer:
+        """Returns a new optimizer, with its learning rate and weight decay.
+
+        Args:
+            num_rows: how many training rows there are; a schedule over passes
+                through them (`steps` of 0) must know.
+        """
         rate: Any = self.learning_rate
         if self.schedule == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(rate, self.steps * self.looks)
+            steps = self.steps_in_look(num_rows) * self.looks
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
         decay = {"weight_decay": self.weight_decay or None}
         if self.optimizer == "muon":
             decay["adam_weight_decay"] = decay["weight_decay"]  # of biases

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from made_tf import conditionals as families
-from made_tf.data.readers import PathLike
 from made_tf.data.splits import Splits
 from made_tf.portable.digests import digest
-from made_tf.training.by_recipe import train_member
-from made_tf.training.recipe import Recipe
+from made_tf.portable.files import PathLike
+from made_tf.training.members import train_member
+from made_tf.training.recipe import Recipe, check_name
 from made_tf.training.schedule import Training
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def search(
     Args:
         splits: rows to learn from and rows to choose by; test rows are not
             looked at.
-        study_file: where trials are kept; those that are there count.
+        study_file: where trials are kept; those that are there count. The
+            recipe is named after it.
         num_trials: how many there shall be in all.
         seed: seed of the proposals and of each training.
         conditionals: as of `MADE`.
-        looks: the largest number of looks of each training.
+        looks: the largest number of looks (see `Training`) of each training.
         echo: prints one line.
 
     Returns:
@@ -59,8 +60,11 @@ def search(
 
     Raises:
         ModuleNotFoundError: if Optuna is not installed.
-        ValueError: if the study was made with other rows or another seed.
+        ValueError: if the study was made with other rows or another seed, or no
+            recipe can have its name.
     """
+    recipe_name = Path(study_file).stem
+    check_name("study_file", recipe_name)
     try:
         import optuna
         from optuna.storages import JournalStorage
@@ -95,8 +99,8 @@ def search(
             _, member = train_member(
                 recipe, splits, path, seed, conditionals, f"trial {trial.number + 1}"
             )
-        told = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
-        echo(f"  trial {trial.number + 1}: validation NLL {member.valid_nll:.4f}: {told}")
+        summary = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
+        echo(f"  trial {trial.number + 1}: validation NLL {member.valid_nll:.4f}: {summary}")
         return member.valid_nll
 
     left = num_trials - _finished(study)
@@ -105,7 +109,7 @@ def search(
     best, nll = study.best_trial, study.best_value
     recipe = suggest_recipe(optuna.trial.FixedTrial(best.params), looks)
     about = f"The best of {_finished(study)} trials, validation NLL {nll:.4f} nats."
-    return dataclasses.replace(recipe, name=Path(study_file).stem, about=about), nll
+    return dataclasses.replace(recipe, name=recipe_name, about=about), nll
 
 
 def suggest_recipe(trial: optuna.trial.BaseTrial, looks: int = 3000) -> Recipe:

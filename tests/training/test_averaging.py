@@ -9,7 +9,6 @@ from made_tf.reproduction.benchmark_sets import make_smoke_set
 from made_tf.training.averaging import AveragedWeights
 from made_tf.training.fitting import fit_resumably
 from made_tf.training.runs import load_run, run_directory
-from made_tf.training.shuffled_rows import ShuffledRows
 
 
 def compiled():
@@ -127,23 +126,3 @@ def test_short_epochs_are_not_saved_one_by_one(tmp_path):
 
     fitted(tmp_path / "m.keras", save_seconds=1e6, callbacks=[Look()])
     assert saved[:-1] == [[]] * 11 and saved[-1] == ["epoch-0012.keras", "epoch-0012.npz"]
-
-
-@pytest.mark.parametrize("steps", [1, 3, 4, 5, 9])
-def test_epochs_of_any_length_are_pieces_of_the_same_passes(steps):
-    x = np.arange(35)[:, None]
-    rows = ShuffledRows(x, 10, seed=3, steps=steps)
-    assert rows.num_batches == steps
-    batches = []
-    for epoch in range(20):
-        rows.set_epoch(epoch)
-        batches += [rows[index] for index in range(steps)]
-    for number in range(len(batches) // 4):
-        in_pass = np.concatenate(batches[4 * number : 4 * number + 4])[:, 0]
-        assert sorted(in_pass) == list(range(35))
-    whole = ShuffledRows(x, 10, seed=3)
-    whole.set_epoch(1)
-    if len(batches) >= 8:
-        np.testing.assert_array_equal(
-            np.concatenate([whole[index] for index in range(4)]), np.concatenate(batches[4:8])
-        )

@@ -1,11 +1,14 @@
 """Recipes: data that say how to train."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import reference
 
 from made_tf import MADE
+from made_tf.models.settings import Settings
 from made_tf.reproduction.benchmark_sets import set_names
 from made_tf.training.recipe import Recipe, recipe_names
 from made_tf.training.schedule import Training
@@ -15,14 +18,14 @@ from made_tf.training.schedule import Training
 def test_the_recipes_of_the_package_make_models(name):
     recipe = Recipe.load(name)
     assert recipe.about
-    for way in recipe.ways(1000, 784).values():
-        model = MADE(36, seed=0, **{**way.model_arguments(), "hidden_units": (8,)})
-        assert way.num_orders == 1 or model.mask_sets.num_masks is None
-        assert not way.candidates
+    for candidate in recipe.candidates_for(1000, 784).values():
+        model = MADE(36, seed=0, **{**candidate.model_arguments(), "hidden_units": (8,)})
+        assert candidate.num_orders == 1 or model.mask_sets.num_masks is None
+        assert not candidate.candidates
 
 
 def test_each_set_has_a_recipe_and_there_is_a_default():
-    assert {*set_names(), "default", "smoke"} == set(recipe_names())
+    assert {*set_names(), "default", "single", "smoke"} == set(recipe_names())
 
 
 def test_a_file_says_what_a_recipe_is(tmp_path):
@@ -37,12 +40,123 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
     assert recipe.name == "mine" and recipe.members == 3
     assert recipe.training == Training(learning_rate=0.01)
     assert recipe.model_arguments() == {"hidden_units": [20, 10], "num_masks": None}
-    assert list(recipe.ways(11, 5)) == ["b"] and list(recipe.ways(10, 4)) == ["a"]
-    assert recipe.ways(11, 4) == {"": recipe.candidate("")}
-    a, b = recipe.ways(10, 5).values()
+    assert list(recipe.candidates_for(11, 5)) == ["b"] and list(recipe.candidates_for(10, 4)) == [
+        "a"
+    ]
+    assert recipe.candidates_for(11, 4) == {"": recipe.candidate("")}
+    a, b = recipe.candidates_for(10, 5).values()
     assert a.model == {**recipe.model, "dropout": 0.5} and a.num_orders == 8
     assert b.model == recipe.model and b.training.steps == 7
     assert recipe.candidate("") == a.__class__(**{**vars(recipe), "candidates": {}})
+
+
+OF_THREE = {
+    "model": {"hidden_units": [20], "dropout": 0.1},
+    "num_orders": 2,
+    "training": {"steps": 9, "validation_orders": 3},
+    "candidates": {
+        "small": {"model": {"hidden_units": [10]}, "max_rows": 100},
+        "deep": {"model": {"hidden_units": [20, 20]}, "training": {"batch_size": 7}},
+        "any-order": {
+            "model": {"num_masks": "fresh", "dropout": 0.3},
+            "training": {"validation_orders": 8},
+            "num_orders": 64,
+        },
+    },
+}
+
+
+def test_entries_are_overridden_in_every_candidate():
+    recipe = Recipe.from_dict("three", OF_THREE)
+    other = recipe.overridden(dropout=0.5, batch_size=32, num_orders=16, members=3, looks=4)
+    assert (other.name, other.members, other.training.looks) == ("three", 3, 4)
+    candidates = other.candidates_for(100, 5)
+    assert list(candidates) == ["small", "deep", "any-order"]
+    for name, before in recipe.candidates_for(100, 5).items():
+        after = candidates[name]
+        assert after.model == {**before.model, "dropout": 0.5}
+        training = {"batch_size": 32, "looks": 4}
+        assert after.training == dataclasses.replace(before.training, **training)
+        assert after.num_orders == 16
+    assert list(other.candidates_for(101, 5)) == ["deep", "any-order"]  # limits stay
+    assert recipe == Recipe.from_dict("three", OF_THREE)
+    assert recipe.overridden() == recipe
+    assert Recipe.from_dict("three", other.to_dict()) == other
+
+
+def test_no_more_orders_are_averaged_than_there_are_masks():
+    recipe = Recipe.from_dict("three", OF_THREE)
+    for masks, orders in ((1, [1, 1, 1]), (4, [2, 2, 4]), ("fresh", [2, 2, 64])):
+        found = recipe.overridden(num_masks=masks).candidates_for(100, 5).values()
+        assert [each.num_orders for each in found] == orders
+        assert all(each.model_arguments()["num_masks"] in (masks, None) for each in found)
+        looked_at = [each.training.validation_orders for each in found]
+        assert looked_at == ([3, 3, 8] if masks == "fresh" else [min(masks, n) for n in (3, 3, 8)])
+    asked = recipe.overridden(num_masks=4, num_orders=9)  # whoever asks for it is told elsewhere
+    assert asked.num_orders == 9
+    fresh = recipe.overridden(num_masks=None)
+    assert fresh == recipe.overridden(num_masks="fresh")
+    assert fresh.candidate("deep").model_arguments()["num_masks"] is None
+
+
+def test_candidates_that_have_become_equal_are_one():
+    recipe = Recipe.from_dict("three", OF_THREE)
+    assert list(recipe.overridden(hidden_units=(8,)).candidates_for(100, 5)) == [
+        *("small", "deep", "any-order"),  # which has batches of its own
+    ]
+    recipe = recipe.overridden(hidden_units=(8,), batch_size=50)
+    assert list(recipe.candidates_for(100, 5)) == ["small", "any-order"]
+    assert list(recipe.candidates_for(101, 5)) == ["deep", "any-order"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"width": 3}, "`entries` must have keys among .* Received: width"),
+        ({"seed": 3}, "`entries` must have keys among .* Received: seed"),
+        ({"num_orders": 0}, "`num_orders` must be a positive integer"),
+        ({"batch_size": -1}, "`batch_size` must be a positive integer"),
+    ],
+)
+def test_bad_entries_are_refused(entries, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe.load("default").overridden(**entries)
+
+
+def test_every_setting_of_the_model_may_be_overridden():
+    names = {field.name for field in dataclasses.fields(Settings) if field.init}
+    for name in names - {"event_size", "conditionals", "seed", "num_orders"}:
+        changed = Recipe.load("default").overridden(**{name: 1})
+        assert all(each.model[name] == 1 for each in changed.candidates_for(1000, 784).values())
+
+
+def test_a_look_may_be_an_epoch():
+    epochs = Training(steps=0, batch_size=30)
+    assert [epochs.steps_in_look(rows) for rows in (1, 30, 31, 90)] == [1, 1, 2, 3]
+    assert Training(steps=7).steps_in_look(90) == 7
+    falling = Training(steps=0, batch_size=30, schedule="cosine", looks=4).make_optimizer(90)
+    falling.iterations.assign(12)
+    assert float(falling.learning_rate) == pytest.approx(0, abs=1e-9)
+    single = Recipe.load("single")
+    assert single.training.steps == single.training.average_steps == 0
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "a\\b", ".hidden", "", "with space", "a\n", 3])
+def test_a_name_is_no_path(tmp_path, name):
+    for make in (
+        lambda: Recipe.from_dict(name, {}),
+        lambda: Recipe.from_dict("good", {"candidates": {name: {}}}),
+    ):
+        with pytest.raises(ValueError, match="letters, digits, _, - and"):
+            make()
+
+
+@pytest.mark.parametrize("name", ["a", "small-net", "v1.2", "_x", "3", "größer"])
+def test_good_names(tmp_path, name):
+    content = {"candidates": {name: {"model": {"dropout": 0.5}}}}
+    recipe = Recipe.from_dict(name, content)
+    (tmp_path / f"{name}.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    assert Recipe.load(tmp_path / f"{name}.toml") == recipe
 
 
 def test_the_learning_rate_stays_or_falls_to_zero():
@@ -95,7 +209,9 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[model]\nwidth = 3", "`model` must have keys among .* Received: width"),
         ("[model]\nevent_size = 3", "`model` must have keys among .* Received: event_size"),
         ("[training]\nspeed = 3", "`training` must have keys among .* Received: speed"),
-        ("[training]\nsteps = 0", "`steps` must be a positive integer"),
+        ("[training]\nsteps = -1", "`steps` must be an integer of at least 0"),
+        ("[training]\nlooks = 0", "`looks` must be a positive integer"),
+        ("[candidates.'../a']", "letters, digits, _, - and"),
         ("[training]\nlearning_rate = -1", "`learning_rate` must be a number in"),
         ("[training]\noptimizer = 'Adam'", "`optimizer` must be one of .*'adam'.* Received: opt"),
         ("[training]\nschedule = 1", "`schedule` must be one of .*'cosine'.* Received: schedule=1"),

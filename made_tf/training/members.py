@@ -1,0 +1,145 @@
+"""`train_member`: one model by a recipe without candidates; found again where it was trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from made_tf import conditionals as families
+from made_tf.data.splits import Splits
+from made_tf.models.made import MADE
+from made_tf.portable.digests import digest
+from made_tf.portable.files import replacing
+from made_tf.scoring import mean_nll
+from made_tf.training.fitting import fit_resumably
+from made_tf.training.parts import facts_path
+from made_tf.training.recipe import Recipe
+
+__all__ = ["TrainedMember", "train_member"]
+
+
+@dataclasses.dataclass
+class TrainedMember:
+    """How one model came out.
+
+    Attributes:
+        candidate: which of the recipe's candidates it is; "" where there is one
+            network alone.
+        seed: the seed of its order, weights, shuffles and dropout.
+        valid_nll: of the validation rows under the average of `num_orders`
+            orders, in nats.
+        looks: how many looks at the validation rows its training took.
+        best_look: which one was the best.
+        wall_seconds: how long it took (since it was last resumed).
+        cpu_seconds: the same, of all threads.
+        history: the metrics of each look.
+    """
+
+    candidate: str
+    seed: int
+    valid_nll: float
+    looks: int
+    best_look: int
+    wall_seconds: float
+    cpu_seconds: float
+    history: list[dict[str, float]]
+
+
+def train_member(
+    recipe: Recipe,
+    splits: Splits,
+    path: Path,
+    seed: int,
+    conditionals: str | families.Conditionals = "bernoulli",
+    candidate: str = "",
+    progress: bool | str = True,
+    save_seconds: float = 10.0,
+) -> tuple[MADE, TrainedMember]:
+    """Trains one model, or reads it where it was trained before.
+
+    Args:
+        recipe: a recipe without candidates.
+        splits: rows to learn from and rows to stop by.
+        path: the model's file, which ends in `.keras`; beside it lies a `.json`
+            with the `TrainedMember`.
+        seed: of order, weights, shuffles and dropout.
+        conditionals: as of `MADE`.
+        candidate: what to call the recipe.
+        progress: whether to show a bar on stderr; a text is its title.
+        save_seconds: how much training a killed process may lose.
+
+    Raises:
+        FloatingPointError: if training diverges.
+        ValueError: if what lies at `path` was trained by another recipe.
+    """
+    training = recipe.training
+    facts = facts_path(path)
+    made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
+    made_by["data"] = digest(splits.train, splits.valid)
+    for key in ("members", "about"):  # they say nothing of a single member
+        made_by["recipe"].pop(key, None)
+    if facts.exists():
+        found = json.loads(facts.read_text())
+        if _with_defaults(found.pop("made_by")) != _with_defaults(made_by):
+            raise ValueError(
+                f"{path} was trained on other rows, by another recipe or with another seed. "
+                "Remove it, write elsewhere, or (`train_ensemble`) start afresh with "
+                "`restart=True`."
+            )
+        return keras.saving.load_model(path, compile=False), TrainedMember(**found)
+
+    started = time.perf_counter(), time.process_time()
+
+    def make_model() -> MADE:
+        keras.utils.set_random_seed(seed)
+        model = MADE(
+            splits.train.shape[1],
+            conditionals=conditionals,
+            seed=seed,
+            num_orders=training.validation_orders,
+            **recipe.model_arguments(),
+        )
+        model.compile(training.make_optimizer(len(splits.train)))
+        return model
+
+    model, state = fit_resumably(
+        make_model,
+        splits.train,
+        splits.valid,
+        path,
+        epochs=training.looks,
+        batch_size=training.batch_size,
+        patience=training.patience,
+        seed=seed,
+        settings=made_by,
+        progress=progress,
+        steps=training.steps,
+        average_steps=training.average_steps,
+        save_seconds=save_seconds,
+    )
+    model.num_orders = recipe.num_orders
+    with replacing(path) as temporary:
+        model.save(temporary)
+    member = TrainedMember(
+        candidate,
+        seed,
+        mean_nll(model, splits.valid)[0],
+        state.epoch,
+        state.best_epoch,
+        round(time.perf_counter() - started[0], 1),
+        round(time.process_time() - started[1], 1),
+        state.history,
+    )
+    with replacing(facts) as temporary:
+        temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
+    return model, member
+
+
+def _with_defaults(made_by: dict[str, Any]) -> dict[str, Any]:
+    # A member may be older than some setting, which then had its default.
+    return {**made_by, "recipe": Recipe.from_dict("member", made_by["recipe"])}
