@@ -91,8 +91,8 @@ def export(
         with quiet():
             from made_tf.export import to_micro
 
-            report = to_micro(loaded, output)
-        click.echo(str(report))
+            text = str(to_micro(loaded, output))
+        click.echo(text)
         return
     named = None if variables is None else _read_variables(variables)
     from made_tf.data.readers import load_rows

@@ -50,8 +50,8 @@ class Commands(click.Group):
             if ctx.params["debug"]:
                 raise
             message = str(error) or type(error).__name__
-            if ctx.invoked_subcommand in self.commands:
-                message = _with_options(message, self.commands[ctx.invoked_subcommand])
+            invoked = self.get_command(ctx, ctx.invoked_subcommand or "")
+            message = _with_options(message, invoked) if invoked else message
             raise _Failure(message, 2 if isinstance(error, _BAD_INPUT) else 1) from error
 
 

@@ -154,6 +154,6 @@ def _possible(
             errors[name] = error
     if len(errors) == len(candidates):
         raise next(iter(errors.values()))
-    for name, error in errors.items():
-        echo(f"  {name} is left out: {error}")
+    for name, reason in errors.items():
+        echo(f"  {name} is left out: {reason}")
     return {name: each for name, each in candidates.items() if name not in errors}

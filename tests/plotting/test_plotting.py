@@ -59,6 +59,35 @@ def test_bad_images(groups, message):
         plotting.plot_images(groups, (2, 2))
 
 
+def test_images_in_a_file(tmp_path):
+    rows = np.arange(4).reshape(2, 2)
+    plotting.save_images(tmp_path / "x.png", rows, (1, 2))
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="needs rows of 4 values"):
+        plotting.save_images(tmp_path / "y.png", rows, (2, 2))
+    with pytest.raises(ValueError, match=r"needs rows of 2 values. Received: .* \(0, 2\)"):
+        plotting.save_images(tmp_path / "y.png", rows[:0], (1, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_all_images_are_drawn(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    real = Figure.savefig
+
+    def savefig(figure, *args, **kwargs):
+        drawn.append(figure)
+        real(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    plotting.save_images(tmp_path / "x.png", np.ones([100, 1]), (1, 1))
+    picture = drawn[0].axes[0].get_images()[0].get_array()
+    assert np.isfinite(np.ma.filled(picture, np.nan)).sum() == 100
+    with pytest.raises(ValueError, match="at most 1024 rows, to be drawn. Received: 1025"):
+        plotting.save_images(tmp_path / "x.png", np.ones([1025, 1]), (1, 1))
+
+
 def test_history_marks_the_best_epoch():
     history = [
         {"epoch": epoch, "nll": 3.0 / epoch, "val_nll": abs(epoch - 3) + 1.0}
@@ -127,8 +156,7 @@ def test_bad_completions(evidence, completions, truth, message):
         plotting.plot_completions(evidence, completions, (2, 2), truth)
 
 
-def test_order_spread_draws_what_the_model_says(monkeypatch):
-    monkeypatch.setattr(plotting, "_ROWS", 7)
+def test_order_spread_draws_what_the_model_says():
     model = made_tf.MADE(5, hidden_units=(12,), num_masks=None, seed=0)
     x = np.random.default_rng(0).integers(0, 2, [20, 5])
     left, right = plotting.plot_order_spread(model, x, num_orders=6).axes
@@ -138,7 +166,7 @@ def test_order_spread_draws_what_the_model_says(monkeypatch):
         assert nll == pytest.approx(-np.mean(model.log_prob(x, int(orders))), rel=1e-5)
     sets = model.mask_sets.first(6)
     for number, nll in enumerate(alone.get_ydata()):
-        params = model(x, degrees=[level[number] for level in sets])
+        params = model(x, degrees=sets.at(number))
         assert nll == pytest.approx(-np.mean(model.row_log_prob(x, params)), rel=1e-5)
     spread = np.asarray(model.order_statistics(x, 6).spread)
     assert sum(bar.get_height() for bar in left.patches) == 20
