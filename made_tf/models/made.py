@@ -114,16 +114,8 @@ class MADE(DensityModel):
         arguments = {name: value for name, value in locals().items() if name in Settings.names()}
         super().__init__(**kwargs)
         self.settings = settings = Settings(**arguments)
-        missing = settings.unreachable()
-        if missing:
-            warnings.warn(
-                f"{len(missing)} dependencies that the order allows are out of the network's "
-                f"reach, the first being that of variable {missing[0][0]} on variable "
-                f"{missing[0][1]}: use more `hidden_units`, `hidden_degrees='equal'` or "
-                "`direct_connections=True` (see made_tf.masks.unreachable).",
-                stacklevel=2,
-            )
-        self.degrees, self.mask_sets = settings.degrees, settings.mask_sets
+        if settings.unreachable:
+            warnings.warn(settings.what_is_unreachable(), stacklevel=2)
         self._assembly = parts = Assembly(settings, self.dtype_policy)
         # Files know the layers by these attributes.
         self.hidden_layers, self.dropout_layers = parts.hidden, parts.dropout

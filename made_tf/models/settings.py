@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from typing import Any
 
@@ -127,9 +128,20 @@ class Settings:
         """Returns the names of the arguments."""
         return [field.name for field in dataclasses.fields(cls) if field.init]
 
+    @functools.cached_property
     def unreachable(self) -> list[tuple[int, int]]:
-        """Lists the dependencies (output, input) that the network is too narrow to express."""
+        """The dependencies (output, input) that the network is too narrow to express."""
         return masks.unreachable(self.degrees, self.direct_connections)
+
+    def what_is_unreachable(self) -> str:
+        """Tells which dependencies are out of reach, and what to do about it."""
+        output, variable = self.unreachable[0]
+        return (
+            f"{len(self.unreachable)} dependencies that the order allows are out of the network's "
+            f"reach, the first being that of variable {output} on variable {variable}: use more "
+            "`hidden_units`, `hidden_degrees='equal'` or `direct_connections=True` (see "
+            "made_tf.masks.unreachable)."
+        )
 
     def config(self) -> dict[str, Any]:
         """Returns the arguments as JSON values and Keras' configs."""
@@ -178,7 +190,7 @@ class Settings:
         lines.append(
             f"direct connections: {'yes' if self.direct_connections else 'no'}; "
             f"residual: {'yes' if self.residual else 'no'}; "
-            f"dependencies out of reach: {len(self.unreachable())}"
+            f"dependencies out of reach: {len(self.unreachable)}"
         )
         return "\n".join(lines)
 
