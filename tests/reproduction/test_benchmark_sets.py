@@ -2,11 +2,11 @@
 
 import hashlib
 import re
+import urllib.request
 
 import numpy as np
 import pytest
 
-from made_tf.reproduction import benchmark_sets
 from made_tf.reproduction.benchmark_sets import BenchmarkSet, load_set, make_smoke_set, set_names
 
 PARTS = ("train", "valid", "test")
@@ -34,7 +34,7 @@ def entry(monkeypatch, tmp_path):
         "published_by": "nobody",
         "source": "nowhere",
     }
-    monkeypatch.setattr(benchmark_sets, "_all", lambda: {"s": table})
+    monkeypatch.setattr(BenchmarkSet, "named", lambda name: BenchmarkSet(name, **table))
     return table, arrays, served
 
 
@@ -48,7 +48,7 @@ def test_what_is_not_there_is_fetched_once(entry, tmp_path, url, monkeypatch):
     table["url"] = f"{served.as_uri()}/{url}"
     splits = load_set("s", tmp_path / "data")
     assert equal(splits, arrays) and splits.train.dtype == np.float32
-    monkeypatch.setattr(benchmark_sets, "_opened", lambda url: pytest.fail("fetched again"))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("again"))
     assert equal(load_set("s", tmp_path / "data"), arrays)
 
 
@@ -85,7 +85,7 @@ def test_sets_have_what_a_table_needs():
         entry = BenchmarkSet.named(name)
         assert len(entry.rows) == 3 and entry.variables > 0 and len(entry.sha256) == 64
         assert entry.url.startswith("https://") and entry.published > 0
-    with pytest.raises(ValueError, match="NAME must be one of adult, .* Received: nips"):
+    with pytest.raises(ValueError, match="`name` must be one of adult, .* Received: name='nips'"):
         load_set("nips", ".")
 
 

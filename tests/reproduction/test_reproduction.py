@@ -1,22 +1,17 @@
-"""`made-tf reproduce`, `tune` and `train` by a recipe."""
+"""`made-tf reproduce`: published sets trained on, records and tables of what came out."""
 
-import dataclasses
 import json
 import re
-import shutil
 
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
-from made_tf import Ensemble
-from made_tf.cli import main
+from made_tf import MADE, Ensemble
 from made_tf.reproduction import benchmark_sets, tables
 from made_tf.reproduction.benchmark_sets import make_smoke_set
 from made_tf.reproduction.records import Record, read_records
-from made_tf.training import by_recipe as ensemble_training
-from made_tf.training.by_recipe import train_ensemble, train_member
 from made_tf.training.recipe import Recipe
 
 QUICK = """
@@ -31,12 +26,6 @@ looks = 4
 """
 
 
-def run(*arguments, exit_code=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == exit_code, (result.output, result.exception)
-    return result
-
-
 def fails(*arguments):
     return run(*arguments, exit_code=2).stderr.strip().splitlines()[-1]
 
@@ -45,14 +34,6 @@ def fails(*arguments):
 def quick(tmp_path):
     path = tmp_path / "quick.toml"
     path.write_text(QUICK)
-    return path
-
-
-@pytest.fixture
-def rows(tmp_path):
-    splits = make_smoke_set()
-    path = tmp_path / "rows.npz"
-    np.savez(path, train=splits.train, valid=splits.valid, test=splits.test)
     return path
 
 
@@ -76,6 +57,8 @@ def test_smoke(smoke):
     output, result = smoke
     assert "any_order, model 1 of 2: validation NLL" in result.stdout
     assert "| smoke | smoke | 1 |" in result.stdout
+    assert "smoke-smoke-0: recipe smoke, candidate " in result.stdout
+    assert "(of fixed, any_order)" in result.stdout
     assert (output / "table.md").read_text() in result.stdout
     (record,) = read_records(output / "records")
     assert record.smoke and record.members == 2 and record.seed == 0
@@ -110,7 +93,7 @@ def test_the_record_tells_what_the_saved_ensemble_gives(smoke):
 
 def test_what_is_done_is_not_done_again(smoke, monkeypatch):
     output, _ = smoke
-    monkeypatch.setattr(ensemble_training, "fit_resumably", no_training)
+    monkeypatch.setattr(MADE, "fit", no_training)
     assert "done before" in run("reproduce", "--smoke", "-o", output).stdout
     (path,) = (output / "records").iterdir()
     saved = path.read_text()
@@ -194,148 +177,3 @@ def test_the_table_and_the_plot_put_seeds_together():
     own, default = (bars.lines[0].get_xdata().astype(float) for bars in axis.containers)
     np.testing.assert_allclose(own, [12 / 13.12, 116 / 79.66])
     np.testing.assert_allclose(default, [-8 / 13.12])
-
-
-def test_an_ensemble_goes_on_where_it_was(tmp_path, quick, monkeypatch):
-    recipe, splits = Recipe.load(quick), make_smoke_set()
-    whole = train_ensemble(recipe, splits, tmp_path / "whole", echo=str, progress=False)
-    real = ensemble_training.fit_resumably
-    calls = []
-
-    def second_fails(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(ensemble_training, "fit_resumably", second_fails)
-    with pytest.raises(KeyboardInterrupt):
-        train_ensemble(recipe, splits, tmp_path / "cut", echo=str, progress=False)
-    resumed = train_ensemble(recipe, splits, tmp_path / "cut", echo=str, progress=False)
-    assert len(calls) == 3
-    np.testing.assert_allclose(
-        resumed.ensemble.log_prob(splits.test), whole.ensemble.log_prob(splits.test), atol=1e-5
-    )
-
-
-def test_members_of_other_rows_or_recipes_are_refused(tmp_path, quick):
-    recipe, splits = Recipe.load(quick), make_smoke_set()
-    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
-    for other, seed, rows in (
-        (recipe, 1, splits),
-        (recipe.from_dict("quick", {"members": 2}), 0, splits),
-        (recipe, 0, make_smoke_set(seed=1)),
-    ):
-        with pytest.raises(ValueError, match="was trained on other rows, by another recipe or"):
-            train_member(other, rows, tmp_path / "m.keras", seed, progress=False)
-
-
-def test_a_member_from_before_a_setting_existed_is_found(tmp_path, quick, monkeypatch):
-    recipe, splits = Recipe.load(quick), make_smoke_set()
-    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
-    facts = tmp_path / "m.json"
-    content = json.loads(facts.read_text())
-    del content["made_by"]["recipe"]["training"]["optimizer"]
-    facts.write_text(json.dumps(content))
-    monkeypatch.setattr(ensemble_training, "fit_resumably", no_training)
-    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
-
-
-def test_a_search_of_another_space_is_refused(tmp_path, rows, monkeypatch):
-    pytest.importorskip("optuna")
-    command = ("tune", rows, "-o", tmp_path / "best.toml", "--looks", 1, "--trials")
-    run(*command, 1)
-    monkeypatch.setattr("made_tf.reproduction.tuning._SPACE", 3)
-    assert "with other settings" in fails(*command, 2)
-
-
-def test_weight_decay_reaches_the_optimizer(tmp_path, quick):
-    splits = make_smoke_set()
-    norms = []
-    for decay in (0.0, 5.0):
-        recipe = Recipe.load(quick)
-        training = {"training": {"weight_decay": decay, "looks": 4, "steps": 5}}
-        recipe = recipe.from_dict("d", {"model": recipe.model, **training})
-        model, _ = train_member(recipe, splits, tmp_path / f"{decay}.keras", 0, progress=False)
-        norms.append(float(np.abs(np.array(model.hidden_layers[0].kernel)).mean()))
-    assert norms[1] < norms[0] * 0.99
-
-
-def test_train_by_a_recipe(tmp_path, rows, quick):
-    output, history = tmp_path / "m.keras", tmp_path / "h.csv"
-    command = ("train", rows, "-o", output, "--recipe", quick, "--history", history)
-    result = run(*command)
-    model = keras.saving.load_model(output)
-    assert [len(degrees) for degrees in model.degrees.hidden] == [8]
-    assert "test NLL" in result.stdout and "validation NLL" in result.stdout
-    assert [line.split(",")[0] for line in history.read_text().splitlines()[1:]] == list("1234")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("h.csv", "m.keras", "quick.toml", "rows.npz"),
-    ]
-    run(*command, "--members", 2)
-    ensemble = keras.saving.load_model(output)
-    assert isinstance(ensemble, Ensemble) and len(ensemble.members) == 2
-    x = make_smoke_set().test
-    np.testing.assert_allclose(ensemble.members[0].log_prob(x), model.log_prob(x), atol=1e-5)
-    scores = json.loads(run("evaluate", output, rows, "--json").stdout)
-    assert scores["nll"] == pytest.approx(-np.mean(ensemble.log_prob(x)), abs=1e-5)
-    run("sample", output, "-n", 5, "-o", tmp_path / "drawn.csv")
-    assert len((tmp_path / "drawn.csv").read_text().splitlines()) == 6
-    assert json.loads(run("inspect", output, "--json").stdout)["members"] == 2
-    assert "mixture of 2 models" in run("inspect", output).stdout
-    assert "must hold a MADE model. It holds: Ensemble" in fails(
-        "export", output, "-o", tmp_path / "m.tflite"
-    )
-    assert "--num-orders is for single models" in fails("evaluate", output, rows, "--num-orders", 2)
-
-
-def test_train_takes_the_default_recipe(tmp_path, rows, monkeypatch):
-    seen = []
-
-    def stop(recipe, *args):
-        seen.append(recipe)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ensemble_training, "train_ensemble", stop)
-    result = run("train", rows, "-o", tmp_path / "m.keras", exit_code=130)
-    assert "The same command resumes." in result.stderr
-    assert seen == [dataclasses.replace(Recipe.load("default"), members=1)]
-
-
-def test_options_and_recipes_exclude_each_other(tmp_path, rows, quick):
-    command = ("train", rows, "-o", tmp_path / "m.keras", "--recipe", quick)
-    assert "says itself what --hidden-units says" in fails(*command, "--hidden-units", 5)
-    assert "says itself what --dropout says" in fails(*command, "--dropout", 0.1)
-
-
-def test_parts_that_are_foreign_are_left_alone(tmp_path, rows, quick):
-    parts = tmp_path / "m.keras.parts"
-    parts.mkdir()
-    (parts / "mine.txt").write_text("x")
-    command = ("train", rows, "-o", tmp_path / "m.keras", "--recipe", quick)
-    for options in ((), ("--restart",)):
-        assert "It holds mine.txt" in fails(*command, *options)
-    assert (parts / "mine.txt").exists()
-
-
-def test_tune_finds_a_recipe_and_goes_on(tmp_path, rows):
-    pytest.importorskip("optuna")
-    output = tmp_path / "best.toml"
-    command = ("tune", rows, "-o", output, "--looks", 2, "--trials")
-    first = run(*command, 2)
-    assert first.stdout.count("  trial ") == 2
-    more = run(*command, 4)
-    assert more.stdout.count("  trial ") == 2 and "  trial 3: " in more.stdout
-    values = [
-        float(line.split("NLL ")[1].split(":")[0])
-        for line in (first.stdout + more.stdout).splitlines()
-        if line.startswith("  trial ")
-    ]
-    assert f"validation NLL  {min(values):.4f}" in more.stdout
-    recipe = Recipe.load(output)
-    assert f"{min(values):.4f}" in recipe.about and recipe.training.looks == 2
-    assert "with other settings" in fails(*command, 5, "--seed", 1)
-    shutil.copy(output, tmp_path / "copy.toml")
-    run("train", rows, "-o", tmp_path / "m.keras", "--recipe", tmp_path / "copy.toml")
-    nll = -np.mean(keras.saving.load_model(tmp_path / "m.keras").log_prob(make_smoke_set().valid))
-    assert nll == pytest.approx(min(values), abs=2e-3)

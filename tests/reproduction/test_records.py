@@ -1,0 +1,20 @@
+"""The records of the published sets, which say what today's recipes gave."""
+
+import pathlib
+
+import pytest
+
+from made_tf.reproduction.benchmark_sets import set_names
+from made_tf.reproduction.records import read_records
+from made_tf.training.recipe import Recipe
+
+FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks" / "records"
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the tests are not in a checkout")
+def test_the_records_are_those_of_the_recipes():
+    records = read_records(FOLDER)
+    assert {record.set for record in records} == set(set_names())
+    for record in records:
+        assert record.file_name in {path.name for path in FOLDER.iterdir()}
+        assert Recipe.from_dict(record.recipe, record.settings) == Recipe.load(record.recipe)

@@ -1,0 +1,138 @@
+"""Training by a recipe: candidates, members, one ensemble, found again where it was cut off."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from made_tf import MADE
+from made_tf.reproduction.benchmark_sets import make_smoke_set
+from made_tf.training.by_recipe import train_ensemble
+from made_tf.training.members import train_member
+from made_tf.training.parts import foreign_files, member_path, parts_in
+from made_tf.training.recipe import Recipe
+
+QUICK = Recipe.from_dict(
+    "quick",
+    {
+        "members": 2,
+        "model": {"hidden_units": [8], "input_order": "random"},
+        "training": {"learning_rate": 0.01, "steps": 5, "looks": 4},
+    },
+)
+
+
+def no_training(*args, **kwargs):
+    pytest.fail("trained again")
+
+
+def test_an_ensemble_goes_on_where_it_was(tmp_path, monkeypatch):
+    recipe, splits = QUICK, make_smoke_set()
+    whole = train_ensemble(recipe, splits, tmp_path / "whole", echo=str, progress=False)
+    real = MADE.fit
+    calls = []
+
+    def second_fails(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(MADE, "fit", second_fails)
+    with pytest.raises(KeyboardInterrupt):
+        train_ensemble(recipe, splits, tmp_path / "cut", echo=str, progress=False)
+    resumed = train_ensemble(recipe, splits, tmp_path / "cut", echo=str, progress=False)
+    assert len(calls) == 3
+    np.testing.assert_allclose(
+        resumed.ensemble.log_prob(splits.test), whole.ensemble.log_prob(splits.test), atol=1e-5
+    )
+
+
+def test_members_of_other_rows_or_recipes_are_refused(tmp_path):
+    recipe, splits = QUICK, make_smoke_set()
+    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
+    for other, seed, rows in (
+        (recipe, 1, splits),
+        (recipe.from_dict("quick", {"members": 2}), 0, splits),
+        (recipe, 0, make_smoke_set(seed=1)),
+    ):
+        with pytest.raises(ValueError, match="was trained on other rows, by another recipe or"):
+            train_member(other, rows, tmp_path / "m.keras", seed, progress=False)
+
+
+def test_a_member_from_before_a_setting_existed_is_found(tmp_path, monkeypatch):
+    recipe, splits = QUICK, make_smoke_set()
+    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
+    facts = tmp_path / "m.json"
+    content = json.loads(facts.read_text())
+    del content["made_by"]["recipe"]["training"]["optimizer"]
+    facts.write_text(json.dumps(content))
+    monkeypatch.setattr(MADE, "fit", no_training)
+    train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
+
+
+def test_weight_decay_reaches_the_optimizer(tmp_path):
+    splits = make_smoke_set()
+    norms = []
+    for decay in (0.0, 5.0):
+        recipe = QUICK
+        training = {"training": {"weight_decay": decay, "looks": 4, "steps": 5}}
+        recipe = recipe.from_dict("d", {"model": recipe.model, **training})
+        model, _ = train_member(recipe, splits, tmp_path / f"{decay}.keras", 0, progress=False)
+        norms.append(float(np.abs(np.array(model.hidden_layers[0].kernel)).mean()))
+    assert norms[1] < norms[0] * 0.99
+
+
+def test_candidates_compete_and_one_becomes_the_ensemble(tmp_path):
+    candidates = {
+        "small.1": {},
+        "wide-net": {"model": {"hidden_units": [32]}, "training": {"steps": 40}},
+        "same": {"model": {"hidden_units": [8]}},
+        "residual": {"model": {"residual": True}},
+    }
+    recipe = Recipe.from_dict("four", {**QUICK.to_dict(), "candidates": candidates})
+    lines = []
+    trained = train_ensemble(recipe, make_smoke_set(), tmp_path, echo=lines.append, progress=False)
+    assert lines[0].startswith("  residual is left out: `residual` needs several hidden layers")
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "  small.1, model 1 of 2",
+        "  wide-net, model 1 of 2",
+        "  wide-net, model 2 of 2",
+    ]
+    assert trained.origin == "four, candidate wide-net (of small.1, wide-net)"
+    assert [member.candidate for member in trained.members] == ["wide-net"] * 2
+    assert [member.candidate for member in trained.rejected] == ["small.1"]
+    assert foreign_files(tmp_path) == []
+    found = {part.path: part for part in parts_in(tmp_path)}
+    assert set(found) == {
+        *(member_path(tmp_path, name, 0) for name in trained.candidates),
+        member_path(tmp_path, "wide-net", 1),
+    }
+    best = found[member_path(tmp_path, "wide-net", 0)]
+    assert best.finished and best.nll == trained.members[0].valid_nll and best.epoch == 4
+    restarted = []
+    train_ensemble(
+        QUICK.overridden(members=1),
+        make_smoke_set(),
+        tmp_path,
+        echo=restarted.append,
+        progress=False,
+        restart=True,
+    )
+    assert sorted(os.listdir(tmp_path)) == ["member-0.json", "member-0.keras"]
+    assert restarted[0].startswith("  training: validation NLL")
+
+
+def test_where_no_candidate_is_possible_the_first_error_is_told(tmp_path):
+    recipe = QUICK.overridden(num_orders=3)
+    with pytest.raises(ValueError, match="`num_orders` must be at most .*num_masks=1"):
+        train_ensemble(recipe, make_smoke_set(), tmp_path / "new", echo=str, progress=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_seeds_of_any_size(tmp_path):
+    recipe = QUICK.overridden(members=1, looks=1)
+    options = {"seed": 2**31 - 1, "echo": str, "progress": False}
+    trained = train_ensemble(recipe, make_smoke_set(), tmp_path, **options)
+    assert 0 <= trained.members[0].seed < 2**31
