@@ -40,13 +40,13 @@ def chi_squared(event_size, num_rows, family):
     rng = np.random.default_rng(event_size)
     model = made_tf.MADE(event_size, (32,), family, input_order="random", seed=event_size)
     states = np.stack(
-        [g.ravel() for g in np.meshgrid(*family.states(event_size), indexing="ij")], axis=1
+        [g.ravel() for g in np.meshgrid(*model.conditionals.finite_states(), indexing="ij")], axis=1
     )
     model.compile("adam")
     model.fit(states[rng.choice(len(states), 512)], epochs=5, verbose=0)
     probs = np.exp(np.asarray(model.log_prob(states), np.float64))
     rows = made_tf.MADEDistribution(model).sample(num_rows, seed=11).numpy()
-    sizes = [len(values) for values in family.states(event_size)]
+    sizes = [len(values) for values in model.conditionals.finite_states()]
     counts = np.bincount(np.ravel_multi_index(rows.astype(int).T, sizes), minlength=len(states))
     rare = num_rows * probs < 5
     observed = np.append(counts[~rare], counts[rare].sum())

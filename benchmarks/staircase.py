@@ -5,7 +5,7 @@
 Square kernels with sorted degrees, one thread, forward and with gradients of inputs
 and kernel, under XLA and in graph mode. A ratio below 1 is faster than a `Dense`
 layer's product; the column `mask` is the product with a masked kernel in one piece;
-the count that `made_tf.staircase` takes by default stands in brackets.
+the count that `made_tf.networks.staircase` takes by default stands in brackets.
 """
 
 import argparse

@@ -33,7 +33,6 @@ MOVED = {
     "export.litert_js": "export.web.litert_js",
     "export.measure": "export.checks.measure",
     "export.metadata": "export.file.metadata",
-    "export.micro": "export.micro.convert",
     "export.report": "export.checks.report",
     "export.serve": "export.web.serve",
     "export.static": "export.file.static",
@@ -94,7 +93,7 @@ class _Moved(ModuleType):
         if name == "__all__":
             return sorted({public for module in modules for public in module.__all__})
         for module in modules:
-            if not name.startswith("__") and hasattr(module, name):
+            if name in module.__all__ or (name[:2] != "__" and hasattr(module, name)):
                 return getattr(module, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 

@@ -94,7 +94,7 @@ class RowOrderNetwork:
             uniforms: float32 `[n, D]`; column k decides variable k.
             orders: degrees of the inputs, int32 `[n, D]`.
             hidden: degrees of the hidden layers, int32 `[units]` each.
-            given: what is known of each row (`made_tf.given`).
+            given: what is known of each row (`made_tf.sampling.known`).
 
         Returns:
             Values, float32 `[n, D]`.

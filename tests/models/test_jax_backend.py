@@ -60,7 +60,7 @@ assert (after > np.asarray(before)).all()
 np.testing.assert_allclose(after, reference.log_prob(wide, x), rtol=1e-4, atol=1e-3)
 assert all((reference.off_mask(layer) == 0).all() for layer in wide.masked_layers())
 from made_tf import Ensemble
-from made_tf.callbacks import fit_resumably
+from made_tf.training import fit_resumably
 
 def make_model():
     keras.utils.set_random_seed(0)
