@@ -12,7 +12,6 @@ import reference
 import made_tf
 from made_tf import export
 from made_tf.export import convert
-from made_tf.export.checks import compare, verify
 from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import seal
 
@@ -40,7 +39,7 @@ def assert_same_samples(model, device, n, seed, block_length=None):
     dist = made_tf.MADEDistribution(model, block_length)
     host, rows = dist.sample(n, seed=seed).numpy(), device.sample(n, seed=seed)
     assert rows.dtype == host.dtype == np.float32
-    if model.conditionals.is_discrete:
+    if model.conditionals.is_discrete.all():
         np.testing.assert_array_equal(rows, host)
     else:
         np.testing.assert_allclose(rows, host, rtol=1e-4, atol=1e-4)
@@ -232,26 +231,6 @@ def test_wide_models_are_not_refused_for_rounding(tmp_path):
     assert report.rows_different == 0
 
 
-def test_a_column_of_small_scale_is_compared_by_its_own_scale(tmp_path, monkeypatch):
-    model = made_tf.MADE(2, (8,), made_tf.Normal([0.0, 5.0], [1e6, 1e-3]))
-    report = export.to_tflite(model, tmp_path / "made.tflite")
-    sample, conditionals = export.LiteSampler.sample, export.LiteSampler.conditionals
-
-    def negated(self, *args):
-        rows = sample(self, *args)
-        return np.stack([rows[:, 0], 10.0 - rows[:, 1]], axis=1)
-
-    def wide(self, rows):
-        found = conditionals(self, rows)
-        return {**found, "scale": found["scale"] * [1.0, 1.01]}
-
-    for method, wrong in (("sample", negated), ("conditionals", wide)):
-        with monkeypatch.context() as patch:
-            patch.setattr(export.LiteSampler, method, wrong)
-            with pytest.raises(export.ExportError):
-                verify.verify_tflite(model, report.path)
-
-
 # Nothing wrong is handed over, and nothing is lost.
 
 
@@ -264,48 +243,6 @@ def test_a_file_that_draws_other_samples_is_not_handed_over(tmp_path, monkeypatc
         export.to_tflite(reference.small_model(), path)
     assert path.read_bytes() == b"what was there before"
     assert [p.name for p in tmp_path.iterdir()] == ["made.tflite"]
-
-
-@pytest.mark.parametrize("family", ["bernoulli", "normal"])
-@pytest.mark.parametrize("wrong", ["log_prob", "conditionals", "sample"])
-def test_each_signature_is_compared(exported, monkeypatch, family, wrong):
-    model, report, _ = exported(family)
-    method = getattr(export.LiteSampler, wrong)
-
-    def spoiled(self, *args):
-        found = method(self, *args)
-        if wrong == "conditionals":
-            return {name: values * 1.01 + 0.01 for name, values in found.items()}
-        return 1 - found if wrong == "sample" else found + 2e-3
-
-    verify.verify_tflite(model, report.path)
-    monkeypatch.setattr(export.LiteSampler, wrong, spoiled)
-    with pytest.raises(export.ExportError):
-        verify.verify_tflite(model, report.path)
-
-
-def test_operators_that_are_no_builtins_are_refused():
-    for name in ("CUSTOM:FlexErfinv", "CUSTOM:erf"):
-        with pytest.raises(export.ExportError, match="no LiteRT builtins"):
-            verify._check_operators({"ADD": 1, name: 2})
-
-
-def test_a_tie_is_no_difference_and_a_wrong_bit_is():
-    model = reference.small_model()
-    model.set_weights([np.zeros_like(w) for w in model.get_weights()])  # u < 1/2 gives 1
-    uniforms = np.full((1, 5), 0.3, np.float32)
-    uniforms[0, 1] = 0.5 + 1e-6
-
-    host = compare.Host.of(model, 1)
-
-    def check(rows):
-        rows, none = np.array(rows, np.float32), np.zeros(5, bool)
-        compare.check_samples(host, rows, uniforms, np.zeros(1, np.int32), none)
-
-    check([[1, 0, 1, 1, 1]])
-    check([[1, 1, 1, 1, 1]])
-    with pytest.raises(export.ExportError, match="in 1 of 1 rows, first in row 0, variable 3"):
-        check([[1, 0, 1, 0, 1]])
 
 
 def test_a_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):

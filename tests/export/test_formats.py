@@ -1,9 +1,5 @@
-"""Formats of the weights, the further signatures, and what a file says of itself."""
+"""Formats of the weights, and the further signatures in them."""
 
-import json
-import pathlib
-
-import click.testing
 import keras
 import numpy as np
 import pytest
@@ -11,8 +7,9 @@ import reference
 import scipy.stats
 
 import made_tf
-from made_tf import cli, export
+from made_tf import export
 from made_tf.export.file.weights import with_weights
+from made_tf.sampling import random
 
 KINDS = {
     "bernoulli": {},
@@ -62,7 +59,7 @@ def test_a_rounded_file_is_a_density_and_that_of_the_rounded_model(exported, kin
     model, report, device, data = exported(kind, weights)
     assert report.leak == 0 and report.weights == weights
     assert report.rows_different <= (256 if kind == "scaled_normal" else 0)
-    if model.conditionals.is_discrete:
+    if model.conditionals.is_discrete.all():
         assert report.total_probability == pytest.approx(1, abs=1e-5)
         states = reference.states(model)
         total = np.exp(device.log_prob(states).astype(np.float64)).sum()
@@ -175,14 +172,14 @@ def test_further_signatures_agree_with_the_first(exported, kind):
     assert set(device.signatures) == expected | ({"impute"} if model.any_order else set())
     seeds = np.stack([np.full(200, 5), np.arange(200)], axis=1).astype(np.int32)
     rows = device.sample(200, seed=5)
-    close = np.array_equal if model.conditionals.is_discrete else np.allclose
+    close = np.array_equal if model.conditionals.is_discrete.all() else np.allclose
     x, log_prob = device.sample_and_log_prob(seeds)
     assert close(x, rows)
     np.testing.assert_allclose(log_prob, device.log_prob(x), rtol=1e-4, atol=1e-4)
     assert close(device.sample_at_temperature(seeds, 1.0), rows)
     count = device.metadata["num_uniforms"]
     assert count == D + (model.any_order or device.metadata["num_orders"] > 1)
-    uniforms = made_tf.random.uniforms(seeds, count).numpy()
+    uniforms = random.uniforms(seeds, count).numpy()
     assert close(device.sample_from_uniforms(uniforms), rows)
 
 
@@ -239,139 +236,3 @@ def test_signatures_of_fixed_rows_give_the_same(tmp_path):
     np.testing.assert_array_equal(device.run("sample_1", seeds=seeds[:1])["x"], rows[:1])
     with pytest.raises(ValueError, match="no signature 'conditionals': export it with signatures"):
         device.conditionals(rows)
-
-
-# Static int8.
-
-
-@pytest.fixture(scope="module")
-def static(tmp_path_factory):
-    pytest.importorskip("ai_edge_quantizer")
-    made = {}
-
-    def get(family):
-        if family not in made:
-            model = model_of(family)
-            path = tmp_path_factory.mktemp("static") / "made.tflite"
-            rows = reference.rows(model.conditionals, 300, D)
-            report = export.to_tflite(model, path, weights="static_int8", calibration=rows)
-            made[family] = model, report, export.LiteSampler(path), rows
-        return made[family]
-
-    return get
-
-
-@pytest.mark.parametrize("family", ["bernoulli", "ragged", "scaled_normal"])
-def test_static_int8_is_a_density_near_the_models(static, family):
-    model, report, device, rows = static(family)
-    assert device.signatures == ["conditionals", "log_prob"]
-    assert report.leak == 0 and report.ops["QUANTIZE"] > 0 and report.rows_compared == 0
-    log_prob = device.log_prob(rows)
-    params = device.conditionals(rows)
-    if family == "bernoulli":
-        own = rows * params["logits"] - np.logaddexp(0, params["logits"])
-    elif family == "ragged":
-        chosen = np.take_along_axis(params["logits"], rows[:, :, None].astype(int), 2)[..., 0]
-        own = chosen - scipy.special.logsumexp(params["logits"], axis=2)
-    else:
-        own = scipy.stats.norm.logpdf(rows, params["loc"], params["scale"])
-    np.testing.assert_allclose(log_prob, own.sum(axis=1), rtol=1e-4, atol=1e-3)
-    if model.conditionals.is_discrete:
-        assert report.total_probability == pytest.approx(1, abs=1e-5)
-    change = float(np.mean(model.log_prob(rows)) - log_prob.mean())
-    assert report.nll_change == pytest.approx(change, abs=1e-4)
-    # Eight bits for everything still know the model.
-    assert abs(change) < 0.1 * abs(float(np.mean(model.log_prob(rows))))
-
-
-def test_static_int8_refuses_what_it_cannot_do(tmp_path):
-    rows = np.zeros((8, D), np.float32)
-    arguments = {"weights": "static_int8", "calibration": rows}
-    for kind in ("three masks", "any order"):
-        with pytest.raises(ValueError, match="for a model of several orders"):
-            export.to_tflite(model_of(kind), tmp_path / "made.tflite", **arguments)
-    for more in ({"signatures": "sample"}, {"signatures": "all"}, {"batch_sizes": (1,)}):
-        with pytest.raises(ValueError, match="`signatures` must be among"):
-            export.to_tflite(model_of("bernoulli"), tmp_path / "made.tflite", **arguments, **more)
-    assert list(tmp_path.iterdir()) == []
-
-
-# What a file says of itself.
-
-
-def test_the_metadata_is_what_was_given(tmp_path):
-    model = reference.small_model("ragged", 4)
-    classes = [len(states) for states in model.conditionals.states(4)]
-    names = [
-        {"name": f"größe {k}", "categories": [f"{k}-{c}" for c in range(count)]}
-        for k, count in enumerate(classes)
-    ]
-    path = tmp_path / "made.tflite"
-    export.to_tflite(
-        model, path, variables=names, image_shape=(2, 2), licence="CC0", weights="int8"
-    )
-    metadata = export.LiteSampler(path).metadata
-    assert metadata == export.inspect_tflite(path)["metadata"]
-    digest = metadata.pop("sha256")
-    assert len(digest) == 64 and metadata.pop("seeds").startswith("Row i of the sample")
-    assert metadata == {
-        "format": 1,
-        "package": "made_tf",
-        "version": made_tf.__version__,
-        "licence": "CC0",
-        "event_size": 4,
-        "num_uniforms": 4,
-        "input_order": model.degrees.inputs.tolist(),
-        "num_orders": 1,
-        "any_order": False,
-        "weights": "int8",
-        "family": {"name": "categorical", "num_classes": classes},
-        "variables": names,
-        "image_shape": [2, 2],
-    }
-
-
-# The command.
-
-
-def run(*arguments):
-    return click.testing.CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
-
-
-def test_the_command_exports_in_a_format_with_names(tmp_path):
-    model = reference.small_model("bernoulli", 4)
-    model.save(tmp_path / "model.keras")
-    (tmp_path / "rows.csv").write_text("a,b,c,d\n0,1,1,0\n1,0,0,1\n")
-    path = tmp_path / "made.tflite"
-    options = ["--weights", "int8", "--batch-sizes", "1,4", "--signatures", "sample,log_prob"]
-    options += ["--data", tmp_path / "rows.csv", "--image-shape", "2x2", "--licence", "MIT"]
-    options += ["--variables", tmp_path / "rows.csv"]
-    done = run("export", tmp_path / "model.keras", "-o", path, *options)
-    assert done.exit_code == 0, done.output
-    assert "weights: int8" in done.output and "NLL on the given rows" in done.output
-    told = run("inspect", path)
-    for words in ("signature sample_4: seeds int32 [4, 2]", "picture of 2x2", "licence: MIT"):
-        assert words in told.output
-    assert "variable c" in told.output and "bytes: weights" in told.output
-    facts = json.loads(run("inspect", path, "--json").output)
-    assert [entry["name"] for entry in facts["metadata"]["variables"]] == list("abcd")
-
-
-def test_the_command_tells_what_is_wrong(tmp_path):
-    reference.small_model("bernoulli", 4).save(tmp_path / "model.keras")
-    (tmp_path / "names.json").write_text("{no json")
-    (tmp_path / "names.txt").write_text("a")
-    output = ["-o", tmp_path / "made.tflite"]
-    for options, words in (
-        (["--variables", tmp_path / "names.json"], "names.json is not readable"),
-        (["--variables", tmp_path / "names.txt"], "must end in .json or .csv"),
-        (["--signatures", "impute"], "`signatures` must be"),
-        (["--micro", "--weights", "int8"], "--micro goes with MODEL and --output alone"),
-        (["--weights", "dynamic"], "Invalid value for '--weights'"),
-    ):
-        done = run("export", tmp_path / "model.keras", *output, *options)
-        assert done.exit_code == 2 and words in done.output, done.output
-    assert {path.name for path in tmp_path.iterdir()} == {"model.keras", "names.json", "names.txt"}
-    done = run("export", tmp_path / "model.keras", *output, "--micro")
-    assert done.exit_code == 0 and "MicroMutableOpResolver" in done.output
-    assert pathlib.Path(output[1]).exists()

@@ -15,18 +15,23 @@ from made_tf import export
 from made_tf.export import runtime
 
 SOURCE = pathlib.Path(runtime.__file__).parent
-MODULES = {"__init__", "arguments", "files", "patterns", "sampler", "version"}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def source(tmp_path_factory):
+    """The folder with the files themselves in place of the link."""
     pytest.importorskip("setuptools", "77")
     if not (SOURCE / "pyproject.toml").exists():
         pytest.skip("the distribution's own files are in a checkout alone")
-    folder = tmp_path_factory.mktemp("runtime")
-    shutil.copytree(
-        SOURCE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", "build")
-    )
+    source = tmp_path_factory.mktemp("runtime") / "source"
+    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", "build"))
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(source, folder / "source")  # where pip leaves what it builds
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     command += ["--disable-pip-version-check", "--wheel-dir", str(folder), str(folder / "source")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -35,7 +40,7 @@ def wheel(tmp_path_factory):
     return path
 
 
-def test_the_wheel_holds_each_file_once_and_has_the_version(wheel):
+def test_the_wheel_holds_each_file_once_and_has_the_version(source, wheel):
     assert wheel.name == f"made_tf_runtime-{made_tf.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -46,7 +51,9 @@ def test_the_wheel_holds_each_file_once_and_has_the_version(wheel):
             if line.startswith("Requires-Dist")
         ]
     python = [name for name in names if name.endswith(".py")]
-    assert sorted(python) == sorted(f"made_tf_runtime/{module}.py" for module in MODULES)
+    modules = [path.relative_to(source) for path in source.rglob("*.py")]
+    assert {"sampler.py", "portable/version.py"} <= {module.as_posix() for module in modules}
+    assert sorted(python) == sorted(f"made_tf_runtime/{module.as_posix()}" for module in modules)
     heavy = ("tensorflow", "keras", "made")
     assert len(needs) == 3 and not any(need.startswith(heavy) for need in needs)
 

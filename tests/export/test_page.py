@@ -1,15 +1,11 @@
-"""The page: its server, how it reads files, and a browser that draws from it."""
+"""The page: how it reads files, and a browser that draws from it."""
 
 import hashlib
-import http.client
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import threading
-import urllib.error
 
 import keras
 import numpy as np
@@ -18,7 +14,7 @@ import reference
 
 import made_tf
 from made_tf import export
-from made_tf.export.web import litert_js, serve
+from made_tf.export.web import serve
 
 WEB = os.path.dirname(serve.__file__)
 NODE = shutil.which("node")
@@ -37,7 +33,7 @@ def files(tmp_path_factory):
     classes = reference.small_model("ragged", 4)
     names = [
         {"name": f"column {k}", "categories": [f"{k}-{c}" for c in range(len(states))]}
-        for k, states in enumerate(classes.conditionals.states(4))
+        for k, states in enumerate(classes.conditionals.finite_states())
     ]
     options = {"batch_sizes": (1, 16), "signatures": ["sample", "log_prob", "conditionals"]}
     export.to_tflite(pictures, folder / "pictures.tflite", image_shape=(8, 8), **options)
@@ -50,125 +46,6 @@ def files(tmp_path_factory):
         batch_sizes=(1,),
     )
     return folder
-
-
-FAKE = {"index.js": b"// litert", "litert_wasm_internal.wasm": b"\0asm"}
-
-
-@pytest.fixture
-def address(files):
-    server = serve.make_server(files / "pictures.tflite", FAKE)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address
-    server.shutdown()
-    server.server_close()
-
-
-def request(address, path, method="GET", host=None):
-    connection = http.client.HTTPConnection(*address, timeout=10)
-    connection.putrequest(method, path, skip_host=True)
-    connection.putheader("Host", host or f"127.0.0.1:{address[1]}")
-    connection.endheaders()
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
-    return response, content
-
-
-def test_the_server_gives_the_page_the_model_and_litert(address, files):
-    for path, kind in (
-        ("/", "text/html"),
-        ("/index.html", "text/html"),
-        ("/style.css", "text/css"),
-        ("/app.js", "text/javascript"),
-        ("/litert/index.js", "text/javascript"),
-        ("/litert/litert_wasm_internal.wasm", "application/wasm"),
-    ):
-        response, content = request(address, path)
-        assert response.status == 200 and content
-        assert response.headers["Content-Type"] == kind
-        policy = response.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy and "http" not in policy
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert (response.headers["Cache-Control"] == "no-store") == ("litert" not in path)
-    response, content = request(address, "/model.tflite")
-    assert content == (files / "pictures.tflite").read_bytes()
-    response, content = request(address, "/model.tflite", "HEAD")
-    assert response.status == 200 and content == b""
-    assert request(address, "/app.js?x=1")[0].status == 200
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/../setup.py",
-        "/%2e%2e/setup.py",
-        "/litert/../../../etc/passwd",
-        "/etc/passwd",
-        "//etc/passwd",
-        "/web/index.html",
-        "/model.tflite/..",
-        "/serve.py",
-        "/litert/",
-    ],
-)
-def test_nothing_else_is_there(address, path):
-    response, content = request(address, path)
-    assert response.status == 404 and content == b"There is no such file here."
-
-
-def test_other_methods_and_other_hosts_are_refused(address):
-    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
-        assert request(address, "/model.tflite", method)[0].status == 501
-    for host in ("example.com", f"example.com:{address[1]}", "127.0.0.1", "127.0.0.1:1"):
-        response, content = request(address, "/model.tflite", host=host)
-        assert response.status == 403 and len(content) < 100
-    assert request(address, "/", host=f"localhost:{address[1]}")[0].status == 200
-
-
-def test_it_listens_on_this_machine_alone(address):
-    assert address[0] == "127.0.0.1"
-
-
-def test_files_that_say_nothing_are_refused(files, tmp_path):
-    (tmp_path / "x.tflite").write_bytes(b"no model")
-    with pytest.raises(ValueError, match="complete LiteRT model"):
-        serve.make_server(tmp_path / "x.tflite", FAKE)
-    with pytest.raises(FileNotFoundError):
-        serve.make_server(tmp_path / "y.tflite", FAKE)
-
-
-def test_every_file_of_the_page_is_served_and_every_address_is_its_own():
-    assert sorted(os.listdir(WEB)) == sorted(serve.PAGE)
-    for name in serve.PAGE:
-        with open(os.path.join(WEB, name), encoding="utf-8") as file:
-            assert "//" not in file.read().replace("// ", "").replace("*/", "")
-
-
-def test_litert_is_checked_kept_and_asked_for_once(tmp_path, monkeypatch):
-    (tmp_path / "registry").mkdir()
-    registry = (tmp_path / "registry").as_uri() + "/{name}-{version}.tgz"
-    cache = tmp_path / "cache"
-    with pytest.raises(OSError, match="is not in .*cache and could not be fetched"):
-        litert_js.litert_files(cache, registry)
-    wrong = tmp_path / "registry" / f"core-{litert_js.LITERT_JS}.tgz"
-    wrong.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="must have the SHA-512 PlGmbMOq9WitX7FO"):
-        litert_js.litert_files(cache, registry)
-    assert not cache.exists()
-
-
-def test_the_command_serves_until_it_is_interrupted(files, litert):
-    code = "from made_tf.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(files / "any.tflite"), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        address = process.stdout.readline().split(" at ")[1].split(" ")[0]
-        host, port = address.removeprefix("http://").removesuffix("/").split(":")
-        response, content = request((host, int(port)), "/model.tflite")
-        assert response.status == 200 and content == (files / "any.tflite").read_bytes()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
-        assert process.stdout.read() == "Ended.\n"
 
 
 # How the page reads a file, in Node.
@@ -247,14 +124,6 @@ def browser():
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     yield driver
     driver.quit()
-
-
-@pytest.fixture(scope="module")
-def litert():
-    try:
-        return litert_js.litert_files()
-    except (OSError, urllib.error.URLError) as error:
-        pytest.skip(f"needs LiteRT.js: {error}")
 
 
 @pytest.fixture

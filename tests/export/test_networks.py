@@ -26,7 +26,7 @@ def exported(request, tmp_path_factory):
     keras.utils.set_random_seed(0)
     model = reference.small_model(family, **kwargs)
     rng = np.random.default_rng(0)
-    for weight in model.trainable_variables if model.conditionals.is_discrete else ():
+    for weight in model.trainable_variables if model.conditionals.is_discrete.all() else ():
         # (Of real values, one unit in the last place would then move densities by 0.01 nats.)
         weight.assign(weight + 0.3 * rng.normal(size=weight.shape))
     path = tmp_path_factory.mktemp("orders") / "made.tflite"
@@ -35,7 +35,7 @@ def exported(request, tmp_path_factory):
 
 
 def assert_same(ours, theirs, model):
-    if model.conditionals.is_discrete:
+    if model.conditionals.is_discrete.all():
         np.testing.assert_array_equal(ours, theirs)
     else:
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
@@ -58,7 +58,9 @@ def test_host_and_device_draw_and_score_alike(exported):
     np.testing.assert_array_equal(device.sample(16, seed=7), rows[:16])
     expected = model.log_prob(rows, num_orders).numpy()
     tolerance = 1e-4
-    if not model.conditionals.is_discrete:  # what the last place of a value does to its density
+    if (
+        not model.conditionals.is_discrete.all()
+    ):  # what the last place of a value does to its density
         moved = [model.log_prob(rows + sign * np.spacing(rows), num_orders) for sign in (-1, 1)]
         tolerance = 1e-4 + 8 * np.abs(np.stack(moved) - expected).max(axis=0)
     assert (np.abs(device.log_prob(rows) - expected) <= tolerance).all()
@@ -69,7 +71,7 @@ def test_host_and_device_draw_and_score_alike(exported):
 
 def test_the_file_is_normalised(exported):
     model, _, _, device = exported
-    if not model.conditionals.is_discrete:
+    if not model.conditionals.is_discrete.all():
         pytest.skip("infinitely many states")
     log_probs = device.log_prob(reference.states(model))
     assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
