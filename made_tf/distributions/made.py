@@ -17,7 +17,7 @@ from made_tf.sampling.blocked_network import BlockedNetwork
 from made_tf.sampling.order_mixture import sample_mixture
 from made_tf.sampling.seeds import seed_pair
 
-__all__ = ["MADEDistribution"]
+__all__ = ["DiscreteMADEDistribution", "MADEDistribution"]
 
 
 class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribution):
