@@ -27,7 +27,7 @@ MOVED = {
     "ensemble_distributions": "distributions.ensemble",
     "ensembles": "models.ensemble",
     "export.compact": "export.file.compact",
-    "export.compare": "export.checks.compare",
+    "export.compare": "export.checks.compare export.checks.host",
     "export.flatbuffer": "export.file.flatbuffer",
     "export.inspection": "export.file.inspection",
     "export.litert_js": "export.web.litert_js",
