@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -33,6 +34,16 @@ class DensityModel(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.nll_tracker = keras.metrics.Mean(name="nll")
         self.bits_tracker = keras.metrics.Mean(name="bits_per_dim")
+
+    def track_each(self, name: str, parts: Sequence[keras.layers.Layer]) -> None:
+        """Gives parts that lie in a list an attribute each, `NAME_0`, `NAME_1`, ...
+
+        `tf.train.Checkpoint` follows attributes and not Keras' lists, and would leave them out
+        without a word. Keras' own files name what they meet first, in the order of the alphabet:
+        the list's own name must come before `NAME_0`.
+        """
+        for number, part in enumerate(parts):
+            setattr(self, f"{name}_{number}", part)
 
     def checked_log_prob(self, x):
         """Returns what `log_prob` does, of rows that were checked before."""

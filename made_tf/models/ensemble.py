@@ -56,6 +56,7 @@ class Ensemble(DensityModel):
                 f"Received: {' and '.join(sorted(names))}"
             )
         self.members = list(members)
+        self.track_each("model", self.members)
         self.event_size = members[0].event_size
         self.conditionals = members[0].conditionals
         self.built = True

@@ -121,6 +121,7 @@ class MADE(DensityModel):
         self.hidden_layers, self.dropout_layers = parts.hidden, parts.dropout
         self.output_layer, self.direct_layer = parts.output, parts.direct
         self.input_dropout_layer = parts.input_dropout
+        self.track_each("masked", parts.hidden)
         self._evaluating = False
         self.mask_step = None
         if not self.mask_sets.is_fixed:

@@ -10,7 +10,7 @@ import pytest
 import reference
 import tensorflow as tf
 
-from made_tf import MADE
+from made_tf import MADE, Ensemble
 
 GOLDEN = sorted(reference.GOLDEN.glob("made-*.keras"))
 
@@ -172,3 +172,21 @@ def test_a_file_of_an_earlier_version_opens_and_reproduces(path):
 
 def test_there_is_a_golden_file():
     assert GOLDEN
+
+
+@pytest.mark.parametrize("kind", ["fixed", "fresh masks", "ensemble"])
+def test_a_checkpoint_of_tensorflow_holds_every_layer(kind, tmp_path):
+    def make(seed):
+        keras.utils.set_random_seed(seed)
+        if kind == "ensemble":
+            return Ensemble([MADE(4, (8, 8), seed=k) for k in range(2)])
+        many = {"num_masks": None, "mask_weights": True} if kind == "fresh masks" else {}
+        return MADE(4, (8, 8), seed=0, **many)
+
+    saved, restored = make(1), make(2)
+    x = reference.rows(saved.conditionals, 30, 4)
+    assert not np.allclose(saved.log_prob(x), restored.log_prob(x), atol=1e-3)
+    path = tf.train.Checkpoint(model=saved).save(tmp_path / "checkpoint")
+    status = tf.train.Checkpoint(model=restored).restore(path)
+    status.assert_existing_objects_matched()
+    np.testing.assert_array_equal(restored.log_prob(x), saved.log_prob(x))
