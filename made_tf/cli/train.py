@@ -56,7 +56,8 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 @_override(
     "--hidden-units",
     type=Integers("500 or 500,500", ","),
-    text="Width of each hidden layer, separated by commas.",
+    metavar="INTEGER,...",
+    text="Width of each hidden layer, separated by commas, such as 500 or 500,500.",
 )
 @_override(
     "--input-order",

@@ -1,6 +1,8 @@
 """`made-tf evaluate`: rows scored, on the host and on the device."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -96,3 +98,19 @@ def test_the_error_of_one_row_is_not_known(tmp_path, model, tflite):
         scores = json.loads(run("evaluate", source, tmp_path / "x.npz", "--json").stdout)
         assert scores["rows"] == 1 and scores["nll_standard_error"] is None
         assert "standard error unknown" in run("evaluate", source, tmp_path / "x.npz").stdout
+
+
+def test_a_file_for_devices_needs_no_keras(tflite, rows):
+    code = """
+import sys
+from made_tf.cli import main
+try:
+    main(["evaluate", *sys.argv[1:], "--json"])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"keras", "tensorflow", "tensorflow_probability"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    arguments = [sys.executable, "-c", code, str(tflite), str(rows)]
+    output = subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout
+    assert json.loads(output)["rows"] == 200
