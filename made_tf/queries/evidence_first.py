@@ -98,7 +98,7 @@ class EvidenceFirst:
 
     def log_prob_under(self, x, asked: BoolArray, sets: StackedSets):
         """Averages p(x_asked | those before) over sets that put these first: `[N, D]` -> `[N]`."""
-        terms = self._terms(x, sets.tensors())  # [M, N, D]
+        terms = self._terms(x, sets)  # [M, N, D]
         log_probs = tf.reduce_sum(tf.boolean_mask(terms, asked, axis=2), axis=2)
         return tf.reduce_logsumexp(log_probs, axis=0) - np.log(sets.num_sets).astype(np.float32)
 
@@ -113,11 +113,11 @@ class EvidenceFirst:
                 first in all, rows need no weights.
         """
         observed = known[None].astype(np.float32)
-        return self._draws(seeds, observed, values, sets.tensors())
+        return self._draws(seeds, observed, values, sets)
 
     def draw_within(self, seeds, allowed, sets: StackedSets):
         """Draws rows within sets of values `[1, D, K]`: rows `[n, D]`, log-weights `[n]`."""
-        return self._draws_within(seeds, allowed, sets.tensors())
+        return self._draws_within(seeds, allowed, sets)
 
     def _make_terms(self, x, sets):
         family = self._model.conditionals
