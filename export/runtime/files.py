@@ -57,6 +57,11 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         ValueError: if it is truncated, damaged, no LiteRT model at all, or was
             written by a later version in a form that this one cannot read.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            "`path` must be the path of a file, a str or a Path. "
+            f"Received: path of type {type(path).__name__}"
+        )
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"No such file: {path}")

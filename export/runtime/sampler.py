@@ -47,6 +47,7 @@ class LiteSampler:
     """
 
     def __init__(self, path: str | os.PathLike[str], num_threads: int | None = None):
+        self._opened = path, num_threads
         self.metadata = read_metadata(path)
         self._interpreter = open_interpreter(path, num_threads)
         self.signatures: list[str] = list(self._interpreter.get_signature_list())
@@ -58,6 +59,9 @@ class LiteSampler:
             self.event_size = int(details["x"]["shape"][-1])
         else:
             self.event_size = int(self.metadata["event_size"])
+
+    def __reduce__(self):
+        return type(self), self._opened  # opened anew, from the same file
 
     def _check_old(self, path: str | os.PathLike[str]) -> None:
         missing = {"sample", "log_prob", "conditionals"} - set(self.signatures)

@@ -14,6 +14,7 @@ from keras import ops
 from made_tf.conditionals.layout import Layout
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import BoolArray
+from made_tf.portable.rows import finite_table
 
 __all__ = ["Conditionals", "as_float32", "register", "take_columns"]
 
@@ -222,8 +223,26 @@ class Conditionals(abc.ABC):
 
     @classmethod
     def from_data(cls, x: npt.ArrayLike) -> Self:
-        """Returns the family that data `[N, D]` need, bound to their columns."""
-        return cls().bind(np.shape(x)[1])
+        """Returns the family that data `[N, D]` need, bound to their columns.
+
+        Raises:
+            ValueError: if `x` is no table of finite numbers, or these do not suit the family.
+        """
+        x = finite_table("x", x)
+        family = cls.of_table(x)
+        wrong = np.argwhere(~keras.ops.convert_to_numpy(family.in_support(x.astype(np.float32))))
+        if len(wrong):
+            row, column = wrong[0]
+            raise ValueError(
+                f"`x` must contain, for {cls.name} conditionals, {cls.support} only. "
+                f"Received: x[{row}, {column}]={x[row, column]}"
+            )
+        return family
+
+    @classmethod
+    def of_table(cls, x: npt.NDArray) -> Self:
+        """Returns what `from_data` does, whether all values lie in the support or not."""
+        return cls().bind(x.shape[1])
 
     # How it is kept in files.
 

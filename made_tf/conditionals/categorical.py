@@ -12,6 +12,7 @@ from made_tf.portable.arguments import integer
 
 __all__ = ["Categorical"]
 
+_MANY_CLASSES, _SPARSE = 4096, 4  # numbers as large as these beside the classes that occur
 _MINUS_INFINITY = -1e9  # of a logit that pads a shorter variable: exp gives exactly 0
 
 
@@ -109,9 +110,17 @@ class Categorical(Conditionals):
         return tfd.Independent(tfd.Categorical(logits=self._logits(params), dtype="float32"), 1)
 
     @classmethod
-    def from_data(cls, x):
+    def of_table(cls, x):
         """Takes each variable's number of classes from its largest value."""
-        sizes = [max(2, int(largest) + 1) for largest in np.max(np.asarray(x), axis=0)]
+        for column, values in enumerate(x.T):
+            distinct = len(np.unique(values))
+            if values.max() >= max(_MANY_CLASSES, _SPARSE * distinct):
+                raise ValueError(
+                    "`x` must have classes numbered from 0 without large gaps. Received: "
+                    f"{distinct} different values up to {values.max():.0f} in column {column}. "
+                    f"Number them 0 to {distinct - 1}"
+                )
+        sizes = [max(2, int(largest) + 1) for largest in x.max(axis=0)]
         return cls(sizes).bind(len(sizes))
 
     def get_config(self):

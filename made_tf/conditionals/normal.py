@@ -105,7 +105,7 @@ class Normal(Conditionals):
         return tfd.Independent(tfd.Normal(**self.unpack(params)), 1)
 
     @classmethod
-    def from_data(cls, x):
+    def of_table(cls, x):
         """Takes each variable's mean and standard deviation (1 for a constant)."""
         x = np.asarray(x, np.float64)
         scale = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import keras
 import numpy as np
 
 from made_tf.conditionals import Conditionals
+from made_tf.portable.rows import merged_by_float32, plain_array
 
-__all__ = ["check_data", "check_partial_rows", "check_rows", "is_target"]
+__all__ = ["as_rows", "check_data", "check_partial_rows", "check_rows", "is_target", "to_numpy"]
 
 _CHUNK = 8192  # rows checked at once, so that memory stays bounded
 
 
-def check_rows(name: str, x, conditionals: Conditionals) -> None:
+def check_rows(name: str, x, conditionals: Conditionals, may_be_empty: bool = False) -> None:
     """Raises unless `x` is `[rows, D]` with values in the support.
 
     Args:
@@ -22,15 +24,19 @@ def check_rows(name: str, x, conditionals: Conditionals) -> None:
         x: an array, a nested list or a tensor. Of a symbolic tensor only the
             shape is checked.
         conditionals: the family of the columns, whose support counts.
+        may_be_empty: whether there may be no rows.
 
     Raises:
         ValueError: if the rank, the width, the number of rows, the dtype or a
             value is wrong.
+
+    Warns:
+        UserWarning: if float32, in which models compute, cannot tell values of a column apart.
     """
     event_size = conditionals.event_size
     symbolic = keras.ops.is_tensor(x) and not _is_concrete(x)
     if not symbolic:
-        x = _to_numpy(name, x)
+        x = to_numpy(name, x)
     if len(x.shape) != 2 or x.shape[-1] != event_size:
         raise ValueError(
             f"`{name}` must have the shape [rows, {event_size}]. "
@@ -38,7 +44,7 @@ def check_rows(name: str, x, conditionals: Conditionals) -> None:
         )
     if symbolic:
         return
-    if len(x) == 0:
+    if len(x) == 0 and not may_be_empty:
         raise ValueError(f"`{name}` must have at least one row. Received: {name}.shape={x.shape}")
     for start in range(0, len(x), _CHUNK):
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
@@ -51,6 +57,14 @@ def check_rows(name: str, x, conditionals: Conditionals) -> None:
                 f"{conditionals.support} only. Received: {name}[{start + row}, {column}]="
                 f"{x[start + row, column]}"
             )
+    merged = merged_by_float32(x)
+    if merged is not None:
+        column, distinct, left = merged
+        warnings.warn(
+            f"`{name}` has values in column {column} that float32 cannot tell apart: {distinct} "
+            f"different ones become {left}. Subtract an offset, or count in larger units, first.",
+            stacklevel=3,
+        )
 
 
 def check_partial_rows(name: str, x, conditionals: Conditionals) -> tuple[np.ndarray, np.ndarray]:
@@ -64,10 +78,10 @@ def check_partial_rows(name: str, x, conditionals: Conditionals) -> tuple[np.nda
         ValueError: as `check_rows`, of the values that are not NaN.
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
-        x = np.array(_to_numpy(name, x), np.float32)
+        x = np.array(to_numpy(name, x), np.float32)
     known = ~np.isnan(x)
     x[~known] = 0.0
-    check_rows(name, x, conditionals)
+    check_rows(name, x, conditionals, may_be_empty=True)
     return x, known
 
 
@@ -95,7 +109,7 @@ def check_data(name: str, x, conditionals: Conditionals) -> None:
         if not batches:
             raise ValueError(f"`{name}` must have at least one batch. Received: an empty dataset")
         first = batches[0]
-    elif hasattr(x, "__next__"):
+    elif is_stream(x):
         return
     else:
         check_rows(name, x, conditionals)
@@ -106,6 +120,27 @@ def check_data(name: str, x, conditionals: Conditionals) -> None:
         if len(first) > 1 and is_target(first[1]):
             raise ValueError(f"MADE has no targets: `{name}` must give rows alone, not pairs.")
     check_rows(f"{name} (first batch)", rows, conditionals)
+
+
+def is_stream(x) -> bool:
+    """Returns whether rows come in batches, one after the other."""
+    return (
+        isinstance(x, keras.utils.PyDataset)
+        or hasattr(x, "element_spec")
+        or type(x).__name__ == "DataLoader"
+        or hasattr(x, "__next__")
+    )
+
+
+def as_rows(name: str, x):
+    """Returns what Keras may take for rows: a plain array, unless `x` is a tensor or a stream.
+
+    Raises:
+        ValueError: if a value is no number.
+    """
+    if x is None or is_stream(x) or keras.ops.is_tensor(x):
+        return x
+    return to_numpy(name, x)
 
 
 def is_target(y) -> bool:
@@ -121,8 +156,6 @@ def _is_concrete(x) -> bool:
     return True
 
 
-def _to_numpy(name: str, x) -> np.ndarray:
-    array = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise ValueError(f"`{name}` must be numeric. Received: {name}.dtype={array.dtype}")
-    return array
+def to_numpy(name: str, x) -> np.ndarray:
+    """Returns rows of any kind as a numeric array, see `made_tf.portable.rows`."""
+    return keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else plain_array(name, x)

@@ -20,6 +20,9 @@ __all__ = ["existing_table", "load_rows", "load_table"]
 # What pandas, pyarrow and the csv module raise for a truncated or foreign file.
 _DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
 
+# From so many columns on, a first line of 0,1,2,... is one of names; fewer may well be values.
+_COUNTED = 3
+
 # Fields beside numbers that a line of data may have, in lower case.
 _NO_NAMES = frozenset({"", "true", "false", "na", "n/a", "null", "none"})
 
@@ -31,7 +34,8 @@ def load_table(
 
     - `.npz`: the array of the given name, or the only one.
     - `.csv`: comma-separated; the first line that is not blank holds the column
-      names unless each of its fields is a number, empty, true or false.
+      names unless each of its fields is a number, empty, true or false; `0,1,2,...` are names, too.
+      A first column without a name that counts the rows is an index, and left out.
     - `.parquet`, with its index where that has a name.
 
     Args:
@@ -110,6 +114,8 @@ def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, li
         raise unreadable(path, error) from error
     columns = default_columns(frame.shape[1])
     if has_names:
+        if _has_index(frame):
+            frame = frame.iloc[:, 1:]
         columns = [str(name) for name in frame.columns]
     parts = [
         _numbers(path, frame.iloc[:, index], name)
@@ -126,6 +132,8 @@ def _has_names(path: Path) -> bool:
         # As pandas does, blank lines are skipped.
         lines = ((reader.line_num, line) for line in reader if any(line) or len(line) > 1)
         (first_number, first), (number, line) = (next(lines, (0, [])) for _ in range(2))
+    if first == [str(index) for index in range(len(first))] and len(first) >= _COUNTED:
+        return True  # as pandas writes columns without names
     if all(_is_data(field) for field in first):
         return False
     if line and len(line) != len(first):
@@ -134,6 +142,13 @@ def _has_names(path: Path) -> bool:
             "The first line must hold the column names, and commas must separate the fields."
         )
     return True
+
+
+def _has_index(frame: Any) -> bool:
+    """Returns whether the first column is the index of a frame: without a name, 0, 1, 2, ..."""
+    name = str(frame.columns[0])
+    counted = np.arange(len(frame))
+    return name.startswith("Unnamed: 0") and np.array_equal(frame.iloc[:, 0].to_numpy(), counted)
 
 
 def _check_lines(path: Path) -> None:

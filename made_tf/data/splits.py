@@ -15,6 +15,8 @@ from made_tf.portable.files import PathLike
 
 __all__ = ["Splits", "load_splits"]
 
+_VALIDATION = ("valid", "val", "validation", "dev")
+
 
 class Splits(NamedTuple):
     """Rows for training, validation and testing.
@@ -41,9 +43,9 @@ def load_splits(
 ) -> Splits:
     """Reads rows for training and validation, and test rows where there are some.
 
-    An `.npz` with the arrays `train`, `valid` and `test` gives these; where
-    `valid` is missing, it is split off `train`. Any other table is split into
-    training and validation rows.
+    An `.npz` with the arrays `train`, `valid` and `test` gives these; `valid` may also be called
+    `val`, `validation` or `dev`, and where it is missing, it is split off `train`. Any other
+    table is split into training and validation rows.
 
     Args:
         path: an `.npz`, `.csv` or `.parquet` file, see `load_table`.
@@ -73,7 +75,7 @@ def load_splits(
         from made_tf.conditionals import FAMILIES
 
         for name, part in parts.items() if parts else [(array, x)]:
-            check_support(path, part, columns, FAMILIES[conditionals].from_data(part), name)
+            check_support(path, part, columns, FAMILIES[conditionals].of_table(part), name)
     test = parts.get("test", x[:0])
     if "valid" in parts:
         return Splits(x, parts["valid"], test, columns)
@@ -91,6 +93,11 @@ def _npz_splits(path: Path) -> dict[str, FloatArray]:
     arrays = read_npz(path)
     if "train" not in arrays:
         return {}
+    held_out = [name for name in _VALIDATION if name in arrays]
+    if len(held_out) > 1:
+        raise ValueError(f"{path} must have one array of validation rows. It holds: {held_out}")
+    if held_out:
+        arrays["valid"] = arrays[held_out[0]]
     names = [name for name in ("train", "valid", "test") if name in arrays]
     parts: dict[str, FloatArray] = {name: npz_array(path, arrays, name) for name in names}
     shapes = {name: part.shape for name, part in parts.items()}

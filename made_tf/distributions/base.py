@@ -61,12 +61,25 @@ class RowDistribution(tfd.Distribution):
     def _event_shape_tensor(self):
         return tf.constant([self._event_size], tf.int32)
 
-    def _check_shape(self, value) -> None:
-        if value.shape.rank == 0 or value.shape[-1] != self._event_size:
+    def __reduce__(self):
+        # What it has traced cannot be pickled, and is made again when it is needed.
+        return _made_again, (type(self), self.parameters)
+
+    def _checked_shape(self, value):
+        """Returns events `[..., E]` if that is their shape; what is not known yet is asserted."""
+        rank = value.shape.rank
+        width = None if rank is None or rank == 0 else value.shape[-1]
+        if rank == 0 or width not in (None, self._event_size):
             raise ValueError(
                 f"`value` must have the shape [..., {self._event_size}]. "
                 f"Received: value.shape={tuple(value.shape)}"
             )
+        if width is None:
+            message = f"`value` must have the shape [..., {self._event_size}]."
+            same = tf.debugging.assert_equal(tf.shape(value)[-1:], [self._event_size], message)
+            with tf.control_dependencies([] if same is None else [same]):
+                value = tf.identity(value)
+        return value
 
     def _whole_rows(self, value):
         """Returns events as rows of all the model's columns: `[..., E]` -> `[..., D]`."""
@@ -89,6 +102,10 @@ class RowDistribution(tfd.Distribution):
         from tensorflow_probability import bijectors as tfb
 
         return tfb.Identity(validate_args=self.validate_args)
+
+
+def _made_again(kind: type, parameters: dict[str, Any]) -> RowDistribution:
+    return kind(**parameters)
 
 
 class SeededRows(RowDistribution):

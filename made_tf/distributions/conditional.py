@@ -124,19 +124,18 @@ class ConditionalMADE(RowDistribution):
 
     def _whole_rows(self, value):
         """Puts the known values beside the unobserved ones: `[..., U]` -> `[S, B, D]`."""
-        self._check_shape(value)
+        value = self._checked_shape(value)
         value = tf.broadcast_to(
             value, tf.concat([self._log_prob_shape(value), tf.shape(value)[-1:]], 0)
         )
         value = tf.reshape(value, [-1, len(self._values), self._event_size])
         if not self._shared:
             return value
-        missing = tf.scatter_nd(
-            self._unobserved[:, None].astype(np.int32),
-            tf.transpose(value, [2, 0, 1]),
-            tf.stack([len(self._known[0]), *tf.unstack(tf.shape(value)[:2])]),
-        )
-        return tf.transpose(missing, [1, 2, 0]) + self._values
+        # Each column from its place among the unobserved ones, or from a column of zeros.
+        zeros = tf.zeros_like(value[..., :1])
+        place = np.full(len(self._known[0]), len(self._unobserved))
+        place[self._unobserved] = np.arange(len(self._unobserved))
+        return tf.gather(tf.concat([value, zeros], -1), place, axis=2) + self._values
 
     def _pattern_log_prob(self, rows, known, numbers):
         """Log-probabilities of the unobserved values of rows `[S len(numbers), D]` in a pattern."""

@@ -262,7 +262,7 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         return self._model
 
     def _log_prob(self, x):
-        self._check_shape(x)
+        x = self._checked_shape(x)
         batch = tf.shape(x)[:-1]
         rows = tf.reshape(x, [-1, self._model.event_size])  # [..., D] -> [N, D]
         if self._num_orders == 1:

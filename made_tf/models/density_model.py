@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals import Conditionals
-from made_tf.conditionals.row_checks import check_data, check_rows, is_target
+from made_tf.conditionals.row_checks import as_rows, check_data, check_rows, is_target
 
 __all__ = ["DensityModel", "row_weights"]
 
@@ -56,7 +56,7 @@ class DensityModel(keras.Model):
             ValueError: if `x` has the wrong shape, NaN, or values outside the support (shape alone
                 where `x` is symbolic).
         """
-        x = x if ops.is_tensor(x) else np.asarray(x)
+        x = as_rows("x", x)
         check_rows("x", x, self.conditionals)
         return x
 
@@ -123,31 +123,37 @@ class DensityModel(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
-        options = inspect.signature(super().fit).bind(listed(x), y, *args, **kwargs).arguments
+        options = inspect.signature(super().fit).bind(as_rows("x", x), y, *args, **kwargs).arguments
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")
         self._check_rows_and_weights("x", options)
         validation = options.get("validation_data")
         if isinstance(validation, tuple):
             names = ("x", "y", "sample_weight")
-            parts = dict(zip(names, (listed(validation[0]), *validation[1:]), strict=False))
+            parts = dict(
+                zip(
+                    names,
+                    (as_rows("validation_data", validation[0]), *validation[1:]),
+                    strict=False,
+                )
+            )
             self._check_rows_and_weights("validation_data", parts)
             options["validation_data"] = tuple(parts.get(name) for name in names)
         elif validation is not None:
-            options["validation_data"] = listed(validation)
+            options["validation_data"] = as_rows("validation_data", validation)
             self._check_data("validation_data", options["validation_data"])
         return super().fit(**options)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
         signature = inspect.signature(super().evaluate)
-        bound = signature.bind(listed(x), y, *args, **kwargs)
+        bound = signature.bind(as_rows("x", x), y, *args, **kwargs)
         self._check_rows_and_weights("x", bound.arguments)
         return super().evaluate(*bound.args, **bound.kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Returns what the model gives for each row, the data checked first."""
-        x = listed(x)
+        x = as_rows("x", x)
         self._check_data("x", x)
         return super().predict(x, *args, **kwargs)
 
@@ -198,11 +204,6 @@ def row_weights(sample_weight, nll):
             f"sample_weight.shape={tuple(sample_weight.shape)}"
         )
     return sample_weight
-
-
-def listed(x):
-    """Makes an array of a list, which Keras would take for several inputs."""
-    return np.asarray(x) if isinstance(x, list) else x
 
 
 def _no_targets(x) -> np.ndarray:

@@ -112,13 +112,14 @@ class Assembly:
             if self.dropout:
                 units = self.dropout[index](units, training=training)
             if self._residual and index:
-                units = ops.add(units, before)
+                units = units + before
         parts = []
         if self.output is not None:
             parts.append(self.output(units, *levels[-2:]))
         if self.direct is not None:
             parts.append(self.direct(features, *levels[:1], *levels[-1:]))
-        return parts[0] if len(parts) == 1 else ops.add(*parts)  # [N, P]
+        # Not `ops.add`, which takes no rows of P parameters for a bias.
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]  # [N, P]
 
     def _levels(self, degrees) -> list:
         """Degrees of features, hidden units and parameters; none for the layers' own."""

@@ -63,6 +63,14 @@ class Queries:
         rows_at_once: int = ROWS_AT_ONCE,
     ):
         self.model = model
+        self._arguments = (
+            model,
+            num_orders,
+            num_particles,
+            block_length,
+            batch_size,
+            rows_at_once,
+        )
         self._rows_at_once = integer("rows_at_once", rows_at_once)
         network = block_length, batch_size, rows_at_once
         self._exact = EvidenceFirst(model, num_orders, *network)
@@ -70,6 +78,9 @@ class Queries:
         self._by_row: ManyPatterns | None = None
         if model.any_order and not model.mask_weights:
             self._by_row = ManyPatterns(model, self._exact.sets, *network)
+
+    def __reduce__(self):
+        return type(self), self._arguments  # what it has traced is made again
 
     @property
     def num_particles(self) -> int:

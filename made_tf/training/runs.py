@@ -41,7 +41,7 @@ _LOCK = "lock"
 # The files of a run's directory; no others are ever deleted.
 _OWN = re.compile(
     r"state\.json|best\.keras|lock|temporary\.keras|epoch-\d{4,}\.(keras|npz)|"
-    r"\.(state\.\d+\.tmp\.json|epoch-\d{4,}\.\d+\.tmp\.npz)"
+    r"\.(state\.\w+\.tmp\.json|epoch-\d{4,}\.\w+\.tmp\.npz)"
 )
 
 

@@ -48,7 +48,7 @@ def test_rows_in_the_support_pass(x):
         (ROWS.astype(np.float64) * 1e300, Normal(), r"Received: x\[0, 1\]=1e\+300"),
         (ROWS.astype(str), Bernoulli(), "`x` must be numeric. Received: x.dtype="),
         (ROWS.astype(complex), Bernoulli(), "`x` must be numeric"),
-        (ROWS.astype(object), Bernoulli(), "`x` must be numeric"),
+        (np.array([["a", 1, 2]], object), Bernoulli(), "`x` must be numeric"),
         (tf.constant(changed(1, 1, 7)), Bernoulli(), r"Received: x\[1, 1\]=7"),
     ],
 )
