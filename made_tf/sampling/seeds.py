@@ -27,9 +27,11 @@ def seed_pair(seed):
     Raises:
         ValueError: if it is anything else.
     """
+    if isinstance(seed, bool):
+        raise ValueError(f"`seed` must be an integer or a pair of integers. Received: seed={seed}")
     if isinstance(seed, np.ndarray | np.generic) and np.ndim(seed) == 0 and seed.dtype.kind in "iu":
         seed = int(seed)
-    if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
+    if isinstance(seed, numbers.Integral):
         return tf.constant(_pair_of_integer(int(seed)), tf.int32)
     if tf.is_tensor(seed) and seed.shape.rank == 0 and seed.dtype.is_integer:
         return _pair_of_scalar(seed)

@@ -248,3 +248,27 @@ def test_whatever_a_damaged_npz_raises(tmp_path, x, monkeypatch, error):
     monkeypatch.setattr(np, "load", fail)
     with pytest.raises(ValueError, match=r"x.npz is not a readable .npz file.*odd"):
         data.load_table(tmp_path / "x.npz")
+
+
+def test_the_header_and_the_index_of_pandas_are_no_data(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).integers(0, 3, (10, 4))
+    path = tmp_path / "x.csv"
+    pandas.DataFrame(x).to_csv(path, index=False)
+    rows, names = data.load_table(path)
+    np.testing.assert_array_equal(rows, x)
+    assert names == ["0", "1", "2", "3"]
+    pandas.DataFrame(x, columns=list("abcd")).to_csv(path)
+    rows, names = data.load_table(path)
+    np.testing.assert_array_equal(rows, x)
+    assert names == list("abcd")
+    pandas.DataFrame(x, columns=list("abcd"), index=10 + np.arange(10)).to_csv(path)
+    assert data.load_table(path)[0].shape == (10, 5)  # another first column is one of values
+
+
+@pytest.mark.parametrize("line", ["0,1", "1,0,2", "0,2,1"])
+def test_other_lines_of_numbers_are_values(tmp_path, line):
+    pytest.importorskip("pandas")
+    path = tmp_path / "x.csv"
+    path.write_text(f"{line}\n{line}\n")
+    assert data.load_table(path)[0].shape == (2, line.count(",") + 1)

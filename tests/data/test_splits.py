@@ -103,3 +103,26 @@ def test_values_known_in_part_are_checked():
     data.check_support("x.csv", x, ["a", "b"], Categorical([2, 3]))
     with pytest.raises(ValueError, match=r"x.csv must .* 2.0 in row 2 .*column 'b'; 1 such"):
         data.check_support("x.csv", x, ["a", "b"], Categorical([2, 2]))
+
+
+@pytest.mark.parametrize("name", ["valid", "val", "validation", "dev"])
+def test_validation_rows_are_found_under_their_usual_names(tmp_path, x, name):
+    path = tmp_path / "x.npz"
+    np.savez(path, **{"train": x, name: x[:1] + 5})
+    splits = data.load_splits(path)
+    np.testing.assert_array_equal(splits.train, x)
+    np.testing.assert_array_equal(splits.valid, x[:1] + 5)
+
+
+def test_two_arrays_of_validation_rows_are_one_too_many(tmp_path, x):
+    path = tmp_path / "x.npz"
+    np.savez(path, train=x, valid=x[:1], dev=x[1:])
+    with pytest.raises(ValueError, match=r"one array of validation rows.*\['valid', 'dev'\]"):
+        data.load_splits(path)
+
+
+def test_far_numbers_are_no_classes(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.stack([np.arange(40) % 2, 90_000 + np.arange(40)], axis=1))
+    with pytest.raises(ValueError, match=r"40 different values up to 90039 in column 1. Number"):
+        data.load_splits(path, conditionals="categorical")
