@@ -47,8 +47,8 @@ def run_on_tflm(
 
 def _smallest_arena(path: PathLike, uniforms: npt.NDArray[np.float32]) -> int:
     """Tries arenas, each in a process of its own: in one that is too small TFLM may crash."""
-    _, told = _run(path, uniforms, _LARGEST_ARENA)
-    found = re.search(r"Arena allocation total (\d+) bytes", told)
+    _, printed = _run(path, uniforms, _LARGEST_ARENA)
+    found = re.search(r"Arena allocation total (\d+) bytes", printed)
     low = 1 if found is None else max(int(found[1]) // _KILOBYTE, 1)  # what stays when it is open
     high = _LARGEST_ARENA // _KILOBYTE if found is None else 4 * low
 
