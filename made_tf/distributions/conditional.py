@@ -105,6 +105,8 @@ class ConditionalMADE(RowDistribution):
         return tf.constant(self._batch, tf.int32)
 
     def _log_prob(self, value):
+        if not self._patterns:  # an empty batch
+            return tf.zeros(self._log_prob_shape(self._checked_shape(value)))
         rows = self._whole_rows(value)
         parts = []
         for known, numbers in self._patterns:
@@ -149,8 +151,10 @@ class ConditionalMADE(RowDistribution):
         return tf.reshape(joint, [-1])
 
     def _sample_n(self, n, seed=None):
-        size, count = len(self._known[0]), len(self._values)
         seed = seed_pair(seed)
+        if not self._patterns:  # an empty batch
+            return tf.zeros([n, *self._batch, self._event_size])
+        size, count = len(self._known[0]), len(self._values)
         seeds = tf.reshape(random.row_seeds(seed, n * count), [-1, count, 2])
         parts = []
         for known, numbers in self._patterns:
