@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from made_tf.sampling.blocked_network import BlockedNetwork
-from made_tf.sampling.sorted_weights import Kernel, Layer, Matrix
+from made_tf.sampling.sorted_weights import Kernel, Matrix, SortedLayer
 
-__all__ = ["BlockedNetwork", "Kernel", "Layer", "Matrix"]
+__all__ = ["BlockedNetwork", "Kernel", "Matrix", "SortedLayer"]

@@ -27,7 +27,7 @@ from made_tf.sampling.block import Block, columns_of, drawer_at, join, make_bloc
 from made_tf.sampling.block_length import RuntimeName, make_plan
 from made_tf.sampling.plan import SamplingPlan
 from made_tf.sampling.recursion import for_each_block
-from made_tf.sampling.sorted_weights import FrozenWeights, Layer, Weights, sort_layers
+from made_tf.sampling.sorted_weights import FrozenWeights, SortedLayer, Weights, sort_layers
 
 __all__ = ["BlockedNetwork", "any_order_plan"]
 
@@ -169,7 +169,7 @@ class BlockedNetwork:
         return values, join(params)
 
     def _block(
-        self, layers: list[Layer], index: int, arrangement: Arrangement, transform=None
+        self, layers: list[SortedLayer], index: int, arrangement: Arrangement, transform=None
     ) -> Block:
         triangles = [
             tuple((source, kernel.triangle(index)) for source, kernel in layer.sources)
@@ -191,11 +191,11 @@ class _OwnOrder:
         del degrees  # there are no others
         return self._arrangement
 
-    def layers(self, arrangement: Arrangement) -> list[Layer]:
+    def layers(self, arrangement: Arrangement) -> list[SortedLayer]:
         del arrangement
         return self._sorted or self._sort()
 
-    def _sort(self) -> list[Layer]:
+    def _sort(self) -> list[SortedLayer]:
         return sort_layers(self._weights.read(), self._plan, self._arrangement, transposed=False)
 
 
@@ -209,7 +209,7 @@ class _AnyOrder:
     def arrangement(self, degrees) -> Arrangement:
         return arrange(self._layout, degrees)
 
-    def layers(self, arrangement: Arrangement) -> list[Layer]:
+    def layers(self, arrangement: Arrangement) -> list[SortedLayer]:
         return sort_layers(self._weights.read(), self._plan, arrangement, transposed=True)
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 from made_tf.sampling.block import columns_of, join, plus_product
 from made_tf.sampling.plan import SamplingPlan
-from made_tf.sampling.sorted_weights import Layer
+from made_tf.sampling.sorted_weights import SortedLayer
 
 __all__ = ["for_each_block"]
 
 
-def for_each_block(plan: SamplingPlan, layers: list[Layer], leaf: Callable, features=None) -> None:
+def for_each_block(
+    plan: SamplingPlan, layers: list[SortedLayer], leaf: Callable, features=None
+) -> None:
     """Calls `leaf(index, starts)` on block after block.
 
     Args:

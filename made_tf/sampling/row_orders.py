@@ -22,7 +22,7 @@ from made_tf.models.made import MADE
 from made_tf.sampling.arrangement import arrange
 from made_tf.sampling.block import make_block
 from made_tf.sampling.blocked_network import any_order_plan
-from made_tf.sampling.sorted_weights import Kernel, Layer, Matrix, Weights, sort_layers
+from made_tf.sampling.sorted_weights import Kernel, Matrix, SortedLayer, Weights, sort_layers
 
 __all__ = ["RowOrderNetwork"]
 
@@ -156,7 +156,7 @@ class RowOrderNetwork:
         )
         return _Place(index, span, own, inputs, outputs)
 
-    def _starts(self, layers: list[Layer], drawn: _Drawn, place: _Place) -> list:
+    def _starts(self, layers: list[SortedLayer], drawn: _Drawn, place: _Place) -> list:
         """What earlier blocks give to each layer of a block."""
         starts = []
         for level, layer in enumerate(layers[:-1]):
@@ -169,7 +169,7 @@ class RowOrderNetwork:
             starts.append(bias)
         return [*starts, _by_row(drawn.parameters, place.outputs)]
 
-    def _triangles(self, layers: list[Layer], place: _Place) -> list:
+    def _triangles(self, layers: list[SortedLayer], place: _Place) -> list:
         """The block's own kernels, masked: of each layer (level, kernel)."""
         triangles = []
         for layer in layers:
@@ -201,7 +201,9 @@ class RowOrderNetwork:
             own = tf.gather(tf.reshape(kernel.weights, [-1]), entries)
         return Matrix(tf.where(mask, own, 0.0), True)
 
-    def _carry(self, layers: list[Layer], drawn: _Drawn, family, local, x, found: list) -> None:
+    def _carry(
+        self, layers: list[SortedLayer], drawn: _Drawn, family, local, x, found: list
+    ) -> None:
         """Adds a solved block: its values `[n, B]` are those of the places `local` 0 to B - 1."""
         length = x.shape[1]
         here = tf.logical_and(local >= 0, local < length)

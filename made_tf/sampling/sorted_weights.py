@@ -19,8 +19,8 @@ from made_tf.sampling.plan import Level, SamplingPlan
 __all__ = [
     "FrozenWeights",
     "Kernel",
-    "Layer",
     "Matrix",
+    "SortedLayer",
     "Stored",
     "Weights",
     "sort_layers",
@@ -92,7 +92,7 @@ class Kernel:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Layer:
+class SortedLayer:
     """A layer: its kernels with the levels that they read, its bias, its own level."""
 
     sources: tuple[tuple[int, Kernel], ...]
@@ -142,7 +142,7 @@ class FrozenWeights(Weights):
 
 def sort_layers(
     stored: list[Stored], plan: SamplingPlan, arrangement: Arrangement, transposed: bool
-) -> list[Layer]:
+) -> list[SortedLayer]:
     """Sorts weights by the degrees of their units.
 
     Args:
@@ -170,7 +170,7 @@ def sort_layers(
             biases.append(tf.reduce_sum(masked(mask, float32(kernel)), axis=0))
         zeros = np.zeros(arrangement.sizes[target], np.float32)
         bias = arrangement.sort_units(sum(biases, start=zeros), target, 0, _IMPOSSIBLE)
-        layers.append(Layer(tuple(kernels), bias, plan.levels[target]))
+        layers.append(SortedLayer(tuple(kernels), bias, plan.levels[target]))
     return layers
 
 
