@@ -83,7 +83,7 @@ class SharedDense(MaskedDense):
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         if self.mask_kernel is not None:
-            outputs = outputs + self.mask_bias(mask)
+            outputs = ops.add(outputs, self.mask_bias(mask))
         return self.activation(outputs)
 
     def mask_bias(self, mask):

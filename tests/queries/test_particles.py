@@ -90,9 +90,10 @@ def test_estimates_do_not_depend_on_the_rows_beside_them(fixed):
     whole = fixed.log_marginal(rows)
     others = rows.copy()
     others[:2] = [[0, NAN, 0, NAN], [NAN, NAN, 0, 0]]
-    np.testing.assert_array_equal(
-        np.array(fixed.log_marginal(others))[:, 2:], np.array(whole)[:, 2:]
-    )
+    beside_others = np.array(fixed.log_marginal(others))
+    # Other draws would move them by about their error, some per cent; what rounding makes of
+    # products of more rows differs from one processor to the next.
+    np.testing.assert_allclose(beside_others[:, 2:], np.array(whole)[:, 2:], rtol=1e-6)
     one_by_one = Queries(fixed.model, 1, PARTICLES, rows_at_once=PARTICLES)
     np.testing.assert_allclose(one_by_one.log_marginal(rows), whole, rtol=1e-6)
 
