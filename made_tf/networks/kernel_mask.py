@@ -27,7 +27,12 @@ def connected(in_degrees, out_degrees, strict: bool):
         strict: whether a connection needs `out > in` instead of `out >= in`.
     """
     compare = ops.less if strict else ops.less_equal
-    return compare(ops.expand_dims(in_degrees, -1), ops.expand_dims(out_degrees, -2))
+    # What is known beforehand costs no operator.
+    in_side, out_side = (
+        np.expand_dims if isinstance(degrees, np.ndarray) else ops.expand_dims
+        for degrees in (in_degrees, out_degrees)
+    )
+    return compare(in_side(in_degrees, -1), out_side(out_degrees, -2))
 
 
 def masked(mask, kernel):
