@@ -10,6 +10,7 @@ from keras import ops
 
 from made_tf import MADE
 from made_tf.models.order_statistics import combine
+from made_tf.networks.mask_sets import StackedSets
 
 D = 4
 KINDS = {"three": {"num_masks": 3}, "fresh": {"num_masks": None}}
@@ -39,7 +40,7 @@ def combined(table, number=None):
     """`combine` of a table `[M, N]` in which the "degrees" of set i are i."""
     table = tf.constant(table, tf.float32)
     index = np.arange(len(table), dtype=np.int32) if number is None else number
-    return combine(lambda degrees: ops.take(table, degrees[0], axis=0), [index])
+    return combine(lambda degrees: ops.take(table, degrees[0], axis=0), StackedSets([index]))
 
 
 # ------------------------------------------------------------------- the averages alone

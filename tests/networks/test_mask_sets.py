@@ -18,7 +18,7 @@ from made_tf import MADE, masks
 from made_tf.masks import evidence_first
 from made_tf.networks.mask_sets import MaskSets
 from made_tf.networks.shared_dense import SharedDense
-from made_tf.training import callbacks
+from made_tf.training import fit_resumably
 
 D = 4
 KINDS = {
@@ -636,7 +636,7 @@ def test_a_resumed_run_gives_what_an_uninterrupted_one_gives(kind, tmp_path):
             arguments = {"epochs": 4, "batch_size": 8, "seed": 1}
             extra = [] if callback is None else [callback]
             try:
-                run = callbacks.fit_resumably(make, x, x, output, **arguments, callbacks=extra)
+                run = fit_resumably(make, x, x, output, **arguments, callbacks=extra)
             except KeyboardInterrupt:
                 assert callback is not None
         runs.append(run)
