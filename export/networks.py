@@ -43,8 +43,8 @@ def has_many_orders(model: MADE, num_orders: int) -> bool:
 
 
 def num_uniforms(model: MADE, num_orders: int) -> int:
-    """Returns U, how many uniforms a row is made from: D, and one that chooses an order."""
-    return model.event_size + has_many_orders(model, num_orders)
+    """Returns U, how many uniforms a row is made from: the family's, and one for the order."""
+    return model.conditionals.num_uniforms + has_many_orders(model, num_orders)
 
 
 def make_network(
@@ -74,13 +74,13 @@ class ExportedNetwork(abc.ABC):
     Args:
         model: the model.
         network: its blocks.
-        num_uniforms: U, how many uniforms a row is made from.
+        chooses_order: whether one more uniform of a row chooses its order.
     """
 
-    def __init__(self, model: MADE, network: BlockedNetwork, num_uniforms: int):
+    def __init__(self, model: MADE, network: BlockedNetwork, chooses_order: bool):
         self._model = model
         self._network = network
-        self._num_uniforms = num_uniforms
+        self._chooses_order = chooses_order
 
     def sample(self, seeds) -> Answer:
         """Draws row i from seeds[i]."""
@@ -111,7 +111,7 @@ class ExportedNetwork(abc.ABC):
         return self._model.conditionals.unpack(self._parameters(x))
 
     def _uniforms(self, seeds):
-        return random.uniforms(seeds, self._num_uniforms)
+        return random.row_uniforms(seeds, self._model.conditionals, int(self._chooses_order))
 
     @abc.abstractmethod
     def _draw(self, uniforms, temperature=None):
@@ -131,7 +131,7 @@ class NetworkOfOneOrder(ExportedNetwork):
 
     def __init__(self, model: MADE, block_length: int | None = None, batch_size: int | None = None):
         network = BlockedNetwork(model, block_length, batch_size, frozen=True)
-        super().__init__(model, network, num_uniforms(model, 1))
+        super().__init__(model, network, chooses_order=False)
 
     def sample_and_log_prob(self, seeds) -> Answer:
         """Draws rows and scores them in one pass."""
@@ -163,7 +163,7 @@ class NetworkOfManyOrders(ExportedNetwork):
         batch_size: int | None = None,
     ):
         network = BlockedNetwork(model, block_length, batch_size, frozen=True, any_mask=True)
-        super().__init__(model, network, num_uniforms(model, num_orders))
+        super().__init__(model, network, has_many_orders(model, num_orders))
         self._sets = model.mask_sets.first(num_orders)
 
     def sample_and_log_prob(self, seeds) -> Answer:
@@ -196,7 +196,7 @@ class NetworkOfManyOrders(ExportedNetwork):
 
         # A float for each row, 1 while it is left: LiteRT's argmax takes no booleans.
         left = tf.zeros_like(uniforms[:, 0]) + 1.0
-        start = left, tf.zeros_like(uniforms[:, :-1])
+        start = left, tf.zeros_like(x)
         _, result = tf.while_loop(lambda left, _: tf.reduce_max(left) > 0, body, start)
         possible = tf.logical_or(self._model.conditionals.in_support(x), tf.equal(observed, 0))
         possible = tf.reduce_all(possible, axis=1, keepdims=True)

@@ -165,7 +165,8 @@ def choose_signatures(
     possible = {
         name: signature
         for name, signature in SIGNATURES.items()
-        if model.any_order or not signature.needs_any_order
+        if (model.any_order or not signature.needs_any_order)
+        and (model.conditionals.has_temperature or "temperature" not in signature.inputs)
     }
     if signatures is None:
         names = [name for name, signature in possible.items() if signature.is_standard]

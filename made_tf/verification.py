@@ -217,7 +217,8 @@ def _connected(model: MADE) -> BoolArray:
 
 def row_pairs(model: MADE, rng: np.random.Generator, num_rows: int):
     """Returns random rows `[num_rows, D]`, and as many that differ in every variable."""
-    family, shape = model.conditionals, (num_rows, model.event_size)
+    family = model.conditionals
+    shape = num_rows, family.num_uniforms
 
     def draw():  # from conditionals of all kinds, to be where the data may be
         params = rng.normal(scale=3.0, size=(num_rows, family.layout.parameters.total))

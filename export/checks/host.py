@@ -50,7 +50,7 @@ class Host:
         return cls(model, with_dtype(model, "float64"), num_orders, sets)
 
     def sample(self, uniforms) -> FloatArray:
-        """Draws rows from uniforms `[n, D + 1]` on the host."""
+        """Draws rows from the uniforms of their variables and one more, on the host."""
         is_mixture = self.num_orders > 1
         network = BlockedNetwork(self.model, any_mask=is_mixture)
 
@@ -91,7 +91,7 @@ class Drawn(NamedTuple):
         rows: float32 `[n, D]`.
         seeds: int32 `[n, 2]`.
         inputs: the uniforms that a row takes, `[n, U]`.
-        uniforms: those of its variables, `[n, D]`.
+        uniforms: those of its variables, `[n, U]`.
         sets: the numbers of its mask sets, `[n]`.
     """
 
@@ -105,7 +105,7 @@ class Drawn(NamedTuple):
     def of(cls, host: Host, num_rows: int) -> Drawn:
         """Draws so many rows on the host."""
         seeds = random.row_seeds(tf.constant([SEED, 0], tf.int32), num_rows)
-        uniforms = random.uniforms(seeds, host.model.event_size + 1)
+        uniforms = random.row_uniforms(seeds, host.model.conditionals, 1)
         return cls(
             host.sample(uniforms),
             seeds.numpy(),

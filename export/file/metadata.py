@@ -91,7 +91,10 @@ def seal(content: bytes) -> bytes:
 def _family(model: MADE) -> dict[str, Any]:
     """Returns the family's name and, where that does not tell, how many classes columns have."""
     family = model.conditionals
-    counts = [None if values is None else len(values) for values in family.states()]
+    counts = [
+        None if values is None or not np.array_equal(values, range(len(values))) else len(values)
+        for values in family.states()
+    ]
     if family.name == "bernoulli" or not any(counts):
         return {"name": family.name}
     return {"name": family.name, "num_classes": counts}

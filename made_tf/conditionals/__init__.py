@@ -4,32 +4,52 @@ from __future__ import annotations
 
 import keras
 
-from made_tf.conditionals.base import Conditionals
+from made_tf.conditionals.base import FAMILIES, Conditionals
 from made_tf.conditionals.bernoulli import Bernoulli
+from made_tf.conditionals.binned import Binned
 from made_tf.conditionals.categorical import Categorical
+from made_tf.conditionals.count import Count
+from made_tf.conditionals.discretized import Discretized
+from made_tf.conditionals.inflated import MISSING, Inflated
+from made_tf.conditionals.mixed import Mixed
+from made_tf.conditionals.mixtures import LogisticMixture, NormalMixture
 from made_tf.conditionals.normal import Normal
+from made_tf.conditionals.ordinal import Ordinal
 
-__all__ = ["FAMILIES", "Bernoulli", "Categorical", "Conditionals", "Normal", "get"]
+__all__ = [
+    "FAMILIES",
+    "MISSING",
+    "Bernoulli",
+    "Binned",
+    "Categorical",
+    "Conditionals",
+    "Count",
+    "Discretized",
+    "Inflated",
+    "LogisticMixture",
+    "Mixed",
+    "Normal",
+    "NormalMixture",
+    "Ordinal",
+    "get",
+]
 
-#: All families by name.
-FAMILIES: dict[str, type[Conditionals]] = {
-    family.name: family for family in (Bernoulli, Categorical, Normal)
-}
 
-
-def get(identifier: str | dict | Conditionals, event_size: int) -> Conditionals:
+def get(identifier: str | dict | Conditionals | list, event_size: int) -> Conditionals:
     """Returns the family that a name, a config or a family stands for, bound to its columns.
 
     Args:
         identifier: a name of `FAMILIES` (for a family without required
             arguments), what `keras.saving.serialize_keras_object` made of a
-            family, or a family.
+            family, or a family; or a list of such, one for each column.
         event_size: D, the number of variables that it is for.
 
     Raises:
         ValueError: if there is no such family, if it needs arguments, or if
             it was made for another number of variables.
     """
+    if isinstance(identifier, list | tuple):
+        identifier = Mixed([get(each, 1) for each in identifier])
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, str) and identifier in FAMILIES:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import copy
+import json
+from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -13,10 +15,10 @@ from keras import ops
 
 from made_tf.conditionals.layout import Layout
 from made_tf.portable.arguments import integer
-from made_tf.portable.arrays import BoolArray
+from made_tf.portable.arrays import BoolArray, IntArray
 from made_tf.portable.rows import finite_table
 
-__all__ = ["Conditionals", "as_float32", "register", "take_columns"]
+__all__ = ["FAMILIES", "Conditionals", "as_float32", "register", "take_columns"]
 
 
 class Conditionals(abc.ABC):
@@ -33,14 +35,18 @@ class Conditionals(abc.ABC):
     with `keras.ops` that convert to builtin LiteRT operators. Densities are
     computed in float32, in nats.
 
-    A new family is one subclass, registered with Keras' serialization and
-    named in `made_tf.conditionals.FAMILIES`.
+    A new family is one subclass with the decorator `register`, in a file of its own that
+    `made_tf.conditionals` imports.
     """
 
     #: The family's name in `MADE(conditionals=...)`.
     name: str
     #: The support in words, for error messages.
     support: str
+    #: The constructor's arguments that have an entry for each column, or one for all.
+    per_column: tuple[str, ...] = ()
+    #: Whether `transform_at` knows the conditionals to the power 1 / T.
+    has_temperature: bool = True
 
     _layout: Layout | None = None
     _constants: dict[str, Any] = {}  # noqa: RUF012 - never changed, only replaced
@@ -89,6 +95,28 @@ class Conditionals(abc.ABC):
     def is_discrete(self) -> BoolArray:
         """Which columns have isolated points (a probability), not reals (a density): `[D]`."""
 
+    @property
+    def channels(self) -> IntArray:
+        """How many uniforms a value of each column is made from, `[D]`.
+
+        Of several the last one places the value, and those before choose between kinds of values,
+        such as the components of a mixture.
+        """
+        return np.ones(self.event_size, np.int64)
+
+    @property
+    def num_uniforms(self) -> int:
+        """How many uniforms a row is made from: the first of all columns, then the second, ..."""
+        return int(self.channels.sum())
+
+    @property
+    def settles_late(self) -> BoolArray:
+        """Which columns' values move with every change of what is before them: `[D]`.
+
+        It decides how the sampler cuts rows into blocks, and no value but for rounding.
+        """
+        return np.zeros(self.event_size, bool)
+
     def states(self) -> list[npt.NDArray[np.float32] | None]:
         """Returns the values that each column can take; `None` where there are infinitely many."""
         return [None] * self.event_size
@@ -126,6 +154,30 @@ class Conditionals(abc.ABC):
         """Returns a number that each column has: `[D]`, or as `select` chose; `[]` if all alike."""
         return self._constants[name]
 
+    def together_with(self) -> str:
+        """What columns of the family must have in common to be computed at once.
+
+        Columns of equal answers can be `merged`.
+        """
+        config = self.get_config()
+        return json.dumps(
+            [type(self).__name__, {k: v for k, v in config.items() if k not in self.per_column}]
+        )
+
+    @classmethod
+    def merged(cls, families: Sequence[Self]) -> Self:
+        """Returns one family of the columns of several bound ones, whose `together_with` is one."""
+        config = families[0].get_config()
+        for name in cls.per_column:
+            if any(family.get_config()[name] is not None for family in families):
+                config[name] = [value for family in families for value in family.listed(name)]
+        return cls(**config).bind(sum(family.event_size for family in families))
+
+    def listed(self, name: str) -> list:
+        """Returns an argument's entries for each column: `[D]`."""
+        values = self.get_config()[name]
+        return values if isinstance(values, list) else [values] * self.event_size
+
     # What a family must say, before it is bound.
 
     @abc.abstractmethod
@@ -160,24 +212,40 @@ class Conditionals(abc.ABC):
         """Returns log p(x_k | x_<k) in nats: `[N, P]`, `[N, D]` -> `[N, D]`."""
 
     def sample(self, params, uniforms):
-        """Turns uniforms into values of the conditionals: `[N, P]`, `[N, D]` -> `[N, D]`.
+        """Turns uniforms into values of the conditionals: `[N, P]`, `[N, U]` -> `[N, D]`.
 
-        Each value is a monotone function of its own uniform alone, by the
-        inverse of the cumulative distribution from one end or the other. The
-        uniforms lie strictly between 0 and 1, see `made_tf.sampling.random.uniforms`.
+        Each value is a function of its own uniforms alone, monotone in the last of them: by the
+        inverse of a cumulative distribution from one end or the other. U is `num_uniforms`, and
+        the uniforms lie strictly between 0 and 1, see `made_tf.sampling.random.row_uniforms`.
         """
         return self.transform(params, self.noise(uniforms))
 
     def noise(self, uniforms):
-        """Returns what of `sample` no parameter changes: `[N, D]` -> `[N, D]`.
+        """Returns what of `sample` no parameter changes: `[N, U]` -> `[N, D]` or `[N, D, C]`.
 
-        The sampler computes it once, for all columns in their own order.
+        The sampler computes it once, for all columns in their own order. C is how many uniforms
+        the column with the most takes, where that is more than one.
         """
         return uniforms
 
     @abc.abstractmethod
     def transform(self, params, noise):
-        """Returns the rest of `sample`: `[N, P]`, noise `[N, D]` -> values `[N, D]`."""
+        """Returns the rest of `sample`: `[N, P]`, noise as from `noise` -> values `[N, D]`."""
+
+    def transform_nearby(self, params, noise, slack: float):
+        """Returns the lowest and the highest value that rounding may make of `transform`.
+
+        Args:
+            params: `[N, P]`.
+            noise: as from `noise`.
+            slack: how far, relatively, rounding may move a number that is then put on a grid.
+
+        Returns:
+            Values `[N, D]` twice; equal where nothing is put on a grid.
+        """
+        del slack
+        x = self.transform(params, noise)
+        return x, x
 
     def transform_at(self, params, noise, temperature):
         """Returns `transform` for the conditionals to the power 1 / T, made to sum to 1 again.
@@ -187,9 +255,25 @@ class Conditionals(abc.ABC):
             noise: `[N, D]`.
             temperature: T, float32 `[N, 1]`, positive. At 1 nothing changes;
                 towards 0 only the most probable value is left.
+
+        Raises:
+            ValueError: if the family does not know them (`has_temperature`).
         """
+        self.check_temperature()
         # Of logits: a logit is the log of a probability, up to what normalises it.
         return self.transform(as_float32(params)[0] / temperature, noise)
+
+    def check_temperature(self) -> None:
+        """Raises unless the family `has_temperature`.
+
+        Raises:
+            ValueError: if it has none.
+        """
+        if not self.has_temperature:
+            raise ValueError(
+                "`temperature` needs conditionals that have one: Bernoulli, Categorical, Ordinal "
+                f"or Normal columns. Received: {self.name}"
+            )
 
     def transform_within(self, params, noise, allowed):
         """Returns `transform` for the conditionals restricted to sets of values.
@@ -217,9 +301,11 @@ class Conditionals(abc.ABC):
     def in_support(self, x):
         """Returns, for each value of `[N, D]`, whether it can occur (NaN never can)."""
 
-    @abc.abstractmethod
     def distribution(self, params):
         """Returns the same as a `tfd.Distribution`: batch shape `[N]`, event shape `[D]`."""
+        from made_tf.conditionals.column_distribution import column_distribution
+
+        return column_distribution(self, params)
 
     @classmethod
     def from_data(cls, x: npt.ArrayLike) -> Self:
@@ -270,6 +356,11 @@ def take_columns(values, columns):
     return ops.take(values, columns, axis=0)
 
 
+#: All families by name.
+FAMILIES: dict[str, type[Conditionals]] = {}
+
+
 def register(cls):
-    """Registers a family with Keras' serialization."""
+    """Gives a family its name in `FAMILIES`, and registers it with Keras' serialization."""
+    FAMILIES[cls.name] = cls
     return keras.saving.register_keras_serializable(package="made_tf")(cls)

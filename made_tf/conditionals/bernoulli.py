@@ -7,6 +7,7 @@ from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32, register
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.special_functions import softplus
 
 __all__ = ["Bernoulli"]
 
@@ -40,12 +41,7 @@ class Bernoulli(Conditionals):
 
     def log_prob(self, params, x):
         logits, x = as_float32(params, x)
-        # -log(1 + exp(l)) with l the logit of the other value. It is relu(l) + log(1 + exp(-|l|)),
-        # finite for every l; -|l| is written as l - 2 relu(l) because its gradient is then right
-        # at l = 0 too.
-        other = (1.0 - 2.0 * x) * logits
-        positive = ops.relu(other)
-        return -positive - ops.log(1.0 + ops.exp(other - 2.0 * positive))
+        return -softplus((1.0 - 2.0 * x) * logits)  # of the logit of the other value
 
     def noise(self, uniforms):
         # u < sigmoid(l) is logit(u) < l, without the sigmoid's saturation.

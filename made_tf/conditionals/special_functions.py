@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-__all__ = ["log_sum_exp", "normal_quantile"]
+__all__ = ["bounded", "log_of_difference", "log_sum_exp", "normal_quantile", "softplus"]
 
 
 def normal_quantile(p):
@@ -46,7 +46,30 @@ def _polynomial(x, coefficients):
     return total
 
 
+def bounded(x, bound):
+    """Returns about x where it is small, and never more than the bound on either side."""
+    return bound * ops.tanh(x / bound)
+
+
 def log_sum_exp(logits):
     """Returns log sum exp over the last axis: `[..., K]` -> `[...]`."""
     largest = ops.max(logits, axis=-1, keepdims=True)
     return ops.log(ops.sum(ops.exp(logits - largest), axis=-1)) + largest[..., 0]
+
+
+def softplus(x):
+    """Returns log(1 + exp(x)), finite for every x; log sigmoid(x) is -softplus(-x)."""
+    # relu(x) + log(1 + exp(-|x|)); -|x| is written as x - 2 relu(x) because its gradient is then
+    # right at 0 too.
+    positive = ops.relu(x)
+    return positive + ops.log(1.0 + ops.exp(x - 2.0 * positive))
+
+
+def log_of_difference(width):
+    """Returns log(1 - exp(-width)), accurate for small widths, too; of positive ones.
+
+    With it the probability of an interval of the logistic distribution is a product:
+    sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)).
+    """
+    # 1 - exp(-w) = tanh(w / 2) (1 + exp(-w)): LiteRT has no builtin expm1.
+    return ops.log(ops.tanh(0.5 * width)) + ops.log(1.0 + ops.exp(-width))

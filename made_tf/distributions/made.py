@@ -124,14 +124,15 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         return tf.function(draw, [tf.TensorSpec([None, 2], tf.int32)], autograph=False)
 
     def _draw(self, seeds):
-        size = self._model.event_size
+        family = self._model.conditionals
         if self._num_orders == 1:
-            return self._network.sample(random.uniforms(seeds, size))
-        return sample_mixture(self._network.sample, random.uniforms(seeds, size + 1), self._sets)
+            return self._network.sample(random.row_uniforms(seeds, family))
+        uniforms = random.row_uniforms(seeds, family, 1)
+        return sample_mixture(self._network.sample, uniforms, self._sets)
 
     def _draw_and_score(self, seeds):
         if self._num_orders == 1:
-            uniforms = random.uniforms(seeds, self._model.event_size)
+            uniforms = random.row_uniforms(seeds, self._model.conditionals)
             return self._network.sample_and_log_prob(uniforms)
         x = tf.stop_gradient(self._draw(seeds))
         return x, self._model.log_prob(x, self._num_orders)

@@ -137,7 +137,8 @@ class EvidenceFirst:
 
     def _drawn(self, seeds, given, sets):
         sets = StackedSets(sets)  # which a traced function gets as a mere tuple
-        uniforms = random.uniforms(seeds, self._model.event_size + 1)
+        family = self._model.conditionals
+        uniforms = random.row_uniforms(seeds, family, 1)
         own, choice = uniforms[:, :-1], uniforms[:, -1]
         if self._is_fixed:
             rows, log_weights = self._network.sample_and_log_weight(own, given)
@@ -148,7 +149,8 @@ class EvidenceFirst:
             some = given.map(lambda part: _rows_of(part, rows))
             return self._network.sample_and_log_weight(tf.gather(own, rows), some, degrees)
 
-        rows, log_weights = each_row_by_its_set(index, sets, draw, (own, choice))
+        like = own[:, : family.event_size], choice
+        rows, log_weights = each_row_by_its_set(index, sets, draw, like)
         return tf.stop_gradient(rows), log_weights
 
 

@@ -45,7 +45,7 @@ class ManyPatterns:
         batch_size: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
     ):
-        self._size = size = model.event_size
+        size, self._family = model.event_size, model.conditionals
         self._sets = sets
         self._rows_at_once = max(1, rows_at_once // _KERNELS)
         self._network = RowOrderNetwork(model, block_length, batch_size)
@@ -69,7 +69,7 @@ class ManyPatterns:
         return np.concatenate([function(*part).numpy() for part in parts])
 
     def _make_draws(self, seeds, known, values):
-        uniforms = random.uniforms(seeds, self._size + 1)
+        uniforms = random.row_uniforms(seeds, self._family, 1)
         own = uniforms[:, :-1]
         index = choose_set(uniforms[:, -1], self._sets.num_sets)
 
@@ -79,7 +79,7 @@ class ManyPatterns:
             drawn = self._network.sample_each(tf.gather(own, rows), orders, degrees[1:], given)
             return (drawn,)
 
-        return each_row_by_its_set(index, self._sets, draw, (own,))[0]
+        return each_row_by_its_set(index, self._sets, draw, (tf.zeros_like(values),))[0]
 
     def _make_scores(self, values, known, asked):
         given = KnownValues(known + asked, values)

@@ -57,7 +57,11 @@ class Block:
             changed = tf.reduce_max(tf.cast(new != x, tf.float32)) > 0
             return count + 1, changed, new
 
-        first = self.transform(self.family, self._through(starts, None, noise)[1], noise)
+        rows = noise if len(noise.shape) == 2 else noise[..., 0]
+        first = self.transform(self.family, self._through(starts, None, rows)[1], noise)
+        if noise.shape[1] == 1:  # the only variable depends on none of the block
+            x = tf.stop_gradient(first)
+            return x, *self.finish(starts, x)
         state = (tf.constant(1), tf.constant(True), first)
         x = tf.stop_gradient(tf.while_loop(keep_going, body, state)[2])
         return x, *self.finish(starts, x)

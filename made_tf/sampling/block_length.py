@@ -27,6 +27,7 @@ __all__ = [
 _LANES = 16  # products compute this many columns at a time
 _READING = 2  # a kernel costs as much as products with so many rows
 _LEAF_OPERATORS = 8  # of one pass over a block beside its products
+_LATE_OPERATORS = 24  # more of them for families of many states, and of several in one block
 
 
 class Work(NamedTuple):
@@ -73,6 +74,7 @@ def make_plan(
     batch_size: int | None = None,
     runtime: RuntimeName = "device",
     direct_connections: bool = False,
+    late: float = 0.0,
 ) -> SamplingPlan:
     """Cuts a network into blocks.
 
@@ -86,6 +88,7 @@ def make_plan(
             number of rows.
         runtime: where the sampler will run, see `RUNTIMES`.
         direct_connections: whether the inputs lead to the outputs, too.
+        late: the share of variables whose values change as long as any before them does.
 
     Raises:
         ValueError: if `block_length` or `batch_size` is not a positive integer.
@@ -94,7 +97,7 @@ def make_plan(
     rows = typical_rows if batch_size is None else integer("batch_size", batch_size)
 
     def plan(length: int) -> SamplingPlan:
-        return cut(degrees, layout, length, direct_connections)
+        return cut(degrees, layout, length, direct_connections, late)
 
     if block_length is not None:
         return plan(integer("block_length", block_length))
@@ -133,11 +136,14 @@ def sampling_work(plan: SamplingPlan, rows: int) -> Work:
         nonlocal operators, copies
         if last - first == 1:
             length = variables[last] - variables[first]
-            passes = expected_passes(length, rows) + 1
+            passes = expected_passes(length, rows, plan.late) + 1
+            if plan.late and length == 1:  # which needs no loop; others stay as they were cut
+                passes = 1.0
             for source, target in kernels:
                 product(source, target, first, last, first, passes)
-            operators += passes * _LEAF_OPERATORS
-            copies += passes * rows * length * _LEAF_OPERATORS / 2
+            leaf = _LEAF_OPERATORS + plan.late * _LATE_OPERATORS
+            operators += passes * leaf
+            copies += passes * rows * length * leaf / 2
             return
         middle = (first + last) // 2
         for level in offsets[:-1]:
@@ -153,13 +159,16 @@ def sampling_work(plan: SamplingPlan, rows: int) -> Work:
     return Work(operators, products, copies)
 
 
-def expected_passes(block_length: int, rows: int) -> float:
+def expected_passes(block_length: int, rows: int, late: float = 0.0) -> float:
     """Returns how many passes the slowest of some rows needs for a block, on average.
 
     They grow with a power of the block and the logarithm of the rows, as counted
-    by benchmarks/block_length.py on a network trained on binarized MNIST.
+    by benchmarks/block_length.py on a network trained on binarized MNIST. A value of
+    many states or a real one changes with every variable before it, so that a block of
+    such takes all the passes that it can.
     """
-    return min(1 + (0.11 + 0.015 * np.log2(rows)) * block_length**0.7, block_length + 1)
+    passes = 1 + (0.11 + 0.015 * np.log2(rows)) * block_length**0.7 + late * block_length
+    return min(passes, block_length + 1)
 
 
 def _candidates(event_size: int) -> list[int]:

@@ -74,15 +74,16 @@ class BlockedNetwork:
             self._sorting = _AnyOrder(model, self.plan, self._weights)
         else:
             layout, direct = model.conditionals.layout, model.direct_connections
-            self.plan = make_plan(model.degrees, layout, block_length, batch_size, runtime, direct)
+            arguments = block_length, batch_size, runtime, direct, _late(model)
+            self.plan = make_plan(model.degrees, layout, *arguments)
             self._sorting = _OwnOrder(self.plan, self._weights, frozen)
 
     def sample(self, uniforms, degrees=None, given=None, temperature=None):
         """Draws the rows that the uniforms stand for.
 
         Args:
-            uniforms: float32 `[n, D]`, strictly between 0 and 1; column k
-                decides variable k.
+            uniforms: float32 `[n, U]`, strictly between 0 and 1, as many as the family's
+                `num_uniforms`; column k decides variable k.
             degrees: the mask set, for a network of `any_mask`.
             given: what is known of the rows (`made_tf.sampling.known`).
             temperature: T, float32 `[n]`: each conditional is taken to the
@@ -221,4 +222,9 @@ def any_order_plan(
         np.arange(1, model.event_size + 1), tuple(np.sort(level) for level in model.degrees.hidden)
     )
     layout, direct = model.conditionals.layout.padded(), model.direct_connections
-    return make_plan(degrees, layout, block_length, batch_size, runtime, direct)
+    return make_plan(degrees, layout, block_length, batch_size, runtime, direct, _late(model))
+
+
+def _late(model: MADE) -> float:
+    """Returns the share of variables that settle late."""
+    return float(model.conditionals.settles_late.mean())

@@ -15,8 +15,8 @@ def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = Fa
     """Draws rows, each under the mask set that its last uniform chooses.
 
     Args:
-        draw: from uniforms `[k, D]` and the degrees of a set to rows `[k, D]`.
-        uniforms: float32 `[n, D + 1]`.
+        draw: from uniforms `[k, U - 1]` and the degrees of a set to rows `[k, D]`.
+        uniforms: float32 `[n, U]`.
         sets: M mask sets.
         whole: as in `each_row_by_its_set`.
 
@@ -29,7 +29,8 @@ def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = Fa
     def draw_some(rows, degrees):
         return (draw(own if rows is None else tf.gather(own, rows), degrees),)
 
-    return each_row_by_its_set(index, sets, draw_some, (own,), whole)[0]
+    like = own[:, : sets.inputs.shape[1]]
+    return each_row_by_its_set(index, sets, draw_some, (like,), whole)[0]
 
 
 def choose_set(uniforms, num_sets):

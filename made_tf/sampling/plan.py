@@ -56,6 +56,7 @@ class SamplingPlan:
         hidden: the hidden layers.
         parameters: the network's outputs.
         direct_connections: whether the inputs lead to the outputs, too.
+        late: the share of variables whose values change as long as any before them does.
     """
 
     variables: Level
@@ -63,6 +64,7 @@ class SamplingPlan:
     hidden: tuple[Level, ...]
     parameters: Level
     direct_connections: bool
+    late: float = 0.0
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -79,7 +81,9 @@ class SamplingPlan:
         return self.variables.units[self.variables.span(index, index + 1)]
 
 
-def cut(degrees: Degrees, layout: Layout, length: int, direct_connections: bool) -> SamplingPlan:
+def cut(
+    degrees: Degrees, layout: Layout, length: int, direct_connections: bool, late: float = 0.0
+) -> SamplingPlan:
     """Cuts a network into blocks of `length` variables, as `made_tf.sampling.block_length` asks."""
     # Block b holds the degrees lasts[b - 1] + 1 .. lasts[b].
     lasts = np.append(np.arange(length, degrees.event_size, length), degrees.event_size)
@@ -96,4 +100,5 @@ def cut(degrees: Degrees, layout: Layout, length: int, direct_connections: bool)
         hidden=tuple(level(layer) for layer in degrees.hidden),
         parameters=level(layout.parameters.repeat(degrees.inputs)),
         direct_connections=direct_connections,
+        late=late,
     )

@@ -14,9 +14,12 @@ rounds broadcast `[1, blocks]` against `[n, 1]` as late as they can.
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
-__all__ = ["philox", "row_seeds", "uniforms"]
+from made_tf.conditionals import Conditionals
+
+__all__ = ["philox", "row_seeds", "row_uniforms", "uniforms"]
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -49,6 +52,35 @@ def _mixed(seed):
     return tf.reshape(tf.stack(words), [2])
 
 
+def row_uniforms(seeds, family: Conditionals, further: int = 0):
+    """Draws what rows are made from, each row from its own seed.
+
+    Args:
+        seeds: int32 tensor `[n, 2]`.
+        family: the family of the columns, which says how many uniforms each of them takes.
+        further: how many more there are, for choices that concern a whole row.
+
+    Returns:
+        float32 tensor `[n, U]`: as many as `family.num_uniforms`, then those `further` ones. The
+        first one of each column, and the further ones, do not depend on the family.
+    """
+    size, channels = family.event_size, family.channels
+    if family.num_uniforms == size:
+        return uniforms(seeds, size + further)
+    counts = [size + further, *((channels > c).sum() for c in range(1, channels.max()))]
+    lengths = [-(-count // 4) for count in counts]
+    # Each channel is a sequence of its own, told by the second word of the counter.
+    blocks = np.concatenate([np.arange(length) for length in lengths])
+    streams = np.repeat(np.arange(len(lengths)), lengths)
+    numbers = _numbers(seeds, *(tf.constant(each[None], tf.int32) for each in (blocks, streams)))
+    starts = 4 * (np.cumsum(lengths) - lengths)
+    own = [
+        numbers[:, start : start + count]
+        for start, count in zip(starts, [size, *counts[1:]], strict=True)
+    ]
+    return tf.concat([*own, *([numbers[:, size : size + further]] if further else [])], axis=1)
+
+
 def uniforms(seeds, count: int):
     """Draws uniform numbers, each row from its own seed.
 
@@ -60,16 +92,21 @@ def uniforms(seeds, count: int):
         float32 tensor `[n, count]` of multiples of 2^-23 plus 2^-24: strictly
         between 0 and 1 and symmetric about 1/2.
     """
+    num_blocks = -(-count // 4)
+    blocks = tf.range(num_blocks, dtype=tf.int32)[None, :]
+    numbers = _numbers(seeds, blocks, tf.zeros([1, 1], tf.int32))
+    return numbers if count == 4 * num_blocks else numbers[:, :count]
+
+
+def _numbers(seeds, blocks, streams):
+    """Returns the four numbers of each block, int32 `[1, B]`, of a stream: `[n, 4 B]`."""
     # A row's seed gives the key, and the high half of the counter, of which the low half counts
     # the blocks of four numbers.
     key_0, key_1, high_0, high_1 = _encrypted(seeds)  # each [n, 1]
-    num_blocks = -(-count // 4)
-    blocks = tf.range(num_blocks, dtype=tf.int32)[None, :]
-    words = philox((blocks, tf.zeros([1, 1], tf.int32), high_0, high_1), (key_0, key_1))
+    words = philox((blocks, streams, high_0, high_1), (key_0, key_1))
     # The low 23 bits, moved to the top and seen as a signed number, are a float exactly.
     numbers = tf.cast(tf.stack(words) * 512 - 2**31, tf.float32) * 2.0**-32 + (0.5 + 2.0**-24)
-    numbers = tf.reshape(tf.transpose(numbers, [1, 2, 0]), [-1, 4 * num_blocks])
-    return numbers if count == 4 * num_blocks else numbers[:, :count]
+    return tf.reshape(tf.transpose(numbers, [1, 2, 0]), [-1, 4 * blocks.shape[1]])
 
 
 def _encrypted(seeds):

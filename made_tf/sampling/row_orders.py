@@ -91,7 +91,7 @@ class RowOrderNetwork:
         """Draws rows, each under its own order.
 
         Args:
-            uniforms: float32 `[n, D]`; column k decides variable k.
+            uniforms: float32 `[n, U]`, see `BlockedNetwork.sample`.
             orders: degrees of the inputs, int32 `[n, D]`.
             hidden: degrees of the hidden layers, int32 `[units]` each.
             given: what is known of each row (`made_tf.sampling.known`).
@@ -114,7 +114,9 @@ class RowOrderNetwork:
         Returns:
             The sum of their log p(x_k | those before), float32 `[n]`, in nats.
         """
-        noise = self._family.noise(tf.zeros_like(known.values) + 0.5)  # for what is not known
+        size = self._family.num_uniforms
+        anything = tf.zeros_like(known.values[:, :1]) + np.full(size, 0.5, np.float32)
+        noise = self._family.noise(anything)  # for what is not known
         values, params, variables = self._generate_each(noise, orders, hidden, known)
         family = self._family.select(variables)
         counted = known._replace(observed=_by_row(asked, variables))
@@ -131,10 +133,10 @@ class RowOrderNetwork:
         noise = _by_row(noise, variables)
         given = given.map(lambda part: _by_row(part, variables))
         drawn = _Drawn(
-            values=tf.zeros_like(noise),
+            values=tf.zeros(tf.shape(noise)[:2]),
             features=tf.zeros([tf.shape(noise)[0], len(self.plan.features.units)]),
             units=[[] for _ in layers[:-1]],
-            parameters=tf.zeros_like(noise[:, :1]) + layers[-1].bias,
+            parameters=tf.zeros([tf.shape(noise)[0], 1]) + layers[-1].bias,
         )
         params = []
         for index in range(self.plan.num_blocks):

@@ -1,0 +1,221 @@
+"""Real variables whose conditionals are mixtures: several peaks, skew, tails."""
+
+from __future__ import annotations
+
+import abc
+import math
+
+import numpy as np
+from keras import ops
+
+from made_tf.conditionals.base import as_float32, register
+from made_tf.conditionals.classes import number_of_steps
+from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.numbers_of_columns import check_positive, spread
+from made_tf.conditionals.real_columns import RealColumns
+from made_tf.conditionals.special_functions import log_sum_exp, normal_quantile, softplus
+from made_tf.portable.arguments import integer
+
+__all__ = ["LogisticMixture", "Mixture", "NormalMixture"]
+
+_LOG_SCALE_BOUND = 7.0  # components are e^7 times as wide as the data at most
+_START = math.log(0.5)  # how wide the components are at the start, on a log scale
+
+
+class Mixture(RealColumns):
+    """Mixtures of K components of one shape; K logits, K locations and K log scales each.
+
+    The network sees and predicts standardised values; densities are those of x itself. At the
+    start the components lie on quantiles of the data. Their scales are bounded smoothly, by e^7
+    times `data_scale` and by `min_scale`.
+
+    A value is made from two uniforms: one chooses the component, one the place in it.
+
+    Args:
+        num_components: K.
+        data_loc: where the data lie, a number or one for each variable.
+        data_scale: how far they spread, a positive number or one for each.
+        knots: for each variable increasing numbers where the hat functions peak that the network
+            sees beside the standardised value; `None` for none.
+        min_scale: the smallest scale of a component, a positive number or one for each variable;
+            `None`, for all or for one, for e^-7 times `data_scale`. A density may grow as narrow
+            as this around a repeated value: where the data are rounded, `from_data` takes half
+            of the smallest difference between two values.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    per_column = (*RealColumns.per_column, "min_scale")
+    has_temperature = False
+
+    def __init__(
+        self, num_components=10, data_loc=0.0, data_scale=1.0, knots=None, min_scale=None
+    ):
+        super().__init__(data_loc, data_scale, knots)
+        self.num_components = integer("num_components", num_components)
+        self.min_scale = check_positive("min_scale", min_scale, optional=True)
+
+    @staticmethod
+    @abc.abstractmethod
+    def component_log_prob(z):
+        """Returns the log density of the standard component."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def component_quantile(p):
+        """Returns the quantile function of the standard component."""
+
+    def make_layout(self, event_size):
+        features = np.full(event_size, self.num_features)
+        return Layout.of_sizes(features, np.full(event_size, 3 * self.num_components))
+
+    def make_constants(self, event_size):
+        constants = super().make_constants(event_size)
+        lowest = spread("min_scale", self.min_scale, event_size, 0.0) / constants["data_scale"]
+        lowest = np.log(np.clip(lowest, math.exp(-_LOG_SCALE_BOUND), 0.3))
+        constants["log_min_scale"] = np.broadcast_to(lowest, (event_size,)).astype(np.float32)
+        shares = (np.arange(self.num_components) + 0.5) / self.num_components
+        starts = np.broadcast_to(np.log(shares) - np.log1p(-shares), (event_size, len(shares)))
+        if self.knots is not None:
+            places = np.concatenate(
+                [constants["knots"], constants["knots"][:, -1:] + 1 / constants["slopes"][:, -1:]],
+                axis=1,
+            )
+            at = np.linspace(0, 1, places.shape[1])
+            starts = np.stack([np.interp(shares, at, column) for column in places])
+        constants["starts"] = starts.astype(np.float32)
+        return constants
+
+    @property
+    def settles_late(self):
+        return np.ones(self.event_size, bool)
+
+    @property
+    def channels(self):
+        return np.full(self.event_size, 2)
+
+    def components(self, params):
+        """Returns logits, locations and log scales of standardised values, `[N, D, K]` each."""
+        (params,) = as_float32(params)
+        params, k = self.layout.parameters.pad(params), self.num_components  # [N, D, 3 K]
+        loc = self.constant("starts") + params[..., k : 2 * k]
+        raw = _START + params[..., 2 * k :]
+        # Downwards and upwards the bounds differ; both sides start with the slope 1.
+        below = ops.expand_dims(self.constant("log_min_scale"), -1)
+        down = below * ops.tanh(ops.minimum(raw, 0.0) / below)
+        up = _LOG_SCALE_BOUND * ops.tanh(ops.maximum(raw, 0.0) / _LOG_SCALE_BOUND)
+        return params[..., :k], loc, down + up
+
+    def unpack(self, params):
+        logits, loc, log_scale = self.components(params)
+        data_loc, data_scale = self._of_data()
+        return {
+            "logits": logits,
+            "loc": data_loc + data_scale * loc,
+            "scale": data_scale * ops.exp(log_scale),
+        }
+
+    def log_prob(self, params, x):
+        (x,) = as_float32(x)
+        logits, loc, log_scale = self.components(params)
+        z = (ops.expand_dims(self.standardise(x), -1) - loc) * ops.exp(-log_scale)
+        parts = logits + self.component_log_prob(z) - log_scale
+        return log_sum_exp(parts) - log_sum_exp(logits) - ops.log(self.constant("data_scale"))
+
+    def noise(self, uniforms):
+        size = self.event_size
+        place = self.component_quantile(uniforms[:, size:])
+        return ops.stack([uniforms[:, :size], place], axis=-1)
+
+    def transform(self, params, noise):
+        logits, loc, log_scale = self.components(params)
+        component = number_of_steps(logits, noise[..., 0])
+        components = np.arange(self.num_components, dtype=np.float32)
+        chosen = ops.cast(ops.equal(ops.expand_dims(component, -1), components), "float32")
+        loc, log_scale = ops.sum(chosen * loc, axis=-1), ops.sum(chosen * log_scale, axis=-1)
+        z = loc + ops.exp(log_scale) * noise[..., 1]
+        return self.constant("data_loc") + self.constant("data_scale") * z
+
+    @classmethod
+    def arguments_of(cls, x):
+        return {**super().arguments_of(x), "min_scale": [_half_a_step(column) for column in x.T]}
+
+    def get_config(self):
+        return {
+            "num_components": self.num_components,
+            **super().get_config(),
+            "min_scale": self.min_scale,
+        }
+
+    def _of_data(self):
+        """Returns `data_loc` and `data_scale` beside components, `[D, 1]`."""
+        names = "data_loc", "data_scale"
+        return tuple(ops.expand_dims(self.constant(name), -1) for name in names)
+
+
+@register
+class NormalMixture(Mixture):
+    """Real variables with mixtures of K normal distributions.
+
+    References:
+        Bishop 1994, Mixture density networks; Uria, Murray, Larochelle 2013, RNADE,
+        arXiv:1306.0186.
+    """
+
+    name = "normal_mixture"
+
+    @staticmethod
+    def component_log_prob(z):
+        return -0.5 * z * z - 0.5 * math.log(2 * math.pi)
+
+    @staticmethod
+    def component_quantile(p):
+        return normal_quantile(p)
+
+    def distribution(self, params):
+        from tensorflow_probability import distributions as tfd
+
+        return _mixture(self.unpack(params), tfd.Normal)
+
+
+@register
+class LogisticMixture(Mixture):
+    """Real variables with mixtures of K logistic distributions, whose tails are wider.
+
+    References:
+        Salimans, Karpathy, Chen, Kingma 2017, PixelCNN++, arXiv:1701.05517.
+    """
+
+    name = "logistic_mixture"
+
+    @staticmethod
+    def component_log_prob(z):
+        return -z - 2.0 * softplus(-z)
+
+    @staticmethod
+    def component_quantile(p):
+        return ops.log(p) - ops.log(1.0 - p)
+
+    def distribution(self, params):
+        from tensorflow_probability import distributions as tfd
+
+        return _mixture(self.unpack(params), tfd.Logistic)
+
+
+def _mixture(parameters, component):
+    from tensorflow_probability import distributions as tfd
+
+    mixture = tfd.MixtureSameFamily(
+        tfd.Categorical(logits=parameters["logits"]),
+        component(parameters["loc"], parameters["scale"]),
+    )
+    return tfd.Independent(mixture, 1)
+
+
+def _half_a_step(values) -> float | None:
+    """Half of the smallest difference between two values; `None` if there is none."""
+    steps = np.diff(np.unique(values))
+    # What float32 cannot tell from rounding is no step.
+    steps = steps[steps > 1e-6 * np.abs(values).max()] if len(steps) else steps
+    return float(steps.min()) / 2 if len(steps) else None

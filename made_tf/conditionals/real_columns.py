@@ -1,0 +1,140 @@
+"""What the network sees of a real number: its standardised value, and which of many hats it fills.
+
+A value alone is a poor input: what a network has to say changes fast where the data are dense, and
+hardly elsewhere. So beside it stand soft bins, hat functions on quantiles of the data: the network
+can say something else in each of them, and something in between where two of them meet. They add
+up to 1, so that an unknown value, whose inputs are all 0, is no value that occurs.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from made_tf.conditionals.base import Conditionals
+from made_tf.conditionals.numbers_of_columns import (
+    check_numbers,
+    check_positive,
+    spread,
+    spread_lists,
+)
+
+__all__ = ["RealColumns", "quantile_knots"]
+
+_INPUT_BOUND = 1e3  # of the standardised values that the network sees
+_NUM_KNOTS = 33
+
+
+class RealColumns(Conditionals):
+    """Variables on the real line, whatever their conditionals are.
+
+    Args:
+        data_loc: where the data lie, a number or one for each variable.
+        data_scale: how far they spread, a positive number or one for each.
+        knots: for each variable increasing numbers, as many for all, where the hat functions peak
+            that the network sees beside the standardised value; `None` for none.
+
+    Raises:
+        ValueError: if a number is not finite, a scale not positive, or knots do not increase.
+    """
+
+    support = "a finite number"
+    per_column = ("data_loc", "data_scale", "knots")
+
+    def __init__(self, data_loc=0.0, data_scale=1.0, knots=None):
+        self.data_loc = check_numbers("data_loc", data_loc)
+        self.data_scale = check_positive("data_scale", data_scale)
+        self.knots = None if knots is None else [check_numbers("knots", each) for each in knots]
+        sizes = {len(each) for each in self.knots or []}
+        if self.knots is not None and (
+            len(sizes) != 1
+            or min(sizes) < 2
+            or any(np.any(np.diff(each) <= 0) for each in self.knots)
+        ):
+            raise ValueError(
+                "`knots` must be increasing numbers, two at least and as many for each variable. "
+                f"Received: {sorted(sizes)} of them"
+            )
+
+    def together_with(self):
+        return f"{super().together_with()} {self.num_features}"
+
+    @property
+    def num_features(self) -> int:
+        """How many features each variable has."""
+        return 1 if self.knots is None else 1 + len(self.knots[0])
+
+    def make_constants(self, event_size):
+        loc = spread("data_loc", self.data_loc, event_size)
+        scale = spread("data_scale", self.data_scale, event_size)
+        constants = {"data_loc": loc, "data_scale": scale}
+        knots = spread_lists("knots", self.knots, event_size)
+        if knots is not None:
+            places = (np.transpose(knots).astype(np.float64) - loc) / scale  # [H, D]
+            places = places.T
+            constants["knots"] = places[:, :-1].astype(np.float32)
+            constants["slopes"] = (1 / np.diff(places)).astype(np.float32)
+        return constants
+
+    @property
+    def is_discrete(self):
+        return np.zeros(self.event_size, bool)
+
+    def encode(self, x):
+        # Bounded, so that no product with a masked weight is 0 times infinity.
+        z = ops.clip(self.standardise(x), -_INPUT_BOUND, _INPUT_BOUND)
+        if self.knots is None:
+            return z
+        z = ops.expand_dims(z, -1)
+        # How much of the way from each knot to the next lies below z; a hat is what is left of
+        # the way from the knot before.
+        ramps = ops.clip((z - self.constant("knots")) * self.constant("slopes"), 0.0, 1.0)
+        hats = [1.0 - ramps[..., :1], ramps[..., :-1] - ramps[..., 1:], ramps[..., -1:]]
+        features = ops.concatenate([z, *hats], axis=-1)  # [N, D, 1 + H]
+        return ops.reshape(features, (-1, self.layout.features.total))
+
+    def standardise(self, x):
+        """Returns (x - data_loc) / data_scale."""
+        return (x - self.constant("data_loc")) / self.constant("data_scale")
+
+    def in_support(self, x):
+        return ops.isfinite(x)
+
+    @classmethod
+    def of_table(cls, x):
+        """Takes each variable's mean and standard deviation (1 for a constant), and quantiles."""
+        x = np.asarray(x, np.float64)
+        return cls(**cls.arguments_of(x)).bind(x.shape[1])
+
+    @classmethod
+    def arguments_of(cls, x: npt.NDArray[np.float64]) -> dict:
+        """Returns the constructor's arguments that data `[N, D]` determine."""
+        scale = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
+        return {
+            "data_loc": x.mean(axis=0).tolist(),
+            "data_scale": scale.tolist(),
+            "knots": [quantile_knots(column) for column in x.T],
+        }
+
+    def get_config(self):
+        return {"data_loc": self.data_loc, "data_scale": self.data_scale, "knots": self.knots}
+
+
+def quantile_knots(values: npt.NDArray[np.float64], count: int = _NUM_KNOTS) -> list[float]:
+    """Returns `count` increasing numbers: quantiles of the data, and between them what is missing.
+
+    Repeated values are one knot; the widest gaps between knots are halved until there are enough.
+    """
+    knots = np.unique(np.quantile(values, np.linspace(0, 1, count), method="closest_observation"))
+    # Knots that float32 cannot tell apart, once standardised, would divide by zero.
+    spread = max(float(knots[-1] - knots[0]), float(np.abs(knots).max()) * 1e-3, 1e-3)
+    knots = knots[np.concatenate([[True], np.diff(knots) > 1e-5 * spread])]
+    if len(knots) == 1:
+        knots = np.append(knots, knots + spread)
+    while len(knots) < count:
+        widest = int(np.argmax(np.diff(knots)))
+        knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())
+    return knots.tolist()
