@@ -18,16 +18,24 @@ moved.install()
 #: The wing that each public class lives in. (Type checkers read the block below.)
 _HOMES = {
     "Bernoulli": "conditionals",
+    "Binned": "conditionals",
     "Categorical": "conditionals",
     "Conditionals": "conditionals",
+    "Count": "conditionals",
+    "Discretized": "conditionals",
     "Ensemble": "models",
     "EnsembleDistribution": "distributions",
+    "Inflated": "conditionals",
+    "LogisticMixture": "conditionals",
     "MADE": "models",
     "MADEDistribution": "distributions",
     "MaskConstraint": "networks",
     "MaskedDense": "networks",
     "MaskedInitializer": "networks",
+    "Mixed": "conditionals",
     "Normal": "conditionals",
+    "NormalMixture": "conditionals",
+    "Ordinal": "conditionals",
 }
 _MODULES = (
     "conditionals",
@@ -65,7 +73,20 @@ if TYPE_CHECKING:
         training,
         verification,
     )
-    from made_tf.conditionals import Bernoulli, Categorical, Conditionals, Normal
+    from made_tf.conditionals import (
+        Bernoulli,
+        Binned,
+        Categorical,
+        Conditionals,
+        Count,
+        Discretized,
+        Inflated,
+        LogisticMixture,
+        Mixed,
+        Normal,
+        NormalMixture,
+        Ordinal,
+    )
     from made_tf.distributions import EnsembleDistribution, MADEDistribution
     from made_tf.models import MADE, Ensemble
     from made_tf.networks import MaskConstraint, MaskedDense, MaskedInitializer

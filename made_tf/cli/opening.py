@@ -128,6 +128,6 @@ def family_of(splits: Splits, name: str) -> Conditionals:
     from made_tf.conditionals import FAMILIES
 
     rows = splits.train
-    if name == "categorical":  # a class may be missing in one split
+    if name not in ("bernoulli", "normal"):  # a class or a step may be missing in one split
         rows = np.concatenate(splits[:3])
     return FAMILIES[name].from_data(rows)

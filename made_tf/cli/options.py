@@ -123,11 +123,25 @@ NUM_ORDERS = click.option(
 CONDITIONALS = click.option(
     "--conditionals",
     metavar="FAMILY",
-    type=click.Choice(["bernoulli", "categorical", "normal"]),
+    type=click.Choice(
+        [
+            "bernoulli",
+            "binned",
+            "categorical",
+            "count",
+            "discretized",
+            "logistic_mixture",
+            "mixed",
+            "normal",
+            "normal_mixture",
+            "ordinal",
+        ]
+    ),
     default="bernoulli",
     show_default=True,
-    help="What the columns hold: bernoulli (0 and 1), categorical (classes 0, 1, 2, ...) or "
-    "normal (real numbers).",
+    help="What the columns hold: bernoulli (0 and 1), categorical or ordinal (classes 0, 1, 2, "
+    "...), count, discretized or binned (numbers that repeat), normal, normal_mixture or "
+    "logistic_mixture (real numbers); mixed chooses for each column by its values.",
 )
 VALIDATION_FRACTION = click.option(
     "--validation-fraction",

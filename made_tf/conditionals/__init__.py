@@ -15,6 +15,7 @@ from made_tf.conditionals.mixed import Mixed
 from made_tf.conditionals.mixtures import LogisticMixture, NormalMixture
 from made_tf.conditionals.normal import Normal
 from made_tf.conditionals.ordinal import Ordinal
+from made_tf.conditionals.suggestions import suggest
 
 __all__ = [
     "FAMILIES",
@@ -32,6 +33,7 @@ __all__ = [
     "NormalMixture",
     "Ordinal",
     "get",
+    "suggest",
 ]
 
 

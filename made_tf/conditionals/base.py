@@ -308,27 +308,42 @@ class Conditionals(abc.ABC):
         return column_distribution(self, params)
 
     @classmethod
-    def from_data(cls, x: npt.ArrayLike) -> Self:
+    def from_data(cls, x: npt.ArrayLike, **options: Any) -> Self:
         """Returns the family that data `[N, D]` need, bound to their columns.
+
+        Args:
+            x: rows `[N, D]`.
+            **options: arguments of the constructor that the data do not determine.
 
         Raises:
             ValueError: if `x` is no table of finite numbers, or these do not suit the family.
         """
         x = finite_table("x", x)
-        family = cls.of_table(x)
+        family = cls.of_table(x, **options)
         wrong = np.argwhere(~keras.ops.convert_to_numpy(family.in_support(x.astype(np.float32))))
         if len(wrong):
             row, column = wrong[0]
-            raise ValueError(
-                f"`x` must contain, for {cls.name} conditionals, {cls.support} only. "
-                f"Received: x[{row}, {column}]={x[row, column]}"
-            )
+            raise ValueError(family.refusal("`x`", column, f"x[{row}, {column}]={x[row, column]}"))
         return family
 
+    def refusal(self, name: str, column: int, received: str) -> str:
+        """Returns what to say of a value outside the support.
+
+        Args:
+            name: what holds the values, as the text is to begin.
+            column: which column the value is in.
+            received: the value, and where it is.
+        """
+        del column
+        return (
+            f"{name} must contain, for {self.name} conditionals, {self.support} only. "
+            f"Received: {received}"
+        )
+
     @classmethod
-    def of_table(cls, x: npt.NDArray) -> Self:
+    def of_table(cls, x: npt.NDArray, **options: Any) -> Self:
         """Returns what `from_data` does, whether all values lie in the support or not."""
-        return cls().bind(x.shape[1])
+        return cls(**options).bind(x.shape[1])
 
     # How it is kept in files.
 

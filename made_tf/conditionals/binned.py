@@ -12,6 +12,7 @@ from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.numbers_of_columns import check_numbers, spread, spread_lists
 from made_tf.conditionals.real_columns import RealColumns
 from made_tf.conditionals.special_functions import log_sum_exp
+from made_tf.portable.arguments import integer
 
 __all__ = ["Binned"]
 
@@ -171,10 +172,18 @@ class Binned(RealColumns, OnGrids):
         return ops.logical_or(is_real, is_point)
 
     @classmethod
-    def arguments_of(cls, x):
-        columns = [_cut(column, _NUM_BINS) for column in x.T]
+    def of_table(cls, x, num_bins=_NUM_BINS, **options):
+        """Takes edges between quantiles, at most `num_bins - 1` of them but for repeated values."""
+        x = np.asarray(x, np.float64)
+        bins = integer("num_bins", num_bins, 2)
+        return super().of_table(x, **{**cls.cut(x, bins), **options})
+
+    @classmethod
+    def cut(cls, x, num_bins):
+        """Returns the arguments that cut data `[N, D]` into about so many bins."""
+        columns = [_cut(column, num_bins) for column in x.T]
         edges, tails, steps = (list(each) for each in zip(*columns, strict=True))
-        return {**super().arguments_of(x), "edges": edges, "tails": tails, "steps": steps}
+        return {"edges": edges, "tails": tails, "steps": steps}
 
     def get_config(self):
         own = {"edges": self.edges, "tails": self.tails, "steps": self.steps}

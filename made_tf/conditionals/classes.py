@@ -110,8 +110,10 @@ class Classes(Conditionals):
         return tfd.Independent(tfd.Categorical(logits=logits, dtype="float32"), 1)
 
     @classmethod
-    def of_table(cls, x):
-        """Takes each variable's number of classes from its largest value."""
+    def of_table(cls, x, num_classes=None):
+        """Takes each variable's number of classes from its largest value, if it is not given."""
+        if num_classes is not None:
+            return cls(num_classes).bind(x.shape[1])
         for column, values in enumerate(x.T):
             distinct = len(np.unique(values))
             if values.max() >= max(_MANY_CLASSES, _SPARSE * distinct):

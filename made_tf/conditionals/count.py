@@ -72,12 +72,12 @@ class Count(Intervals):
         return f"{type(self).__name__} {self.mixture.together_with()}"
 
     @classmethod
-    def of_table(cls, x):
+    def of_table(cls, x, **options):
         """Takes what `LogisticMixture.from_data` takes, of log(x + 1)."""
         x = np.log1p(np.maximum(np.asarray(x, np.float64), 0.0))
         arguments = LogisticMixture.arguments_of(x)
         # The interval of a large count is narrower than what the data resolve.
-        return cls(**{**arguments, "min_scale": None}).bind(x.shape[1])
+        return cls(**{**arguments, "min_scale": None, **options}).bind(x.shape[1])
 
     def get_config(self):
         return self.mixture.get_config()

@@ -119,13 +119,13 @@ class Discretized(Intervals, OnGrids):
         return cls(mixture, **config).bind(mixture.event_size)
 
     @classmethod
-    def of_table(cls, x):
+    def of_table(cls, x, num_components=10, **options):
         """Takes each variable's step, and what `LogisticMixture.from_data` takes."""
         x = np.asarray(x, np.float64)
         grids = [find_step(column) for column in x.T]
-        mixture = LogisticMixture(**LogisticMixture.arguments_of(x))
+        mixture = LogisticMixture(num_components, **LogisticMixture.arguments_of(x))
         steps, origins = (list(each) for each in zip(*grids, strict=True))
-        return cls(mixture, steps, origin=origins).bind(x.shape[1])
+        return cls(mixture, **{"step": steps, "origin": origins, **options}).bind(x.shape[1])
 
     def get_config(self):
         return {

@@ -194,7 +194,7 @@ class Inflated(Conditionals):
         return cls(inner, points).bind(inner.event_size)
 
     @classmethod
-    def of_table(cls, x):
+    def of_table(cls, x, **options):
         raise ValueError(
             "`x` does not tell what an inflated family inflates: construct "
             "made_tf.Inflated(family, points)"

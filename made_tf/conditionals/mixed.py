@@ -12,6 +12,7 @@ from keras import ops
 
 from made_tf.conditionals.base import FAMILIES, Conditionals, as_float32, register
 from made_tf.conditionals.layout import Layout, Segments
+from made_tf.conditionals.suggestions import suggest
 from made_tf.portable.arrays import IntArray
 from made_tf.portable.rows import finite_table
 
@@ -98,6 +99,9 @@ class Mixed(Conditionals):
     @property
     def support(self):
         return "values that the family of their column can take"
+
+    def refusal(self, name, column, received):
+        return self.families[column].refusal(name, 0, received)
 
     def make_layout(self, event_size):
         layouts = [family.bind(1).layout for family in self.families]
@@ -220,20 +224,27 @@ class Mixed(Conditionals):
         Args:
             x: rows `[N, D]`.
             families: for each column a name of `made_tf.conditionals.FAMILIES`, a class, whose
-                `from_data` finds its arguments, or a family.
+                `from_data` finds its arguments, or a family; `None` for what
+                `made_tf.conditionals.suggest` says of its values.
 
         Raises:
             ValueError: if `x` is no table of finite numbers, there are not D families, or a column
                 does not suit its family.
         """
         x = finite_table("x", x)
-        if families is None or len(families) != x.shape[1]:
+        if families is None:
+            families = [suggest(column) for column in x.T]
+        if len(families) != x.shape[1]:
             raise ValueError(
                 f"`families` must have an entry for each of {x.shape[1]} columns. "
                 f"Received: families={families!r}"
             )
+        return cls.of_table(x, families)
+
+    @classmethod
+    def of_table(cls, x, families=None):
         found = []
-        for column, family in enumerate(families):
+        for column, family in enumerate(families or map(suggest, x.T)):
             kind = FAMILIES.get(family, family) if isinstance(family, str) else family
             try:
                 if isinstance(kind, type) and issubclass(kind, Conditionals):

@@ -108,9 +108,9 @@ class Ordinal(Classes):
         return number_of_steps(ops.where(logits > 0.5 * IMPOSSIBLE, scaled, IMPOSSIBLE), noise)
 
     @classmethod
-    def of_table(cls, x):
+    def of_table(cls, x, **options):
         """Takes each variable's number of classes from its largest value, and their counts."""
-        sizes = super().of_table(x).num_classes
+        sizes = super().of_table(x, **options).num_classes
         columns = zip(x.T.astype(np.int64), sizes, strict=True)
         counts = [np.bincount(np.maximum(values, 0), minlength=size) for values, size in columns]
         return cls(sizes, [each.tolist() for each in counts]).bind(len(sizes))

@@ -104,10 +104,10 @@ class RealColumns(Conditionals):
         return ops.isfinite(x)
 
     @classmethod
-    def of_table(cls, x):
+    def of_table(cls, x, **options):
         """Takes each variable's mean and standard deviation (1 for a constant), and quantiles."""
         x = np.asarray(x, np.float64)
-        return cls(**cls.arguments_of(x)).bind(x.shape[1])
+        return cls(**{**cls.arguments_of(x), **options}).bind(x.shape[1])
 
     @classmethod
     def arguments_of(cls, x: npt.NDArray[np.float64]) -> dict:

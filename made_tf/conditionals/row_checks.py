@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from made_tf.conditionals import Conditionals
+from made_tf.conditionals.suggestions import hint
 from made_tf.portable.rows import merged_by_float32, plain_array
 
 __all__ = ["as_rows", "check_data", "check_partial_rows", "check_rows", "is_target", "to_numpy"]
@@ -52,11 +53,9 @@ def check_rows(name: str, x, conditionals: Conditionals, may_be_empty: bool = Fa
         wrong = ~keras.ops.convert_to_numpy(conditionals.in_support(chunk))
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
-            raise ValueError(
-                f"`{name}` must contain, for {conditionals.name} conditionals, "
-                f"{conditionals.support} only. Received: {name}[{start + row}, {column}]="
-                f"{x[start + row, column]}"
-            )
+            value = f"{name}[{start + row}, {column}]={x[start + row, column]}"
+            refusal = conditionals.refusal(f"`{name}`", column, value)
+            raise ValueError(f"{refusal}{hint(x[:, column])}")
     merged = merged_by_float32(x)
     if merged is not None:
         column, distinct, left = merged

@@ -62,8 +62,17 @@ def check_support(
     missing = np.isnan(x)
     known = np.where(missing, np.float32(0), x)
     right = missing | np.asarray(family.bind(x.shape[1]).in_support(known))
-    message = f"{_where(path, array)} must contain, for {family.name} conditionals, "
-    _check(f"{message}{family.support} only", x, right, columns)
+    wrong = np.argwhere(~right)
+    if len(wrong):
+        row, column = wrong[0]
+        from made_tf.conditionals.suggestions import hint
+
+        value = (
+            f"{x[row, column]} in row {row + 1} (the first is 1), column {columns[column]!r}; "
+            f"{len(wrong)} such value(s)"
+        )
+        refusal = family.bind(x.shape[1]).refusal(_where(path, array), column, value)
+        raise ValueError(f"{refusal}{hint(x[:, column])}.")
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:

@@ -75,7 +75,11 @@ def load_splits(
         from made_tf.conditionals import FAMILIES
 
         for name, part in parts.items() if parts else [(array, x)]:
-            check_support(path, part, columns, FAMILIES[conditionals].of_table(part), name)
+            try:
+                family = FAMILIES[conditionals].of_table(part)
+            except ValueError as error:  # which knows nothing of files
+                raise ValueError(f"{path}: {error}") from error
+            check_support(path, part, columns, family, name)
     test = parts.get("test", x[:0])
     if "valid" in parts:
         return Splits(x, parts["valid"], test, columns)

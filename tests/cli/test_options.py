@@ -19,7 +19,8 @@ def option(command, name):
 
 @pytest.mark.parametrize("command", ["train", "tune"])
 def test_conditionals_are_the_families(command):
-    assert sorted(option(command, "conditionals").type.choices) == sorted(FAMILIES)
+    # (What an inflated family inflates cannot be said in a word.)
+    assert set(option(command, "conditionals").type.choices) == set(FAMILIES) - {"inflated"}
     for family in FAMILIES:
         assert family in option(command, "conditionals").help
 
