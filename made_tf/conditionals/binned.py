@@ -7,7 +7,13 @@ from keras import ops
 
 from made_tf.conditionals.base import as_float32, register
 from made_tf.conditionals.classes import IMPOSSIBLE, number_of_steps
-from made_tf.conditionals.grids import LARGEST_INDEX, OnGrids, find_step, grid_constants
+from made_tf.conditionals.grids import (
+    LARGEST_INDEX,
+    OnGrids,
+    find_step,
+    grid_constants,
+    is_recorded_on_grid,
+)
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.numbers_of_columns import check_numbers, spread, spread_lists
 from made_tf.conditionals.real_columns import RealColumns
@@ -84,16 +90,21 @@ class Binned(RealColumns, OnGrids):
         edges = np.full((event_size, size), np.finfo(np.float32).max, np.float32)
         tables = {name: np.zeros((event_size, size + 1)) for name in _TABLES}
         points = []
-        for column, (own, tails, step) in enumerate(zip(self.edges, self.tails, steps, strict=True)):
+        for column, (own, tails, step) in enumerate(
+            zip(self.edges, self.tails, steps, strict=True)
+        ):
             edges[column, : len(own)] = own
-            points.append(own[0] + step / 2)
+            # A point of the grid: that which is next to 0, where that is 0 but for rounding.
+            first = np.rint((own[0] + step / 2) / step) if step else 0.0
+            point = own[0] + step / 2 - first * step
+            points.append(point if abs(point) > 1e-3 * step else 0.0)
             begins, sizes = np.array([own[0], *own]), np.array([tails[0], *np.diff(own), tails[1]])
             log_heights = -np.log(sizes)
             if step:  # in whole steps from the first point above the first edge
                 log_heights += np.log(step)
                 log_heights[[0, -1]] = np.log(-np.expm1(-step / np.asarray(tails)))
-                begins = np.rint((begins - own[0]) / step)
-                begins[0] = -1.0
+                begins = np.rint((begins - own[0]) / step) + first
+                begins[0] -= 1
                 sizes[1:-1] = np.rint(sizes[1:-1] / step)
                 sizes[[0, -1]] /= step
             for name, values in zip(_TABLES, (log_heights, begins, sizes), strict=True):
@@ -203,7 +214,7 @@ def _cut(values, num_bins: int) -> tuple[list[float], list[float], float]:
     """Returns edges, tails and the step (0 for none) of one variable's data."""
     distinct = np.unique(values)
     step, half = 0.0, 0.0
-    if 2 * len(distinct) <= len(values):  # values that repeat, as real numbers do not
+    if is_recorded_on_grid(values):
         step = find_step(values)[0]
         half = step / 2
     shares = np.arange(1, num_bins) / num_bins

@@ -82,7 +82,10 @@ class Discretized(Intervals, OnGrids):
 
     def interval(self, x):
         index = self.grid_index(x)
-        middle, half = self.mixture.standardise(self.grid_point(index)), 0.5 * self.constant("width")
+        middle, half = (
+            self.mixture.standardise(self.grid_point(index)),
+            0.5 * self.constant("width"),
+        )
         return Interval(
             middle - half,
             middle + half,
@@ -123,7 +126,9 @@ class Discretized(Intervals, OnGrids):
         """Takes each variable's step, and what `LogisticMixture.from_data` takes."""
         x = np.asarray(x, np.float64)
         grids = [find_step(column) for column in x.T]
-        mixture = LogisticMixture(num_components, **LogisticMixture.arguments_of(x))
+        # A probability has no peak to keep low: components may be narrower than a step.
+        arguments = {**LogisticMixture.arguments_of(x), "min_scale": None}
+        mixture = LogisticMixture(num_components, **arguments)
         steps, origins = (list(each) for each in zip(*grids, strict=True))
         return cls(mixture, **{"step": steps, "origin": origins, **options}).bind(x.shape[1])
 

@@ -12,7 +12,7 @@ from keras import ops
 from made_tf.conditionals.base import Conditionals
 from made_tf.portable.arrays import FloatArray
 
-__all__ = ["LARGEST_INDEX", "OnGrids", "find_step", "grid_constants"]
+__all__ = ["LARGEST_INDEX", "OnGrids", "find_step", "grid_constants", "is_recorded_on_grid"]
 
 #: Points of a grid are counted up to here on either side, exactly in float32.
 LARGEST_INDEX = 2.0**22
@@ -20,6 +20,8 @@ LARGEST_INDEX = 2.0**22
 _FINEST = 10**6  # of a step that is a fraction: the largest denominator
 _OFF_GRID = 1e-2  # of a step: what rounding may do to a value on the grid
 _DIGITS = 6  # of numbers in float32 files
+_MANY_POINTS = 1e5  # between the smallest and the largest value: more are no grid but digits
+_FEW_VALUES = 20  # too few to tell a grid by, unless they repeat
 
 
 class OnGrids(Conditionals):
@@ -88,3 +90,17 @@ def find_step(values: npt.ArrayLike) -> tuple[float, float]:
         f"Received: {len(distinct)} different values from {distinct[0]} to {distinct[-1]}. "
         "LogisticMixture, NormalMixture and Binned take any real numbers"
     )
+
+
+def is_recorded_on_grid(values: npt.ArrayLike) -> bool:
+    """Returns whether a column's numbers were rounded: they repeat, or have few decimals."""
+    values = np.asarray(values, np.float64)
+    distinct = np.unique(values)
+    repeats = 2 * len(distinct) <= len(values)
+    if not repeats and len(values) < _FEW_VALUES:
+        return False
+    try:
+        step, _ = find_step(distinct)
+    except ValueError:
+        return False
+    return repeats or distinct[-1] - distinct[0] <= _MANY_POINTS * step

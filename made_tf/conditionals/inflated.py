@@ -135,9 +135,7 @@ class Inflated(Conditionals):
         at, other = self._split(x)
         # The logit of no point is 0.
         largest = ops.relu(ops.max(masses, axis=-1))
-        total = ops.exp(-largest) + ops.sum(
-            ops.exp(masses - ops.expand_dims(largest, -1)), axis=-1
-        )
+        total = ops.exp(-largest) + ops.sum(ops.exp(masses - ops.expand_dims(largest, -1)), axis=-1)
         log_total = largest + ops.log(total)
         elsewhere = self.family.log_prob(inner, other)
         is_point = ops.sum(at, axis=-1)
@@ -223,9 +221,9 @@ class Inflated(Conditionals):
     def _order(self, side) -> np.ndarray:
         """Where each entry of a side lies: the points' entries first, then the other family's."""
         is_own = side.ranks < self.num_points
-        return np.where(is_own, np.cumsum(is_own) - 1, is_own.sum() + np.cumsum(~is_own) - 1).astype(
-            np.int32
-        )
+        return np.where(
+            is_own, np.cumsum(is_own) - 1, is_own.sum() + np.cumsum(~is_own) - 1
+        ).astype(np.int32)
 
 
 def _rest_of(noise):

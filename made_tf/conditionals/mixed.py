@@ -298,7 +298,10 @@ class Mixed(Conditionals):
         """Puts parameters of some columns, `[N, d, ...]`, in their places: `[N, D, ...]`."""
         rank = max(len(values.shape) for _, values in parts)
         parts = [
-            (columns, ops.reshape(values, (-1, *values.shape[1:], *[1] * (rank - len(values.shape)))))
+            (
+                columns,
+                ops.reshape(values, (-1, *values.shape[1:], *[1] * (rank - len(values.shape)))),
+            )
             for columns, values in parts
         ]
         inner = [max(values.shape[axis] for _, values in parts) for axis in range(2, rank)]

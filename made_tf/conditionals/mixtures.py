@@ -49,9 +49,7 @@ class Mixture(RealColumns):
     per_column = (*RealColumns.per_column, "min_scale")
     has_temperature = False
 
-    def __init__(
-        self, num_components=10, data_loc=0.0, data_scale=1.0, knots=None, min_scale=None
-    ):
+    def __init__(self, num_components=10, data_loc=0.0, data_scale=1.0, knots=None, min_scale=None):
         super().__init__(data_loc, data_scale, knots)
         self.num_components = integer("num_components", num_components)
         self.min_scale = check_positive("min_scale", min_scale, optional=True)

@@ -8,8 +8,6 @@ up to 1, so that an unknown value, whose inputs are all 0, is no value that occu
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import numpy.typing as npt
 from keras import ops

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf.conditionals.base import FAMILIES
-from made_tf.conditionals.grids import find_step
+from made_tf.conditionals.grids import is_recorded_on_grid
 
 __all__ = ["hint", "suggest"]
 
@@ -17,9 +17,9 @@ _FEW_POINTS = 300  # up to here a bin can be a single point
 def suggest(values: npt.ArrayLike) -> str:
     """Returns the name of a family that holds a column's values, finite numbers `[N]`.
 
-    0 and 1 are `"bernoulli"`; few integers from 0 on `"ordinal"`; other numbers that repeat, which
-    lie on a grid, `"binned"` if few of them differ, else `"count"` for large counts and
-    `"discretized"` for the rest; and numbers that do not repeat `"logistic_mixture"`.
+    0 and 1 are `"bernoulli"`; few integers from 0 on `"ordinal"`; other numbers on a grid
+    `"binned"` if few of them differ, else `"count"` for counts of many sizes and `"discretized"`
+    for the rest; and numbers on no grid `"logistic_mixture"`.
     """
     values = np.asarray(values, np.float64)
     distinct = np.unique(values)
@@ -28,11 +28,7 @@ def suggest(values: npt.ArrayLike) -> str:
         return "bernoulli"
     if whole and distinct[-1] < _FEW_CLASSES:
         return "ordinal"
-    if 2 * len(distinct) > len(values):
-        return "logistic_mixture"
-    try:
-        find_step(distinct)
-    except ValueError:
+    if not is_recorded_on_grid(values):
         return "logistic_mixture"
     if len(distinct) <= _FEW_POINTS:
         return "binned"
