@@ -92,7 +92,8 @@ def main() -> None:
         print(f"D = {options.event_size}, batches of {options.batch_size}, shortest of 12 turns:")
         for name, each in times.items():
             values = options.batch_size * options.event_size
-            print(f"  {name:26} {min(each) / first:6.2f}  {1e9 * min(each) / values:8.0f} ns a value")
+            price = 1e9 * min(each) / values
+            print(f"  {name:26} {min(each) / first:6.2f}  {price:8.0f} ns a value")
         if "mixed" in names:
             compare(models["mixed"], files["mixed"], options.rows)
 

@@ -19,9 +19,17 @@ CLASSES = {
     "MaskedDense",
     "MaskedInitializer",
     "Bernoulli",
+    "Binned",
     "Categorical",
     "Conditionals",
+    "Count",
+    "Discretized",
+    "Inflated",
+    "LogisticMixture",
+    "Mixed",
     "Normal",
+    "NormalMixture",
+    "Ordinal",
 }
 MODULES = {
     "conditionals",

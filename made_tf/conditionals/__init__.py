@@ -74,5 +74,5 @@ def get(identifier: str | dict | Conditionals | list, event_size: int) -> Condit
     except ValueError as error:
         raise ValueError(
             f"`conditionals` must describe event_size={event_size} variables. "
-            f"Received: {identifier.name} with {identifier.get_config()}"
+            f"Received: {identifier.describe()}"
         ) from error

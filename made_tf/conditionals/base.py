@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import abc
-import copy
-import json
-from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -13,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from made_tf.conditionals.layout import Layout
-from made_tf.portable.arguments import integer
-from made_tf.portable.arrays import BoolArray, IntArray
+from made_tf.conditionals.columns import Columns
 from made_tf.portable.rows import finite_table
 
-__all__ = ["FAMILIES", "Conditionals", "as_float32", "register", "take_columns"]
+__all__ = ["FAMILIES", "Conditionals", "as_float32", "register"]
 
 
-class Conditionals(abc.ABC):
+_LONG = 500  # characters of a config that a text shows
+
+
+class Conditionals(Columns):
     """One family of conditional distributions p(x_k | x_<k), for one or more columns.
 
     A family is made with what it needs to know (`Categorical(num_classes=5)`) and then bound, once,
@@ -39,163 +37,10 @@ class Conditionals(abc.ABC):
     `made_tf.conditionals` imports.
     """
 
-    #: The family's name in `MADE(conditionals=...)`.
-    name: str
     #: The support in words, for error messages.
     support: str
-    #: The constructor's arguments that have an entry for each column, or one for all.
-    per_column: tuple[str, ...] = ()
     #: Whether `transform_at` knows the conditionals to the power 1 / T.
     has_temperature: bool = True
-
-    _layout: Layout | None = None
-    _constants: dict[str, Any] = {}  # noqa: RUF012 - never changed, only replaced
-
-    # What the family knows of its columns.
-
-    def bind(self, event_size: int) -> Self:
-        """Returns the family of so many columns; a family that is bound stays as it is.
-
-        Raises:
-            ValueError: if it was made for, or is bound to, another number of columns.
-        """
-        event_size = integer("event_size", event_size)
-        if self._layout is not None:
-            if self.event_size != event_size:
-                raise ValueError(
-                    f"The family {self.name!r} must have {event_size} columns. "
-                    f"Received: one that is bound to {self.event_size}"
-                )
-            return self
-        bound = copy.copy(self)
-        bound._constants = self.make_constants(event_size)
-        bound._layout = self.make_layout(event_size)
-        return bound
-
-    @property
-    def layout(self) -> Layout:
-        """Where each column's features and parameters lie.
-
-        Raises:
-            ValueError: if the family is not bound to columns yet.
-        """
-        if self._layout is None:
-            raise ValueError(
-                f"The family {self.name!r} must know its columns first: call `bind(event_size)`."
-            )
-        return self._layout
-
-    @property
-    def event_size(self) -> int:
-        """The number of columns, D."""
-        return self.layout.event_size
-
-    @property
-    @abc.abstractmethod
-    def is_discrete(self) -> BoolArray:
-        """Which columns have isolated points (a probability), not reals (a density): `[D]`."""
-
-    @property
-    def channels(self) -> IntArray:
-        """How many uniforms a value of each column is made from, `[D]`.
-
-        Of several the last one places the value, and those before choose between kinds of values,
-        such as the components of a mixture.
-        """
-        return np.ones(self.event_size, np.int64)
-
-    @property
-    def num_uniforms(self) -> int:
-        """How many uniforms a row is made from: the first of all columns, then the second, ..."""
-        return int(self.channels.sum())
-
-    @property
-    def settles_late(self) -> BoolArray:
-        """Which columns' values move with every change of what is before them: `[D]`.
-
-        It decides how the sampler cuts rows into blocks, and no value but for rounding.
-        """
-        return np.zeros(self.event_size, bool)
-
-    def states(self) -> list[npt.NDArray[np.float32] | None]:
-        """Returns the values that each column can take; `None` where there are infinitely many."""
-        return [None] * self.event_size
-
-    def finite_states(self) -> list[npt.NDArray[np.float32]]:
-        """Returns the values that each column can take.
-
-        Raises:
-            ValueError: if a column has infinitely many.
-        """
-        states = [values for values in self.states() if values is not None]
-        if len(states) < self.event_size:
-            raise ValueError(
-                "`conditionals` must be discrete for its states to be listed. "
-                f"Received: {self.name}"
-            )
-        return states
-
-    def select(self, columns: Any) -> Self:
-        """Returns the family of these columns alone, in this order.
-
-        Args:
-            columns: indices, an array; or an int32 tensor `[k]`, or `[n, k]` for rows with columns
-                of their own, where they are not known beforehand. The family of a tensor takes as
-                many features and parameters for each column as the largest has.
-        """
-        selected = copy.copy(self)
-        selected._layout = self.layout.select(columns)
-        selected._constants = {
-            name: take_columns(values, columns) for name, values in self._constants.items()
-        }
-        return selected
-
-    def constant(self, name: str) -> Any:
-        """Returns a number that each column has: `[D]`, or as `select` chose; `[]` if all alike."""
-        return self._constants[name]
-
-    def together_with(self) -> str:
-        """What columns of the family must have in common to be computed at once.
-
-        Columns of equal answers can be `merged`.
-        """
-        config = self.get_config()
-        return json.dumps(
-            [type(self).__name__, {k: v for k, v in config.items() if k not in self.per_column}]
-        )
-
-    @classmethod
-    def merged(cls, families: Sequence[Self]) -> Self:
-        """Returns one family of the columns of several bound ones, whose `together_with` is one."""
-        config = families[0].get_config()
-        for name in cls.per_column:
-            if any(family.get_config()[name] is not None for family in families):
-                config[name] = [value for family in families for value in family.listed(name)]
-        return cls(**config).bind(sum(family.event_size for family in families))
-
-    def listed(self, name: str) -> list:
-        """Returns an argument's entries for each column: `[D]`."""
-        values = self.get_config()[name]
-        return values if isinstance(values, list) else [values] * self.event_size
-
-    # What a family must say, before it is bound.
-
-    @abc.abstractmethod
-    def make_layout(self, event_size: int) -> Layout:
-        """Returns the layout of so many columns.
-
-        Raises:
-            ValueError: if the family was made for another number of columns.
-        """
-
-    def make_constants(self, event_size: int) -> dict[str, Any]:
-        """Returns numbers of the columns by name: float32 `[D]`, or `[]` if all are alike.
-
-        Raises:
-            ValueError: if the family was made for another number of columns.
-        """
-        del event_size
-        return {}
 
     # What it computes.
 
@@ -345,11 +190,12 @@ class Conditionals(abc.ABC):
         """Returns what `from_data` does, whether all values lie in the support or not."""
         return cls(**options).bind(x.shape[1])
 
-    # How it is kept in files.
+    # How it is told, and kept in files.
 
-    def get_config(self) -> dict:
-        """Returns the constructor's arguments as plain Python values."""
-        return {}
+    def describe(self) -> str:
+        """Returns the family's name and arguments, cut where they are long."""
+        config = str(self.get_config())
+        return f"{self.name} with {config if len(config) <= _LONG else config[:_LONG] + '...'}"
 
     @classmethod
     def from_config(cls, config: dict) -> Self:
@@ -360,15 +206,6 @@ class Conditionals(abc.ABC):
 def as_float32(*tensors):
     """Returns the tensors in float32, in which all densities are computed."""
     return tuple(ops.cast(tensor, "float32") for tensor in tensors)
-
-
-def take_columns(values, columns):
-    """Takes numbers of columns, `[D]` or `[]` if all are alike, by an array or a tensor."""
-    if len(values.shape) == 0:
-        return values
-    if isinstance(values, np.ndarray) and isinstance(columns, np.ndarray):
-        return values[columns]
-    return ops.take(values, columns, axis=0)
 
 
 #: All families by name.

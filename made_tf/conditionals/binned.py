@@ -53,6 +53,7 @@ class Binned(RealColumns, OnGrids):
     """
 
     name = "binned"
+    support = "a finite number, on the grid of its variable if it has one"
     per_column = ("edges", "tails", "steps", *RealColumns.per_column)
     has_temperature = False
 

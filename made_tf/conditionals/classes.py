@@ -32,7 +32,7 @@ class Classes(Conditionals):
     """
 
     support = "an integer from 0 to num_classes - 1 of its variable"
-    per_column = ("num_classes",)
+    per_column: tuple[str, ...] = ("num_classes",)
 
     def __init__(self, num_classes):
         several = isinstance(num_classes, list | tuple | np.ndarray)
@@ -110,10 +110,10 @@ class Classes(Conditionals):
         return tfd.Independent(tfd.Categorical(logits=logits, dtype="float32"), 1)
 
     @classmethod
-    def of_table(cls, x, num_classes=None):
+    def of_table(cls, x, num_classes=None, **options):
         """Takes each variable's number of classes from its largest value, if it is not given."""
         if num_classes is not None:
-            return cls(num_classes).bind(x.shape[1])
+            return cls(num_classes, **options).bind(x.shape[1])
         for column, values in enumerate(x.T):
             distinct = len(np.unique(values))
             if values.max() >= max(_MANY_CLASSES, _SPARSE * distinct):
@@ -123,7 +123,7 @@ class Classes(Conditionals):
                     f"Number them 0 to {distinct - 1}"
                 )
         sizes = [max(2, int(largest) + 1) for largest in x.max(axis=0)]
-        return cls(sizes).bind(len(sizes))
+        return cls(sizes, **options).bind(len(sizes))
 
     def get_config(self):
         return {"num_classes": self.num_classes}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fractions
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +45,7 @@ class OnGrids(Conditionals):
         return ops.logical_and(ops.abs(index) <= LARGEST_INDEX, near)
 
 
-def grid_constants(steps: Sequence[float], origins: Sequence[float]) -> dict[str, FloatArray]:
+def grid_constants(steps: npt.ArrayLike, origins: npt.ArrayLike) -> dict[str, FloatArray]:
     """Returns what `OnGrids` needs: each step as a fraction, if it is one, and a point of the grid.
 
     Args:
@@ -54,7 +53,7 @@ def grid_constants(steps: Sequence[float], origins: Sequence[float]) -> dict[str
         origins: a point of each grid.
     """
     parts = []
-    for step in steps:
+    for step in np.asarray(steps, np.float64):
         ratio = fractions.Fraction(float(step)).limit_denominator(_FINEST)
         is_ratio = ratio > 0 and abs(float(ratio) / step - 1) < 1e-6
         parts.append(ratio.as_integer_ratio() if is_ratio else (step, 1))

@@ -92,8 +92,8 @@ class Inflated(Conditionals):
         points = np.broadcast_to(points, (event_size, self.num_points))
         family = self.family.bind(event_size)
         # Where a discrete family can have a point itself, both add up.
-        shared = [ops.convert_to_numpy(family.in_support(column[None])) for column in points.T]
-        shared = np.concatenate(shared).T & family.is_discrete[:, None]
+        inside = [ops.convert_to_numpy(family.in_support(column[None])) for column in points.T]
+        shared = np.concatenate(inside).T & family.is_discrete[:, None]
         return {
             "points": points,
             "shared": shared.astype(np.float32),

@@ -33,7 +33,7 @@ class _Group:
     """
 
     family: Conditionals
-    columns: IntArray | None = None
+    columns: Any = None
     is_own: Any = None
 
 
@@ -218,7 +218,7 @@ class Mixed(Conditionals):
         return _in_order(parts, np.concatenate([group.columns for group in self._groups]))
 
     @classmethod
-    def from_data(cls, x, families=None):
+    def from_data(cls, x, families=None, **options):
         """Returns what data `[N, D]` need, given what kind of family each column has.
 
         Args:
@@ -239,10 +239,10 @@ class Mixed(Conditionals):
                 f"`families` must have an entry for each of {x.shape[1]} columns. "
                 f"Received: families={families!r}"
             )
-        return cls.of_table(x, families)
+        return cls.of_table(x, families, **options)
 
     @classmethod
-    def of_table(cls, x, families=None):
+    def of_table(cls, x, families=None, **options):
         found = []
         for column, family in enumerate(families or map(suggest, x.T)):
             kind = FAMILIES.get(family, family) if isinstance(family, str) else family
@@ -252,7 +252,7 @@ class Mixed(Conditionals):
             except ValueError as error:
                 raise ValueError(f"Column {column}: {error}") from error
             found.append(kind)
-        return cls(found).bind(x.shape[1])
+        return cls(found, **options).bind(x.shape[1])
 
     def get_config(self):
         return {

@@ -108,12 +108,13 @@ class Ordinal(Classes):
         return number_of_steps(ops.where(logits > 0.5 * IMPOSSIBLE, scaled, IMPOSSIBLE), noise)
 
     @classmethod
-    def of_table(cls, x, **options):
+    def of_table(cls, x, num_classes=None, **options):
         """Takes each variable's number of classes from its largest value, and their counts."""
-        sizes = super().of_table(x, **options).num_classes
+        sizes = super().of_table(x, num_classes).listed("num_classes")
         columns = zip(x.T.astype(np.int64), sizes, strict=True)
         counts = [np.bincount(np.maximum(values, 0), minlength=size) for values, size in columns]
-        return cls(sizes, [each.tolist() for each in counts]).bind(len(sizes))
+        known = {"counts": [each.tolist() for each in counts], **options}
+        return cls(sizes, **known).bind(len(sizes))
 
     def get_config(self):
         return {"num_classes": self.num_classes, "counts": self.counts}

@@ -40,7 +40,7 @@ class RealColumns(Conditionals):
     """
 
     support = "a finite number"
-    per_column = ("data_loc", "data_scale", "knots")
+    per_column: tuple[str, ...] = ("data_loc", "data_scale", "knots")
 
     def __init__(self, data_loc=0.0, data_scale=1.0, knots=None):
         self.data_loc = check_numbers("data_loc", data_loc)

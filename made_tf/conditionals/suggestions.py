@@ -21,26 +21,26 @@ def suggest(values: npt.ArrayLike) -> str:
     `"binned"` if few of them differ, else `"count"` for counts of many sizes and `"discretized"`
     for the rest; and numbers on no grid `"logistic_mixture"`.
     """
-    values = np.asarray(values, np.float64)
-    distinct = np.unique(values)
+    numbers = np.asarray(values, np.float64)
+    distinct = np.unique(numbers)
     whole = bool(np.all(distinct == np.rint(distinct))) and distinct[0] >= 0
     if whole and distinct[-1] <= 1:
         return "bernoulli"
     if whole and distinct[-1] < _FEW_CLASSES:
         return "ordinal"
-    if not is_recorded_on_grid(values):
+    if not is_recorded_on_grid(numbers):
         return "logistic_mixture"
     if len(distinct) <= _FEW_POINTS:
         return "binned"
     # Counts of many sizes: as many below a thousandth of the largest as above.
-    is_count = whole and distinct[0] == 0 and np.median(values) < 1e-3 * distinct[-1]
+    is_count = whole and distinct[0] == 0 and np.median(numbers) < 1e-3 * distinct[-1]
     return "count" if is_count else "discretized"
 
 
 def hint(values: npt.ArrayLike) -> str:
     """Returns a sentence that names a family for a column's values; none if they are not finite."""
-    values = np.asarray(values, np.float64)
-    values = values[~np.isnan(values)]
-    if not len(values) or not np.isfinite(values).all():
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    if not len(known) or not np.isfinite(known).all():
         return ""
-    return f". A column of these values can be {FAMILIES[suggest(values)].__name__}"
+    return f". A column of these values can be {FAMILIES[suggest(known)].__name__}"

@@ -170,7 +170,7 @@ class Settings:
     def density(self) -> str:
         """Tells in words what `fingerprint` is a digest of."""
         return (
-            f"{self.conditionals.name} with {self.conditionals.get_config()}, "
+            f"{self.conditionals.describe()}, "
             f"activation={keras.activations.serialize(self.activation)!r}, "
             f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}, "
             f"residual={self.residual}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from made_tf import conditionals as families
 from made_tf.data.splits import Splits
@@ -81,13 +82,17 @@ def train_member(
     facts = facts_path(path)
     made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
     made_by["data"] = digest(splits.train, splits.valid)
+    family = _digest_of(families.get(conditionals, splits.train.shape[1]))
     for key in ("members", "about"):  # they say nothing of a single member
         made_by["recipe"].pop(key, None)
     if facts.exists():
         found = json.loads(facts.read_text())
-        if _with_defaults(found.pop("made_by")) != _with_defaults(made_by):
+        before = found.pop("made_by")
+        density = before.pop("conditionals", family)  # which older members do not tell
+        if density != family or _with_defaults(before) != _with_defaults(made_by):
             raise ValueError(
-                f"{path} was trained on other rows, by another recipe or with another seed. "
+                f"{path} was trained on other rows, by another recipe, with other conditionals or "
+                "with another seed. "
                 "Remove it, write elsewhere, or (`train_ensemble`) start afresh with "
                 "`restart=True`."
             )
@@ -136,8 +141,14 @@ def train_member(
         state.history,
     )
     with replacing(facts) as temporary:
+        made_by |= {"conditionals": family}
         temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
     return model, member
+
+
+def _digest_of(family: families.Conditionals) -> str:
+    content = json.dumps([family.name, family.get_config()])
+    return digest(np.frombuffer(content.encode(), np.uint8))
 
 
 def _with_defaults(made_by: dict[str, Any]) -> dict[str, Any]:

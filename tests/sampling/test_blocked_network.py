@@ -343,9 +343,11 @@ def passes_of_a_block(model, noise):
 @pytest.mark.parametrize("event_size", [1, 2, 7, 30])
 def test_the_passes_are_bounded_by_the_block(event_size):
     u = uniforms(1000, event_size)
+    # (A block of one variable needs no second pass to find that nothing has changed.)
+    most, least = (event_size + 1, 2) if event_size > 1 else (1, 1)
     for weight in (1e4, -1e4):
-        assert passes_of_a_block(chain(event_size, weight), u) == event_size + 1
-    assert passes_of_a_block(chain(event_size, 0.0), u) == 2
+        assert passes_of_a_block(chain(event_size, weight), u) == most
+    assert passes_of_a_block(chain(event_size, 0.0), u) == least
 
 
 @pytest.mark.parametrize("mode", ["graph", "XLA", "frozen"])
