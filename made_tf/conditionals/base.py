@@ -121,6 +121,12 @@ class Conditionals(abc.ABC):
         """Returns the values that each column can take; `None` where there are infinitely many."""
         return [None] * self.event_size
 
+    def typical(self) -> npt.NDArray[np.float32]:
+        """Returns a value that each column can take, `[D]`: about the middle, given zeros."""
+        params = np.zeros((1, self.layout.parameters.total), np.float32)
+        uniforms = np.full((1, self.num_uniforms), 0.5, np.float32)
+        return ops.convert_to_numpy(self.sample(params, uniforms))[0]
+
     def finite_states(self) -> list[npt.NDArray[np.float32]]:
         """Returns the values that each column can take.
 
@@ -152,6 +158,8 @@ class Conditionals(abc.ABC):
 
     def constant(self, name: str) -> Any:
         """Returns a number that each column has: `[D]`, or as `select` chose; `[]` if all alike."""
+        if name not in self._constants:
+            _ = self.layout  # which says that the family must know its columns first
         return self._constants[name]
 
     def together_with(self) -> str:
@@ -316,14 +324,22 @@ class Conditionals(abc.ABC):
         """
         x = finite_table("x", x)
         family = cls.of_table(x)
-        wrong = np.argwhere(~keras.ops.convert_to_numpy(family.in_support(x.astype(np.float32))))
+        family.check_table(x)
+        return family
+
+    def check_table(self, x: npt.NDArray) -> None:
+        """Raises unless all values of a table `[N, D]` lie in the support.
+
+        Raises:
+            ValueError: if one does not.
+        """
+        wrong = np.argwhere(~keras.ops.convert_to_numpy(self.in_support(x.astype(np.float32))))
         if len(wrong):
             row, column = wrong[0]
             raise ValueError(
-                f"`x` must contain, for {cls.name} conditionals, {cls.support} only. "
+                f"`x` must contain, for {self.name} conditionals, {self.support} only. "
                 f"Received: x[{row}, {column}]={x[row, column]}"
             )
-        return family
 
     @classmethod
     def of_table(cls, x: npt.NDArray) -> Self:

@@ -32,7 +32,7 @@ class Classes(Conditionals):
     """
 
     support = "an integer from 0 to num_classes - 1 of its variable"
-    per_column = ("num_classes",)
+    per_column: tuple[str, ...] = ("num_classes",)
 
     def __init__(self, num_classes):
         several = isinstance(num_classes, list | tuple | np.ndarray)

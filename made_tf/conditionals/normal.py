@@ -86,4 +86,3 @@ class Normal(RealColumns):
     def _loc_and_log_scale(self, params):
         params = self.layout.parameters.pad(params)  # [N, 2 D] -> [N, D, 2]
         return params[..., 0], bounded(params[..., 1], _LOG_SCALE_BOUND)
-

@@ -8,8 +8,6 @@ up to 1, so that an unknown value, whose inputs are all 0, is no value that occu
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import numpy.typing as npt
 from keras import ops
@@ -42,7 +40,7 @@ class RealColumns(Conditionals):
     """
 
     support = "a finite number"
-    per_column = ("data_loc", "data_scale", "knots")
+    per_column: tuple[str, ...] = ("data_loc", "data_scale", "knots")
 
     def __init__(self, data_loc=0.0, data_scale=1.0, knots=None):
         self.data_loc = check_numbers("data_loc", data_loc)
