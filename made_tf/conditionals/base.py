@@ -44,6 +44,12 @@ class Conditionals(Columns):
 
     # What it computes.
 
+    def typical(self) -> npt.NDArray[np.float32]:
+        """Returns a value that each column can take, `[D]`: about the middle, given zeros."""
+        params = np.zeros((1, self.layout.parameters.total), np.float32)
+        uniforms = np.full((1, self.num_uniforms), 0.5, np.float32)
+        return ops.convert_to_numpy(self.sample(params, uniforms))[0]
+
     @abc.abstractmethod
     def encode(self, x):
         """Returns the network's inputs: values `[N, D]` -> features `[N, F]`."""
@@ -165,11 +171,19 @@ class Conditionals(Columns):
         """
         x = finite_table("x", x)
         family = cls.of_table(x, **options)
-        wrong = np.argwhere(~keras.ops.convert_to_numpy(family.in_support(x.astype(np.float32))))
+        family.check_table(x)
+        return family
+
+    def check_table(self, x: npt.NDArray) -> None:
+        """Raises unless all values of a table `[N, D]` lie in the support.
+
+        Raises:
+            ValueError: if one does not.
+        """
+        wrong = np.argwhere(~keras.ops.convert_to_numpy(self.in_support(x.astype(np.float32))))
         if len(wrong):
             row, column = wrong[0]
-            raise ValueError(family.refusal("`x`", column, f"x[{row}, {column}]={x[row, column]}"))
-        return family
+            raise ValueError(self.refusal("`x`", column, f"x[{row}, {column}]={x[row, column]}"))
 
     def refusal(self, name: str, column: int, received: str) -> str:
         """Returns what to say of a value outside the support.

@@ -17,7 +17,7 @@ from made_tf.conditionals.grids import (
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.numbers_of_columns import check_numbers, spread, spread_lists
 from made_tf.conditionals.real_columns import RealColumns
-from made_tf.conditionals.special_functions import log_sum_exp
+from made_tf.conditionals.special_functions import log_softmax
 from made_tf.portable.arguments import integer
 
 __all__ = ["Binned"]
@@ -79,13 +79,14 @@ class Binned(RealColumns, OnGrids):
             raise ValueError(f"`steps` must be 0 or positive. Received: steps={self.steps}")
 
     def make_layout(self, event_size):
-        edges = spread_lists("edges", self.edges, event_size)
+        spread_lists("edges", self.edges, event_size)
         features = np.full(event_size, self.num_features)
-        return Layout.of_sizes(features, [len(each) + 1 for each in edges])
+        return Layout.of_sizes(features, [len(each) + 1 for each in self.edges])
 
     def make_constants(self, event_size):
         spread_lists("edges", self.edges, event_size)
-        steps = np.broadcast_to(spread("steps", self.steps, event_size), (event_size,))
+        spread("steps", self.steps, event_size)  # has as many entries as columns
+        steps = np.broadcast_to(np.asarray(self.steps, np.float64), (event_size,))
         is_grid = steps > 0
         size = max(len(each) for each in self.edges)
         edges = np.full((event_size, size), np.finfo(np.float32).max, np.float32)
@@ -95,19 +96,15 @@ class Binned(RealColumns, OnGrids):
             zip(self.edges, self.tails, steps, strict=True)
         ):
             edges[column, : len(own)] = own
-            # A point of the grid: that which is next to 0, where that is 0 but for rounding.
-            first = np.rint((own[0] + step / 2) / step) if step else 0.0
-            point = own[0] + step / 2 - first * step
-            points.append(point if abs(point) > 1e-3 * step else 0.0)
+            points.append(own[0] + step / 2)
             begins, sizes = np.array([own[0], *own]), np.array([tails[0], *np.diff(own), tails[1]])
-            log_heights = -np.log(sizes)
             if step:  # in whole steps from the first point above the first edge
-                log_heights += np.log(step)
-                log_heights[[0, -1]] = np.log(-np.expm1(-step / np.asarray(tails)))
-                begins = np.rint((begins - own[0]) / step) + first
-                begins[0] -= 1
-                sizes[1:-1] = np.rint(sizes[1:-1] / step)
-                sizes[[0, -1]] /= step
+                begins = _whole((begins - own[0]) / step, np.abs(own).max() / step)
+                sizes = np.array([tails[0] / step, *np.diff(begins[1:]), tails[1] / step])
+                begins[0] = -1.0
+            log_heights = -np.log(sizes)
+            if step:
+                log_heights[[0, -1]] = np.log(-np.expm1(-1.0 / sizes[[0, -1]]))
             for name, values in zip(_TABLES, (log_heights, begins, sizes), strict=True):
                 tables[name][column, : len(values)] = values
         return {
@@ -117,7 +114,7 @@ class Binned(RealColumns, OnGrids):
             "edges": edges,
             "first_entry": (np.arange(event_size) * (size + 1)).astype(np.int32),
             "is_grid": is_grid.astype(np.float32),
-            "half": steps / 2,
+            "half": (steps / 2).astype(np.float32),
             "num_edges": np.array([len(each) for each in self.edges], np.float32),
             "lowest": np.array([each[0] for each in self.edges], np.float32),
             "highest": np.array([each[-1] for each in self.edges], np.float32),
@@ -148,12 +145,12 @@ class Binned(RealColumns, OnGrids):
 
     def log_prob(self, params, x):
         (x,) = as_float32(x)
-        logits = self._logits(params)
+        log_probs = log_softmax(self._logits(params))
         above = ops.cast(ops.expand_dims(x, -1) > self.constant("edges"), "float32")
         index = ops.sum(above, axis=-1)
-        bins = np.arange(logits.shape[-1], dtype=np.float32)
+        bins = np.arange(log_probs.shape[-1], dtype=np.float32)
         chosen = ops.cast(ops.equal(ops.expand_dims(index, -1), bins), "float32")
-        log_prob = ops.sum(chosen * logits, axis=-1) - log_sum_exp(logits)
+        log_prob = ops.sum(chosen * log_probs, axis=-1)
         # On a grid the interval that is nearest to the edge begins at the edge.
         half = self.constant("half")
         below = ops.relu(self.constant("lowest") - half - x) / self.constant("tail_below")
@@ -234,6 +231,21 @@ def _cut(values, num_bins: int) -> tuple[list[float], list[float], float]:
         # Of a geometric distribution in steps, or an exponential one.
         tails.append(step / np.log1p(step / mean) if step else mean or 1.0)
     return edges.tolist(), [float(tail) for tail in tails], step
+
+
+def _whole(steps, largest: float):
+    """Returns how many steps edges lie from the first one, as whole numbers.
+
+    Raises:
+        ValueError: if they do not, up to the rounding of numbers that are `largest` steps large.
+    """
+    whole = np.rint(steps)
+    if np.any(np.abs(steps - whole) > 1e-2 + 2e-7 * largest):
+        raise ValueError(
+            "`edges` must lie whole steps apart, halfway between points of the grid. "
+            f"Received: {steps[1:].tolist()} steps from the first edge"
+        )
+    return whole
 
 
 def _between(ends, distinct):

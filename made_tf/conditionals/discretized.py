@@ -52,32 +52,40 @@ class Discretized(Intervals, OnGrids):
         self.origin = check_numbers("origin", origin)
 
     def make_constants(self, event_size):
-        names = "step", "origin", "low", "high"
+        for name in self.per_column:
+            spread(name, getattr(self, name), event_size)  # has as many entries as columns
         step, origin, low, high = (
-            np.broadcast_to(spread(name, getattr(self, name), event_size), (event_size,))
-            for name in names
+            np.broadcast_to(np.asarray(getattr(self, name), np.float64), (event_size,))
+            for name in ("step", "origin", "low", "high")
         )
         scale = spread("data_scale", self.mixture.data_scale, event_size)
-        constants = grid_constants(self.step if np.ndim(self.step) else step, origin)
-        ends = {"low_index": (low, -LARGEST_INDEX), "high_index": (high, LARGEST_INDEX)}
+        constants = grid_constants(step, origin)
+        ends = {"low": (low, -LARGEST_INDEX), "high": (high, LARGEST_INDEX)}
         for name, (end, beyond) in ends.items():
-            index = np.where(np.isnan(end), beyond, np.rint((end - origin) / step))
-            constants[name] = np.clip(index, -LARGEST_INDEX, LARGEST_INDEX).astype(np.float32)
+            place = (end - origin) / step
+            index = np.where(np.isnan(end), beyond, np.rint(place))
+            if np.any(np.abs(place - index) > 1e-2):
+                raise ValueError(
+                    f"`{name}` must be a point of the grid. Received: {name}="
+                    f"{getattr(self, name)}, step={self.step}, origin={self.origin}"
+                )
+            index = np.clip(index, -LARGEST_INDEX, LARGEST_INDEX)
+            constants[f"{name}_index"] = index.astype(np.float32)
         if np.any(constants["low_index"] >= constants["high_index"]):
             raise ValueError(
                 "`low` must be smaller than `high` by a step at least. "
                 f"Received: low={self.low}, high={self.high}, step={self.step}"
             )
-        return {**constants, "width": step / scale}
+        return {**constants, "width": (step / scale).astype(np.float32)}
 
     def states(self):
-        names = "numerator", "denominator", "origin", "low_index", "high_index"
-        columns = zip(*(self.constant(name).astype(np.float64) for name in names), strict=True)
+        names = "numerator", "start", "denominator", "low_index", "high_index"
+        columns = zip(*(self.constant(name) for name in names), strict=True)
         return [
             None
             if max(-low, high) >= LARGEST_INDEX
-            else (np.arange(low, high + 1) * numerator / denominator + origin).astype(np.float32)
-            for numerator, denominator, origin, low, high in columns
+            else (np.arange(low, high + 1, dtype=np.float32) * numerator + start) / denominator
+            for numerator, start, denominator, low, high in columns
         ]
 
     def interval(self, x):

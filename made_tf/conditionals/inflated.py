@@ -9,6 +9,7 @@ from keras import ops
 from made_tf.conditionals.base import Conditionals, as_float32, register
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.numbers_of_columns import check_numbers
+from made_tf.conditionals.special_functions import log_softmax
 
 __all__ = ["MISSING", "Inflated"]
 
@@ -44,6 +45,8 @@ class Inflated(Conditionals):
         if not isinstance(family, Conditionals):
             raise ValueError(f"`family` must be a Conditionals. Received: family={family!r}")
         self.family = family
+        if not isinstance(points, list | tuple | np.ndarray):
+            raise ValueError(f"`points` must be a sequence of numbers. Received: points={points!r}")
         several = len(points) > 0 and all(isinstance(each, list | tuple) for each in points)
         if several:
             self.points = [check_numbers("points", list(each)) for each in points]
@@ -92,12 +95,12 @@ class Inflated(Conditionals):
         points = np.broadcast_to(points, (event_size, self.num_points))
         family = self.family.bind(event_size)
         # Where a discrete family can have a point itself, both add up.
-        inside = [ops.convert_to_numpy(family.in_support(column[None])) for column in points.T]
-        shared = np.concatenate(inside).T & family.is_discrete[:, None]
+        has = [ops.convert_to_numpy(family.in_support(column[None])) for column in points.T]
+        shared = np.concatenate(has).T & family.is_discrete[:, None]
         return {
             "points": points,
             "shared": shared.astype(np.float32),
-            "inside": _inside(family),
+            "inside": family.typical(),
         }
 
     @property
@@ -134,18 +137,17 @@ class Inflated(Conditionals):
         masses, inner = self._parameters(params)
         at, other = self._split(x)
         # The logit of no point is 0.
-        largest = ops.relu(ops.max(masses, axis=-1))
-        total = ops.exp(-largest) + ops.sum(ops.exp(masses - ops.expand_dims(largest, -1)), axis=-1)
-        log_total = largest + ops.log(total)
-        elsewhere = self.family.log_prob(inner, other)
+        logits = ops.concatenate([masses, ops.zeros_like(masses[..., :1])], axis=-1)
+        log_probs = log_softmax(logits)
+        elsewhere = self.family.log_prob(inner, other) + log_probs[..., -1]
         is_point = ops.sum(at, axis=-1)
-        mass = ops.sum(at * masses, axis=-1)
+        mass = ops.sum(at * log_probs[..., :-1], axis=-1)
         # Both in one: log(exp(mass) + exp(elsewhere)), where the other family has the point, too.
         top = ops.maximum(mass, elsewhere)
         both = top + ops.log(ops.exp(mass - top) + ops.exp(elsewhere - top))
         shared = ops.sum(at * self.constant("shared"), axis=-1)
         at_point = ops.where(shared > 0, both, mass)
-        return ops.where(is_point > 0, at_point, elsewhere) - log_total
+        return ops.where(is_point > 0, at_point, elsewhere)
 
     def noise(self, uniforms):
         size = self.event_size
@@ -205,10 +207,13 @@ class Inflated(Conditionals):
         }
 
     def _split(self, x):
-        """Returns at which point values are, `[N, D, J]`, and values of the other family."""
+        """Returns at which point values are, `[N, D, J]`, and values of the other family.
+
+        The latter are the values themselves, but for points that the other family cannot have.
+        """
         at = ops.cast(ops.equal(ops.expand_dims(x, -1), self.constant("points")), "float32")
-        is_point = ops.sum(at, axis=-1) > 0
-        return at, ops.where(is_point, self.constant("inside"), x)
+        is_alone = ops.sum(at * (1.0 - self.constant("shared")), axis=-1) > 0
+        return at, ops.where(is_alone, self.constant("inside"), x)
 
     def _parameters(self, params):
         """Returns the points' logits `[N, D, J]` and the other family's parameters `[N, P']`."""
@@ -229,10 +234,3 @@ class Inflated(Conditionals):
 def _rest_of(noise):
     """Returns the noise of the other family."""
     return noise[..., 1] if noise.shape[-1] == 2 else noise[..., 1:]
-
-
-def _inside(family: Conditionals) -> np.ndarray:
-    """Returns a number that each column can take, `[D]`."""
-    params = np.zeros((1, family.layout.parameters.total), np.float32)
-    uniforms = np.full((1, family.num_uniforms), 0.5, np.float32)
-    return ops.convert_to_numpy(family.sample(params, uniforms))[0]

@@ -10,7 +10,12 @@ from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32
 from made_tf.conditionals.mixtures import LogisticMixture
-from made_tf.conditionals.special_functions import log_of_difference, log_sum_exp, softplus
+from made_tf.conditionals.special_functions import (
+    log_of_difference,
+    log_softmax,
+    log_sum_exp,
+    softplus,
+)
 
 __all__ = ["Interval", "Intervals"]
 
@@ -109,7 +114,7 @@ class Intervals(Conditionals):
         closed = ops.where(
             ops.logical_or(is_lowest, is_highest), 0.0, log_of_difference(width * narrow)
         )
-        return log_sum_exp(logits + above + below + closed) - log_sum_exp(logits)
+        return log_sum_exp(log_softmax(logits) + (above + below + closed))
 
     def noise(self, uniforms):
         return self.mixture.noise(uniforms)

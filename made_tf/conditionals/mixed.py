@@ -30,11 +30,13 @@ class _Group:
         columns: which they are; `None` where that is not known beforehand, and the family then is
             that of all columns, of which those count that `is_own` says.
         is_own: `[k]` or `[n, k]`, 1 where a column is of this group.
+        typical: a value that each column can take; of tensors' columns one that the first can.
     """
 
     family: Conditionals
     columns: Any = None
     is_own: Any = None
+    typical: Any = None
 
 
 @register
@@ -140,9 +142,9 @@ class Mixed(Conditionals):
             group_of = self._group_of[columns]
             owned = [np.flatnonzero(group_of == number) for number in range(len(self._groups))]
             groups = [
-                _Group(group.family.select(self._place[columns[own]]), own)
+                _Group(group.family.select(places), own, typical=group.typical[places])
                 for group, own in zip(self._groups, owned, strict=True)
-                if len(own)
+                if len(places := self._place[columns[own]])
             ]
             selected._set_groups(groups)
             selected.families = [self.families[column] for column in columns]
@@ -155,7 +157,7 @@ class Mixed(Conditionals):
                 is_own = ops.equal(group_of, number)
                 # Columns of other groups are taken for the first of this one, and left out after.
                 family = group.family.select(ops.where(is_own, place, 0))
-                selected._groups.append(_Group(family, None, is_own))
+                selected._groups.append(_Group(family, None, is_own, group.typical[0]))
         return selected
 
     # What it computes.
@@ -218,6 +220,11 @@ class Mixed(Conditionals):
         return _in_order(parts, np.concatenate([group.columns for group in self._groups]))
 
     @classmethod
+    def merged(cls, families):
+        own = [family for mixed in families for family in mixed.families]
+        return cls(own).bind(len(own))
+
+    @classmethod
     def from_data(cls, x, families=None, **options):
         """Returns what data `[N, D]` need, given what kind of family each column has.
 
@@ -246,9 +253,12 @@ class Mixed(Conditionals):
         found = []
         for column, family in enumerate(families or map(suggest, x.T)):
             kind = FAMILIES.get(family, family) if isinstance(family, str) else family
+            values = x[:, column : column + 1]
             try:
                 if isinstance(kind, type) and issubclass(kind, Conditionals):
-                    kind = kind.from_data(x[:, column : column + 1])
+                    kind = kind.from_data(values)
+                elif isinstance(kind, Conditionals):
+                    kind.bind(1).check_table(values)
             except ValueError as error:
                 raise ValueError(f"Column {column}: {error}") from error
             found.append(kind)
@@ -267,6 +277,9 @@ class Mixed(Conditionals):
         parts = []
         for group in self._groups:
             own = values if group.columns is None else _take(values, group.columns)
+            if group.columns is None and method == "log_prob":
+                # Values that the group cannot have are left out, but a gradient may be NaN there.
+                own = ops.where(group.is_own, values, group.typical)
             if len(values.shape) == 3:  # noise, of as many channels as the group has
                 channels = int(group.family.channels.max())
                 own = own[..., :channels] if channels > 1 else own[..., 0]
@@ -297,19 +310,16 @@ class Mixed(Conditionals):
     def _all_columns(self, name: str, parts: list):
         """Puts parameters of some columns, `[N, d, ...]`, in their places: `[N, D, ...]`."""
         rank = max(len(values.shape) for _, values in parts)
-        parts = [
-            (
-                columns,
-                ops.reshape(values, (-1, *values.shape[1:], *[1] * (rank - len(values.shape)))),
-            )
-            for columns, values in parts
-        ]
-        inner = [max(values.shape[axis] for _, values in parts) for axis in range(2, rank)]
+        shaped = []
+        for _, values in parts:
+            more = [1] * (rank - len(values.shape))
+            shaped.append(ops.reshape(values, (-1, *values.shape[1:], *more)))
+        inner = [max(values.shape[axis] for values in shaped) for axis in range(2, rank)]
         padding = _NO_LOGIT if name.endswith("logits") else 0.0
         placed = []
-        for _, values in parts:
-            more = [(0, size - have) for size, have in zip(inner, values.shape[2:], strict=True)]
-            placed.append(ops.pad(values, ((0, 0), (0, 0), *more), constant_values=padding))
+        for values in shaped:
+            pads = [(0, size - have) for size, have in zip(inner, values.shape[2:], strict=True)]
+            placed.append(ops.pad(values, ((0, 0), (0, 0), *pads), constant_values=padding))
         columns = np.concatenate([own for own, _ in parts])
         others = np.setdiff1d(np.arange(self.event_size), columns)
         if len(others):  # columns without such a parameter
@@ -329,10 +339,11 @@ def _grouped(families: Sequence[Conditionals]) -> list[_Group]:
     alike: dict[str, list[int]] = {}
     for column, family in enumerate(families):
         alike.setdefault(family.together_with(), []).append(column)
-    return [
-        _Group(type(families[columns[0]]).merged([families[c] for c in columns]), np.array(columns))
-        for columns in alike.values()
-    ]
+    groups = []
+    for columns in alike.values():
+        family = type(families[columns[0]]).merged([families[c] for c in columns])
+        groups.append(_Group(family, np.array(columns), typical=family.typical()))
+    return groups
 
 
 def _take(values, columns: IntArray):

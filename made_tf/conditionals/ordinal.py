@@ -24,12 +24,13 @@ class Ordinal(Classes):
     A logistic variable is cut into intervals, one for each class: P(x < k) = sigmoid(c_k - l). One
     parameter, l, moves all classes together; the others make single intervals wider or narrower,
     so that every distribution over the classes can be had. The network sees, for each k, whether
-    x is at least k.
+    x is at least k; from 0 on, so that class 0 differs from an unknown value.
 
     Args:
         num_classes: K for all variables, or a sequence with the K of each; at least 2.
         counts: for each variable how often its classes occurred; where the network gives zeros,
-            these are its proportions. `None`, for all or for one, for equal ones.
+            these are its proportions, with half a row more in each class. `None`, for all or for
+            one, for equal ones.
 
     Raises:
         ValueError: if a number of classes is not an integer of at least 2, or `counts` are not K
@@ -61,25 +62,31 @@ class Ordinal(Classes):
 
     def make_layout(self, event_size):
         sizes = self.check_event_size(event_size)
-        return Layout.of_sizes(sizes - 1, sizes - 1)
+        return Layout.of_sizes(sizes, sizes - 1)
 
     def make_constants(self, event_size):
         constants = super().make_constants(event_size)
         sizes = constants["num_classes"].astype(int)
+        if self.counts is not None and len(self.counts) != event_size:
+            raise ValueError(
+                f"`counts` must have one entry for each of {event_size} variables. "
+                f"Received: {len(self.counts)} entries"
+            )
         first = np.zeros(event_size, np.float32)
         log_widths = np.zeros((event_size, sizes.max() - 1), np.float32)
         for column, size in enumerate(sizes):
             known = self.counts[column] if self.counts is not None else None
-            counts = np.ones(size) if known is None else np.asarray(known)
-            shares = (counts + 0.5).cumsum()[:-1] / (counts + 0.5).sum()
-            cuts = np.log(shares) - np.log1p(-shares)
-            first[column] = cuts[0]
-            log_widths[column, : size - 2] = np.log(np.diff(cuts))
+            counts = 0.5 + (np.ones(size) if known is None else np.asarray(known))
+            below, above = counts.cumsum(), counts[::-1].cumsum()[::-1]  # and the class itself
+            first[column] = np.log(below[0]) - np.log(above[1])
+            own = counts[1:-1]
+            widths = np.log1p(own / below[:-2]) + np.log1p(own / above[2:])
+            log_widths[column, : size - 2] = np.log(widths)
         return {**constants, "first": first, "log_widths": log_widths[:, :-1]}
 
     def encode(self, x):
         features = self.layout.features
-        cuts = 0.5 + features.ranks.astype(np.float32)
+        cuts = features.ranks.astype(np.float32) - 0.5
         return ops.cast(ops.take(x, features.owners, axis=-1) > cuts, "float32")
 
     def class_logits(self, params):
@@ -89,7 +96,9 @@ class Ordinal(Classes):
         below = -softplus(-cuts)  # of class 0: all that lies below the first cut
         if params.shape[-1] == 1:
             return ops.concatenate([below, -softplus(cuts)], axis=-1)
-        log_widths = self.constant("log_widths") + bounded(params[..., 1:], _LOG_WIDTH_BOUND)
+        # Columns that are not selected may have more classes.
+        log_widths = self.constant("log_widths")[..., : params.shape[-1] - 1]
+        log_widths = log_widths + bounded(params[..., 1:], _LOG_WIDTH_BOUND)
         widths = ops.exp(log_widths)
         uppers = cuts + ops.cumsum(widths, axis=-1)  # of the classes 1 to K - 2
         lowers = ops.concatenate([cuts, uppers], axis=-1)  # of the classes 1 to K - 1

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from keras import ops
 
-__all__ = ["bounded", "log_of_difference", "log_sum_exp", "normal_quantile", "softplus"]
+__all__ = [
+    "bounded",
+    "log_of_difference",
+    "log_softmax",
+    "log_sum_exp",
+    "normal_quantile",
+    "softplus",
+]
 
 
 def normal_quantile(p):
@@ -55,6 +62,13 @@ def log_sum_exp(logits):
     """Returns log sum exp over the last axis: `[..., K]` -> `[...]`."""
     largest = ops.max(logits, axis=-1, keepdims=True)
     return ops.log(ops.sum(ops.exp(logits - largest), axis=-1)) + largest[..., 0]
+
+
+def log_softmax(logits):
+    """Returns the logs of probabilities, `[..., K]`: accurate for large logits of any sign, too."""
+    # What is common to all logits goes first: in a difference at the end it would round.
+    logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    return logits - ops.log(ops.sum(ops.exp(logits), axis=-1, keepdims=True))
 
 
 def softplus(x):
