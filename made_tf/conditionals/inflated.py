@@ -52,6 +52,7 @@ class Inflated(Conditionals):
             self.points = [check_numbers("points", list(each)) for each in points]
         else:
             self.points = check_numbers("points", list(points))
+        self.support = f"{family.support}, or one of the points {self.points}"
         lists = self.points if several else [self.points]
         sizes = {len(each) for each in lists}
         distinct = {len(np.unique(np.asarray(each, np.float32))) for each in lists}
@@ -60,10 +61,6 @@ class Inflated(Conditionals):
                 "`points` must be different numbers, one at least and as many for each variable. "
                 f"Received: points={points!r}"
             )
-
-    @property
-    def support(self):
-        return f"{self.family.support}, or one of the points {self.points}"
 
     @property
     def num_points(self) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import FAMILIES, Conditionals, as_float32, register
+from made_tf.conditionals.groups import Group, grouped, in_order, take
 from made_tf.conditionals.layout import Layout, Segments
 from made_tf.conditionals.suggestions import suggest
 from made_tf.portable.arrays import IntArray
@@ -19,24 +19,6 @@ from made_tf.portable.rows import finite_table
 __all__ = ["Mixed"]
 
 _NO_LOGIT = -1e9  # of a class that a column does not have
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Group:
-    """Columns that are computed at once.
-
-    Attributes:
-        family: their family.
-        columns: which they are; `None` where that is not known beforehand, and the family then is
-            that of all columns, of which those count that `is_own` says.
-        is_own: `[k]` or `[n, k]`, 1 where a column is of this group.
-        typical: a value that each column can take; of tensors' columns one that the first can.
-    """
-
-    family: Conditionals
-    columns: Any = None
-    is_own: Any = None
-    typical: Any = None
 
 
 @register
@@ -60,6 +42,7 @@ class Mixed(Conditionals):
     """
 
     name = "mixed"
+    support = "values that the family of their column can take"
 
     def __init__(self, families):
         families = [
@@ -73,7 +56,8 @@ class Mixed(Conditionals):
                     f"Received: {family!r} for column {column}"
                 )
         self.families = families
-        self._groups: list[_Group] = []
+        self.has_temperature = all(family.has_temperature for family in families)
+        self._groups: list[Group] = []
 
     # What it knows of its columns.
 
@@ -87,20 +71,16 @@ class Mixed(Conditionals):
         bound = super().bind(event_size)
         if is_new:
             bound.families = [family.bind(1) for family in self.families]
-            bound._set_groups(_grouped(bound.families))
+            bound._set_groups(grouped(bound.families))
         return bound
 
-    def _set_groups(self, groups: list[_Group]) -> None:
+    def _set_groups(self, groups: list[Group]) -> None:
         self._groups = groups
         # Of each column its group, and its place in there.
         self._group_of, self._place = np.zeros((2, self.event_size), np.int32)
         for number, group in enumerate(groups):
             self._group_of[group.columns] = number
             self._place[group.columns] = np.arange(len(group.columns))
-
-    @property
-    def support(self):
-        return "values that the family of their column can take"
 
     def refusal(self, name, column, received):
         return self.families[column].refusal(name, 0, received)
@@ -125,10 +105,6 @@ class Mixed(Conditionals):
     def channels(self):
         return self._of_columns(lambda family: family.channels, np.int64)
 
-    @property
-    def has_temperature(self):
-        return all(family.has_temperature for family in self.families)
-
     def states(self):
         states: list = [None] * self.event_size
         for group in self._groups:
@@ -142,7 +118,7 @@ class Mixed(Conditionals):
             group_of = self._group_of[columns]
             owned = [np.flatnonzero(group_of == number) for number in range(len(self._groups))]
             groups = [
-                _Group(group.family.select(places), own, typical=group.typical[places])
+                Group(group.family.select(places), own, typical=group.typical[places])
                 for group, own in zip(self._groups, owned, strict=True)
                 if len(places := self._place[columns[own]])
             ]
@@ -157,18 +133,18 @@ class Mixed(Conditionals):
                 is_own = ops.equal(group_of, number)
                 # Columns of other groups are taken for the first of this one, and left out after.
                 family = group.family.select(ops.where(is_own, place, 0))
-                selected._groups.append(_Group(family, None, is_own, group.typical[0]))
+                selected._groups.append(Group(family, None, is_own, group.typical[0]))
         return selected
 
     # What it computes.
 
     def encode(self, x):
         parts = [
-            group.family.encode(x if group.columns is None else _take(x, group.columns))
+            group.family.encode(x if group.columns is None else take(x, group.columns))
             for group in self._groups
         ]
         if self._groups[0].columns is not None:
-            return _in_order(parts, self._entries(self.layout.features))
+            return in_order(parts, self._entries(self.layout.features))
         size = self.layout.features.largest
         total = 0.0
         for group, part in zip(self._groups, parts, strict=True):
@@ -195,13 +171,13 @@ class Mixed(Conditionals):
         parts = []
         for group in self._groups:
             places = [np.flatnonzero(owners == column) for column in group.columns]
-            noise = group.family.noise(_take(uniforms, np.array(places).T.reshape(-1)))
+            noise = group.family.noise(take(uniforms, np.array(places).T.reshape(-1)))
             if largest > 1:
                 noise = noise if len(noise.shape) == 3 else ops.expand_dims(noise, -1)
                 rest = largest - noise.shape[-1]  # what no value is made from
                 noise = ops.concatenate([noise, *[noise[..., :1]] * rest], axis=-1)
             parts.append(noise)
-        return _in_order(parts, np.concatenate([group.columns for group in self._groups]))
+        return in_order(parts, np.concatenate([group.columns for group in self._groups]))
 
     def transform(self, params, noise):
         return self._by_group("transform", params, noise)
@@ -216,8 +192,8 @@ class Mixed(Conditionals):
         return self._by_group("transform_at", params, noise, temperature)
 
     def in_support(self, x):
-        parts = [group.family.in_support(_take(x, group.columns)) for group in self._groups]
-        return _in_order(parts, np.concatenate([group.columns for group in self._groups]))
+        parts = [group.family.in_support(take(x, group.columns)) for group in self._groups]
+        return in_order(parts, np.concatenate([group.columns for group in self._groups]))
 
     @classmethod
     def merged(cls, families):
@@ -233,6 +209,7 @@ class Mixed(Conditionals):
             families: for each column a name of `made_tf.conditionals.FAMILIES`, a class, whose
                 `from_data` finds its arguments, or a family; `None` for what
                 `made_tf.conditionals.suggest` says of its values.
+            **options: none.
 
         Raises:
             ValueError: if `x` is no table of finite numbers, there are not D families, or a column
@@ -276,7 +253,7 @@ class Mixed(Conditionals):
         """
         parts = []
         for group in self._groups:
-            own = values if group.columns is None else _take(values, group.columns)
+            own = values if group.columns is None else take(values, group.columns)
             if group.columns is None and method == "log_prob":
                 # Values that the group cannot have are left out, but a gradient may be NaN there.
                 own = ops.where(group.is_own, values, group.typical)
@@ -286,18 +263,18 @@ class Mixed(Conditionals):
             found = getattr(group.family, method)(self._parameters(group, params), own, *arguments)
             parts.append(found if pick is None else found[pick])
         if self._groups[0].columns is not None:
-            return _in_order(parts, np.concatenate([group.columns for group in self._groups]))
+            return in_order(parts, np.concatenate([group.columns for group in self._groups]))
         total = parts[0]
         for group, part in zip(self._groups[1:], parts[1:], strict=True):
             total = ops.where(group.is_own, part, total)
         return total
 
-    def _parameters(self, group: _Group, params):
+    def _parameters(self, group: Group, params):
         """Returns a group's parameters, `[N, P']`."""
         side = self.layout.parameters
         if group.columns is not None:
             entries = [side.starts[c] + np.arange(side.sizes[c]) for c in group.columns]
-            return _take(params, np.concatenate(entries))
+            return take(params, np.concatenate(entries))
         own = group.family.layout.parameters
         params = ops.reshape(params, (-1, self.event_size, side.largest))
         return ops.reshape(params[..., : own.largest], (-1, own.total))
@@ -325,35 +302,10 @@ class Mixed(Conditionals):
         if len(others):  # columns without such a parameter
             nothing = np.zeros((1, len(others), *inner), np.float32)
             placed.append(nothing + 0.0 * placed[0][:, :1])
-        return _in_order(placed, np.concatenate([columns, others]))
+        return in_order(placed, np.concatenate([columns, others]))
 
     def _of_columns(self, of: Callable, dtype) -> Any:
         values = np.zeros(self.event_size, dtype)
         for group in self._groups:
             values[group.columns] = of(group.family)
         return values
-
-
-def _grouped(families: Sequence[Conditionals]) -> list[_Group]:
-    """Returns columns of bound families that are computed at once."""
-    alike: dict[str, list[int]] = {}
-    for column, family in enumerate(families):
-        alike.setdefault(family.together_with(), []).append(column)
-    groups = []
-    for columns in alike.values():
-        family = type(families[columns[0]]).merged([families[c] for c in columns])
-        groups.append(_Group(family, np.array(columns), typical=family.typical()))
-    return groups
-
-
-def _take(values, columns: IntArray):
-    """Takes columns of `[N, D, ...]`, unless they are all of them in their order."""
-    if np.array_equal(columns, np.arange(values.shape[1])):
-        return values
-    return ops.take(values, columns.astype(np.int32), axis=1)
-
-
-def _in_order(parts: list, columns: IntArray):
-    """Puts parts side by side, `[N, d, ...]` each, and their columns into their own order."""
-    joined = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
-    return _take(joined, np.argsort(columns))

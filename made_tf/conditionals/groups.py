@@ -1,0 +1,58 @@
+"""Columns of one family that stand anywhere among others, computed at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from made_tf.conditionals.base import Conditionals
+from made_tf.portable.arrays import IntArray
+
+__all__ = ["Group", "grouped", "in_order", "take"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Columns that are computed at once.
+
+    Attributes:
+        family: their family.
+        columns: which they are; `None` where that is not known beforehand, and the family then is
+            that of all columns, of which those count that `is_own` says.
+        is_own: `[k]` or `[n, k]`, 1 where a column is of this group.
+        typical: a value that each column can take; of tensors' columns one that the first can.
+    """
+
+    family: Conditionals
+    columns: Any = None
+    is_own: Any = None
+    typical: Any = None
+
+
+def grouped(families: Sequence[Conditionals]) -> list[Group]:
+    """Returns columns of bound families that are computed at once."""
+    alike: dict[str, list[int]] = {}
+    for column, family in enumerate(families):
+        alike.setdefault(family.together_with(), []).append(column)
+    groups = []
+    for columns in alike.values():
+        family = type(families[columns[0]]).merged([families[c] for c in columns])
+        groups.append(Group(family, np.array(columns), typical=family.typical()))
+    return groups
+
+
+def take(values, columns: IntArray):
+    """Takes columns of `[N, D, ...]`, unless they are all of them in their order."""
+    if np.array_equal(columns, np.arange(values.shape[1])):
+        return values
+    return ops.take(values, columns.astype(np.int32), axis=1)
+
+
+def in_order(parts: list, columns: IntArray):
+    """Puts parts side by side, `[N, d, ...]` each, and their columns into their own order."""
+    joined = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
+    return take(joined, np.argsort(columns))
