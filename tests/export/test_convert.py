@@ -180,7 +180,7 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path):
 
 @hypothesis.settings(deadline=None, derandomize=True, max_examples=6)
 @hypothesis.given(
-    event_size=st.integers(1, 8),
+    event_size=st.integers(1, 6),
     hidden_units=st.lists(st.integers(1, 12), max_size=2),
     order=st.sampled_from(["natural", "random"]),
     degrees=st.sampled_from(["equal", "random"]),
