@@ -155,6 +155,7 @@ def convert(
             directory, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.exclude_conversion_metadata = True  # `compact` would take it out again
         content = converter.convert()
         if weights == STATIC:
             rows = np.ascontiguousarray(calibration, dtype=np.float32)

@@ -1,3 +1,4 @@
+import gc
 import os
 import pathlib
 import sys
@@ -16,6 +17,12 @@ def pytest_addoption(parser):
         default=os.environ.get("MADE_TF_DATA"),
         help="folder of benchmark data sets (default: the environment variable MADE_TF_DATA)",
     )
+
+
+def pytest_collection_finish():
+    """Keeps the million objects of TensorFlow's import out of each collection that follows."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

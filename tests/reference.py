@@ -153,12 +153,25 @@ def conditional(family, params, variable, event_size):
 
 
 def conditional_log_prob(family, params, x):
-    """Log-probabilities `[N, D]` of the conditionals, value by value."""
-    log_probs = np.zeros(np.shape(x))
-    for n, variable in np.ndindex(*np.shape(x)):
-        law = conditional(family, params[n], variable, np.shape(x)[1])
-        log = law.logpmf if family.is_discrete.all() else law.logpdf
-        log_probs[n, variable] = log(float(x[n, variable]))
+    """Log-probabilities `[N, D]` of the conditionals, variable by variable."""
+    x, params = np.asarray(x, np.float64), np.asarray(params, np.float64)
+    log_probs = np.zeros(x.shape)
+    owner = np.array(owners(family.layout.parameters.sizes))
+    for variable, values in enumerate(x.T):
+        own = params[:, owner == variable]
+        if isinstance(family, families.Bernoulli):
+            found = scipy.stats.bernoulli.logpmf(values, scipy.special.expit(own[:, 0]))
+        elif isinstance(family, families.Categorical):
+            probs = scipy.special.softmax(own, axis=1)
+            chosen = values[:, None] == np.arange(own.shape[1])
+            with np.errstate(divide="ignore"):
+                found = np.log((probs * chosen).sum(axis=1))
+        else:
+            loc = np.broadcast_to(family.data_loc, x.shape[1])[variable]
+            scale = np.broadcast_to(family.data_scale, x.shape[1])[variable]
+            scales = scale * np.exp(7.0 * np.tanh(own[:, 1] / 7.0))
+            found = scipy.stats.norm.logpdf(values, loc + scale * own[:, 0], scales)
+        log_probs[:, variable] = found
     return log_probs
 
 

@@ -33,7 +33,7 @@ def programs(tmp_path_factory):
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "made.tflite"
     made = reference.small_model("bernoulli", 64, hidden_units=(40,))
-    export.to_tflite(made, path, weights="int8", image_shape=(8, 8))
+    export.to_tflite(made, path, weights="int8", image_shape=(8, 8), signatures="sample")
     return path
 
 
@@ -54,7 +54,7 @@ def test_it_draws_the_rows_of_python(programs, model, tmp_path, batch):
 
 def test_classes_are_printed_as_numbers(programs, tmp_path):
     path = tmp_path / "classes.tflite"
-    export.to_tflite(reference.small_model("ragged"), path)
+    export.to_tflite(reference.small_model("ragged"), path, signatures="sample")
     done = run(programs, path, "--count", 50, "--seed", 3)
     rows = np.loadtxt(done.stdout.splitlines(), dtype=np.float32)
     np.testing.assert_array_equal(rows, export.LiteSampler(path).sample(50, seed=3))

@@ -1,5 +1,7 @@
 """Files of models of many masks: mixtures with one copy of the weights, and `impute`."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -20,18 +22,38 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
-def exported(request, tmp_path_factory):
-    family, kwargs, num_orders = CASES[request.param]
-    keras.utils.set_random_seed(0)
-    model = reference.small_model(family, **kwargs)
-    rng = np.random.default_rng(0)
-    for weight in model.trainable_variables if model.conditionals.is_discrete.all() else ():
-        # (Of real values, one unit in the last place would then move densities by 0.01 nats.)
-        weight.assign(weight + 0.3 * rng.normal(size=weight.shape))
-    path = tmp_path_factory.mktemp("orders") / "made.tflite"
-    report = export.to_tflite(model, path, num_orders=num_orders)
-    return model, num_orders, report, LiteSampler(path)
+@pytest.fixture(scope="module")
+def export_case(tmp_path_factory):
+    """Exports a case once: (model, num_orders, report, device)."""
+
+    @functools.cache
+    def get(case):
+        family, kwargs, num_orders = CASES[case]
+        keras.utils.set_random_seed(0)
+        model = reference.small_model(family, **kwargs)
+        rng = np.random.default_rng(0)
+        for weight in model.trainable_variables if model.conditionals.is_discrete.all() else ():
+            # (Of real values, one unit in the last place would then move densities by 0.01 nats.)
+            weight.assign(weight + 0.3 * rng.normal(size=weight.shape))
+        path = tmp_path_factory.mktemp("orders") / "made.tflite"
+        report = export.to_tflite(model, path, num_orders=num_orders)
+        return model, num_orders, report, LiteSampler(path)
+
+    return get
+
+
+@pytest.fixture(params=CASES)
+def exported(request, export_case):
+    return export_case(request.param)
+
+
+@pytest.fixture(scope="module")
+def of_two_orders(tmp_path_factory):
+    """A model of all orders, and a file that mixes two of them."""
+    model = reference.small_model(num_masks=None)
+    path = tmp_path_factory.mktemp("two") / "made.tflite"
+    export.to_tflite(model, path, num_orders=2)
+    return model, path
 
 
 def assert_same(ours, theirs, model):
@@ -121,7 +143,7 @@ def test_values_are_filled_in_from_their_conditional(tmp_path):
     x = reference.rows(model.conditionals, 300, 5)
     x[:, 4] = x[:, 0]
     model.fit(x, epochs=15, verbose=0)
-    export.to_tflite(model, tmp_path / "made.tflite")
+    export.to_tflite(model, tmp_path / "made.tflite", signatures="impute")
     row = np.array([[np.nan, 1, np.nan, np.nan, 1]])  # later evidence counts
     count = 4000
     drawn = LiteSampler(tmp_path / "made.tflite").impute(np.repeat(row, count, axis=0), seed=3)
@@ -136,7 +158,8 @@ def test_values_are_filled_in_from_their_conditional(tmp_path):
 def test_orders_share_one_copy_of_the_weights(tmp_path):
     model = made_tf.MADE(200, (200,), num_masks=None, seed=0)
     few, many = (
-        export.to_tflite(model, tmp_path / f"{count}.tflite", num_orders=count) for count in (1, 16)
+        export.to_tflite(model, tmp_path / f"{count}.tflite", block_length=100, num_orders=count)
+        for count in (1, 16)
     )
     weights = 4 * model.count_params()
     assert weights < few.size_bytes < many.size_bytes < 1.6 * weights
@@ -145,10 +168,8 @@ def test_orders_share_one_copy_of_the_weights(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["sample", "log_prob", "impute", "impute observed"])
-def test_each_signature_is_compared(tmp_path, monkeypatch, wrong):
-    model = reference.small_model(num_masks=None)
-    path = tmp_path / "made.tflite"
-    export.to_tflite(model, path, num_orders=2)
+def test_each_signature_is_compared(of_two_orders, monkeypatch, wrong):
+    model, path = of_two_orders
     name, _, part = wrong.partition(" ")
     method = getattr(LiteSampler, name)
 
@@ -164,22 +185,21 @@ def test_each_signature_is_compared(tmp_path, monkeypatch, wrong):
         verify.verify_tflite(model, path, num_orders=2)
 
 
-def test_a_file_of_other_orders_is_not_the_model(tmp_path):
-    model = reference.small_model(num_masks=None)
-    export.to_tflite(model, tmp_path / "made.tflite", num_orders=2)
+def test_a_file_of_other_orders_is_not_the_model(of_two_orders):
+    model, path = of_two_orders
+    verify.verify_tflite(model, path, num_orders=2)
     with pytest.raises(export.ExportError):
-        verify.verify_tflite(model, tmp_path / "made.tflite", num_orders=3)
+        verify.verify_tflite(model, path, num_orders=3)
 
 
-def test_bad_input_is_refused(tmp_path):
+def test_bad_input_is_refused(tmp_path, export_case):
     model = reference.small_model("ragged", num_masks=None)
     with pytest.raises(ValueError, match="`num_orders` must be a positive integer"):
         export.to_tflite(model, tmp_path / "made.tflite", num_orders=0)
     with pytest.raises(ValueError, match="`num_orders` must be at most"):
         export.to_tflite(reference.small_model(), tmp_path / "made.tflite", num_orders=2)
     assert list(tmp_path.iterdir()) == []
-    export.to_tflite(model, tmp_path / "made.tflite")
-    device = LiteSampler(tmp_path / "made.tflite")
+    *_, device = export_case("ragged")
     row = np.full((2, 5), np.nan)
     for call, message in [
         (lambda: device.impute(row[:, :4]), "`x` must have the shape"),

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import reference
 
-import made_tf
 from made_tf import export
 from made_tf.export.web import serve
 
@@ -35,7 +34,7 @@ def files(tmp_path_factory):
         {"name": f"column {k}", "categories": [f"{k}-{c}" for c in range(len(states))]}
         for k, states in enumerate(classes.conditionals.finite_states())
     ]
-    options = {"batch_sizes": (1, 16), "signatures": ["sample", "log_prob", "conditionals"]}
+    options = {"batch_sizes": (1, 16), "signatures": "sample"}
     export.to_tflite(pictures, folder / "pictures.tflite", image_shape=(8, 8), **options)
     export.to_tflite(classes, folder / "classes.tflite", variables=names, **options)
     export.to_tflite(
@@ -244,7 +243,7 @@ def test_bad_files_and_bad_numbers_are_told(browser, page, files, tmp_path):
     content = (files / "pictures.tflite").read_bytes()
     (tmp_path / "half.tflite").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.tflite").write_text("no model at all")
-    made_tf.export.to_tflite(reference.small_model(), tmp_path / "free.tflite")
+    export.to_tflite(reference.small_model(), tmp_path / "free.tflite", signatures="sample")
     for name, words in (
         ("half.tflite", "truncated or damaged"),
         ("text.tflite", "no LiteRT model"),
