@@ -210,27 +210,33 @@ class Binned(RealColumns, OnGrids):
 
 def _cut(values, num_bins: int) -> tuple[list[float], list[float], float]:
     """Returns edges, tails and the step (0 for none) of one variable's data."""
-    distinct = np.unique(values)
-    step, half = 0.0, 0.0
     if is_recorded_on_grid(values):
-        step = find_step(values)[0]
-        half = step / 2
+        step, origin = find_step(values)
+        edges, tails = _cut_steps(np.rint((values - origin) / step), num_bins, half=0.5)
+        return (origin + step * edges).tolist(), (step * tails).tolist(), step
+    edges, tails = _cut_steps(values, num_bins, half=0.0)
+    return edges.tolist(), tails.tolist(), 0.0
+
+
+def _cut_steps(values, num_bins: int, half: float):
+    """Returns edges and tails: of whole numbers, where `half` is 0.5, or of real ones."""
+    distinct = np.unique(values)
     shares = np.arange(1, num_bins) / num_bins
     quantiles = np.quantile(values, shares, method="closest_observation")
     ends, repeats = np.unique(quantiles, return_counts=True)
     spikes = ends[repeats > 1]  # a value that fills more than a bin has one of its own
-    edges = np.concatenate([ends + half, spikes - half]) if step else _between(ends, distinct)
+    edges = np.concatenate([ends + half, spikes - half]) if half else _between(ends, distinct)
     edges = np.unique(edges.astype(np.float32)).astype(np.float64)
     edges = edges[(edges > distinct[0]) & (edges < distinct[-1])]
     if not len(edges):
         edges = np.array([distinct[0] + half])
     tails = []
     for distance in (edges[0] - half - values, values - half - edges[-1]):
-        distance = distance[distance > -half if step else distance > 0]
-        mean = (distance.sum() + step) / (len(distance) + 1)
+        distance = distance[distance > -half if half else distance > 0]
+        mean = (distance.sum() + 2 * half) / (len(distance) + 1)
         # Of a geometric distribution in steps, or an exponential one.
-        tails.append(step / np.log1p(step / mean) if step else mean or 1.0)
-    return edges.tolist(), [float(tail) for tail in tails], step
+        tails.append(1 / np.log1p(1 / mean) if half else mean or 1.0)
+    return edges, np.array(tails)
 
 
 def _whole(steps, largest: float):

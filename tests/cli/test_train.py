@@ -26,10 +26,12 @@ def test_train(trained, folder):
     assert not [name for name in os.listdir(folder) if "tmp" in name or name.endswith(".run")]
 
 
-@pytest.mark.parametrize("family", ["categorical", "normal"])
+@pytest.mark.parametrize("family", ["categorical", "normal", "mixed"])
 def test_other_families(tmp_path, family):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 3, [60, 2]) if family == "categorical" else rng.normal(size=[60, 2])
+    if family == "mixed":
+        x[:, 1] = rng.integers(0, 4, 60)
     table = "\n".join(["a,b", *(f"{a},{b}" for a, b in x)])
     (tmp_path / "x.csv").write_text(table)
     output = tmp_path / "m.keras"

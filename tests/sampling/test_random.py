@@ -63,3 +63,42 @@ def test_neighbouring_seeds_share_no_rows():
     seeds = [[a, b] for a in (0, 1, -1) for b in range(-20, 20)]
     rows = np.concatenate([random.row_seeds(tf.constant(seed), 50) for seed in seeds])
     assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+class Columns:
+    """What `row_uniforms` asks of a family."""
+
+    def __init__(self, channels):
+        self.channels = np.array(channels)
+        self.event_size, self.num_uniforms = len(channels), int(np.sum(channels))
+
+
+@pytest.mark.parametrize("further", [0, 1, 2])
+def test_a_row_of_single_uniforms_is_drawn_as_ever(further):
+    seeds = tf.constant(SEEDS)
+    found = random.row_uniforms(seeds, Columns([1, 1, 1]), further)
+    np.testing.assert_array_equal(found, random.uniforms(seeds, 3 + further))
+
+
+@pytest.mark.parametrize("further", [0, 1])
+@pytest.mark.parametrize("channels", [[2, 1, 3, 1, 2, 2], [2] * 5, [1, 3]])
+def test_further_uniforms_of_columns_leave_the_first_ones_alone(channels, further):
+    seeds, size = tf.constant(SEEDS), len(channels)
+    found = random.row_uniforms(seeds, Columns(channels), further).numpy()
+    assert found.shape == (len(SEEDS), sum(channels) + further)
+    plain = random.uniforms(seeds, size + further).numpy()
+    np.testing.assert_array_equal(found[:, :size], plain[:, :size])
+    np.testing.assert_array_equal(found[:, sum(channels) :], plain[:, size:])
+    # Those of another channel do not depend on how many columns the channels before have.
+    second = found[:, size:][:, : sum(channel > 1 for channel in channels)]
+    other = random.row_uniforms(seeds, Columns([2] * second.shape[1]), 0).numpy()
+    np.testing.assert_array_equal(second, other[:, second.shape[1] :])
+
+
+def test_channels_are_uniform_and_independent():
+    seeds = random.row_seeds(tf.constant([3, 0]), 3000)
+    found = random.row_uniforms(seeds, Columns([3] * 12)).numpy()
+    assert len(np.unique(found[:, ::5])) > 0.99 * found[:, ::5].size
+    assert scipy.stats.kstest(found.ravel(), "uniform").pvalue > 0.01
+    correlations = np.corrcoef(found.T) - np.eye(36)
+    assert np.abs(correlations).max() < 0.1  # 5 standard errors of 3000 rows
