@@ -72,9 +72,7 @@ def tables(count):
 def test_the_average_follows_scipy(count, case, traced):
     table = tables(count)[case].astype(np.float32)
     log_prob, error, spread = statistics(table)
-    given = combined(table)
-    if traced:
-        given = tf.function(lambda: combined(table), autograph=False)()
+    given = tf.function(lambda: combined(table))() if traced else combined(table)
     np.testing.assert_allclose(given.log_prob, log_prob, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(given.standard_error, error, rtol=5e-3, atol=1e-8)
     np.testing.assert_allclose(given.spread, spread, rtol=5e-3, atol=1e-6)
