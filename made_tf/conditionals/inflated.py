@@ -62,7 +62,7 @@ class Inflated(Conditionals):
             )
 
     @property
-    def support(self):
+    def support(self):  # type: ignore[override]
         return f"{self.family.support}, or one of the points {self.points}"
 
     @property

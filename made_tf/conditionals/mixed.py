@@ -98,7 +98,7 @@ class Mixed(Conditionals):
             self._place[group.columns] = np.arange(len(group.columns))
 
     @property
-    def support(self):
+    def support(self):  # type: ignore[override]
         return "values that the family of their column can take"
 
     def make_layout(self, event_size):
@@ -122,7 +122,7 @@ class Mixed(Conditionals):
         return self._of_columns(lambda family: family.channels, np.int64)
 
     @property
-    def has_temperature(self):
+    def has_temperature(self):  # type: ignore[override]
         return all(family.has_temperature for family in self.families)
 
     def states(self):
