@@ -119,15 +119,18 @@ def grid_of(values: npt.ArrayLike) -> tuple[float, float] | None:
     distinct = np.unique(np.asarray(values, np.float64))
     if len(distinct) == 1:
         return 1.0, float(distinct[0])
-    for digits in range(_DIGITS + 1):
-        scaled = distinct * 10.0**digits
-        whole = np.rint(scaled)
-        if not np.all(np.abs(scaled - whole) <= 1e-3 + 0.5 * _ROUNDING * np.abs(scaled)):
-            continue
-        step = max(1, int(np.gcd.reduce(np.diff(whole).astype(np.int64))))
-        if np.abs(whole).max() / step >= LARGEST_INDEX:
-            break
-        return step / 10.0**digits, int(whole[0]) % step / 10.0**digits
+    for rounding in (4e-16, 0.5 * _ROUNDING):  # of numbers as they are, or in float32
+        for digits in range(_DIGITS + 1):
+            scaled = distinct * 10.0**digits
+            whole = np.rint(scaled)
+            steps = np.diff(whole)
+            is_grid = np.all(np.abs(scaled - whole) <= 1e-3 + rounding * np.abs(scaled))
+            if not is_grid or np.any(steps == 0):
+                continue
+            step = int(np.gcd.reduce(steps.astype(np.int64)))
+            if np.abs(whole).max() / step >= LARGEST_INDEX:
+                break
+            return step / 10.0**digits, int(whole[0]) % step / 10.0**digits
     return None
 
 

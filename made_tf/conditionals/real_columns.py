@@ -131,7 +131,8 @@ def quantile_knots(values: npt.NDArray[np.float64], count: int = _NUM_KNOTS) -> 
     spread = max(float(knots[-1] - knots[0]), float(np.abs(knots).max()) * 1e-3, 1e-3)
     knots = knots[np.concatenate([[True], np.diff(knots) > 1e-5 * spread])]
     if len(knots) == 1:
-        knots = np.append(knots, knots + spread)
+        # As far away as the values of a constant column count as spread.
+        knots = np.append(knots, knots + max(np.ptp(values) or 1.0, 4 * np.spacing(abs(knots[0]))))
     while len(knots) < count:
         widest = int(np.argmax(np.diff(knots)))
         knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())

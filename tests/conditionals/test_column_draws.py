@@ -4,6 +4,7 @@ import laws
 import numpy as np
 import pytest
 import reference
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 from keras import ops
@@ -154,6 +155,53 @@ def test_uniforms_on_and_beside_a_step_give_the_values_beside_it(family):
 
 def _following(law, x):
     return law.point(law.index(x) + 1) if hasattr(law, "index") else x + 1
+
+
+@pytest.mark.parametrize("name", ["ordinal", "ordinal with counts"])
+@pytest.mark.parametrize("temperature", [0.01, 0.5, 1.0, 3.0])
+def test_an_ordinal_has_a_temperature(name, temperature):
+    family = laws.made(name)
+    row = random_params(family, 1, 1.0, seed=6)
+    u = (np.arange(4000, dtype=np.float32) + 0.5) / 4000  # evenly, so that counts are exact
+    noise = family.noise(np.repeat(u[:, None], family.event_size, axis=1))
+    params = np.repeat(row, 4000, axis=0)
+    drawn = family.transform_at(params, noise, np.full((4000, 1), temperature, np.float32))
+    own = laws.parameters_of(family, row)
+    for column, (law, states) in enumerate(zip(laws.laws(family), family.states(), strict=True)):
+        expected = scipy.special.softmax(law.log_probs(own[column])[0] / temperature)
+        found = np.bincount(np.asarray(drawn)[:, column].astype(int), minlength=len(states)) / 4000
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ordinal", "ordinal with counts"])
+def test_sets_of_ordered_classes_add_up(name):
+    family = laws.made(name)
+    params, largest = random_params(family, 50), max(map(len, family.states()))
+    allowed = np.random.default_rng(7).integers(0, 2, (50, family.event_size, largest))
+    noise = family.noise(random_uniforms(family, 50))
+    drawn = np.asarray(family.transform_within(params, noise, allowed.astype(np.float32)))
+    total = np.exp(family.log_prob_within(params, allowed.astype(np.float32)))
+    for column, (law, own) in enumerate(
+        zip(laws.laws(family), laws.parameters_of(family, params), strict=True)
+    ):
+        sets = allowed[:, column, : law.size]
+        expected = (np.exp(law.log_probs(own)) * sets).sum(axis=1)
+        np.testing.assert_allclose(total[:, column], expected, rtol=1e-5, atol=1e-6)
+        inside = np.take_along_axis(sets, drawn[:, [column]].astype(int), axis=1)[:, 0]
+        assert (inside[expected > 1e-6] == 1).all()
+
+
+@EVERY
+def test_values_nearby_lie_on_both_sides_of_the_drawn_one(name):
+    family = laws.made(name)
+    params, noise = random_params(family, 200), family.noise(random_uniforms(family, 200))
+    drawn = np.asarray(family.transform(params, noise))
+    for slack in (0.0, 1e-6, 1e-2):
+        low, high = (np.asarray(end) for end in family.transform_nearby(params, noise, slack))
+        assert ((low <= drawn) & (drawn <= high)).all()
+        assert np.asarray(family.in_support(low)).all() and np.isfinite(high).all()
+        if slack == 0.0:
+            np.testing.assert_array_equal(low, high)
 
 
 # Columns alone.

@@ -6,6 +6,7 @@ import keras
 import laws
 import numpy as np
 import pytest
+import reference
 import tensorflow as tf
 from keras import ops
 
@@ -27,8 +28,9 @@ def random_params(family, count, extreme=None, scale=2.0, seed=0):
 
 def test_every_family_has_a_law_and_is_tried():
     tried = {type(laws.made(name)) for name in laws.FAMILIES}
-    old = {families.Bernoulli, families.Categorical, families.Normal}
-    assert tried | old == set(families.FAMILIES.values())
+    tried |= {type(make(4)) for make in reference.FAMILIES.values()}
+    assert tried == set(families.FAMILIES.values())
+    assert {family.__name__ for family in tried} - {"Mixed"} == set(laws.LAWS)
     mixed = {type(family) for family in laws.made("mixed").families}
     assert mixed == set(families.FAMILIES.values()) - {families.Mixed}
 
