@@ -147,7 +147,6 @@ def test_mixed_takes_names_classes_and_families():
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
-        (None, "`families` must have an entry for each of 2 columns. Received: families=None"),
         (["count"], "`families` must have an entry for each of 2 columns"),
         (["count", "gamma"], "`families` must have a Conditionals.*'gamma' for column 1"),
         (["count", 3], "`families` must have a Conditionals for each column. Received: 3"),
