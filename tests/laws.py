@@ -655,7 +655,6 @@ _MAKERS = {
     "logistic mixture of one": lambda: families.LogisticMixture(
         1, 1.0, 2.0, [[-1.0, 0.5, 3.0]], 0.5
     ).bind(1),
-    "logistic mixture of data": lambda: families.LogisticMixture.from_data(spiked()),
     "discretized": lambda: families.Discretized(
         families.LogisticMixture(3, [3.0, 0.2, 1.5, 0.5], [4.0, 0.3, 1.0, 0.2]),
         [1.0, 0.01, 0.25, 1 / 255],
