@@ -7,7 +7,6 @@ reals must agree within what rounding does to it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,8 +105,8 @@ def _wrong_values(
     # Where rounding chooses another component the difference is not one of rounding.
     often = np.where(channels > 1, np.quantile(rounding, _OFTEN, axis=0), rounding.max(axis=0))
     wrong = np.ones(rows.shape, bool)
-    for signs in itertools.product((0, -1, 1), repeat=int(channels.max()) - 1):
-        chosen = np.where(places, 0, ties * np.array([*signs, 0])[channel])
+    for moved in _choices(int(channels.max())):
+        chosen = np.where(places, 0, ties * moved[channel])
         lower, upper = sample(params, chosen - shift), sample(params, chosen + shift)
         least, most = (end.reduce([*lower, *upper]) for end in (np.minimum, np.maximum))
         expected = sample(params, chosen)[0]
@@ -116,6 +115,15 @@ def _wrong_values(
         far = ~(np.abs(rows - expected) <= tolerance)
         wrong &= np.where(discrete, (rows < least) | (rows > most) | np.isnan(rows), far)
     return wrong
+
+
+def _choices(num_channels: int) -> FloatArray:
+    """Returns by how many ties the uniforms of each channel move: none, or one that chooses.
+
+    Two ties at once are rarer than rows are compared.
+    """
+    steps = np.eye(num_channels, dtype=np.float32)[:-1]
+    return np.concatenate([np.zeros((1, num_channels), np.float32), steps, -steps])
 
 
 def _ties(family: Conditionals, params: FloatArray, precise: FloatArray) -> FloatArray:

@@ -162,13 +162,21 @@ class Binned(RealColumns, OnGrids):
         return ops.stack([uniforms[:, :size], uniforms[:, size:]], axis=-1)
 
     def transform(self, params, noise):
+        return self._placed(params, noise)
+
+    def transform_nearby(self, params, noise, slack):
+        ends = [self._placed(params, noise, 1.0 + moved) for moved in (-slack, slack)]
+        return ops.minimum(*ends), ops.maximum(*ends)
+
+    def _placed(self, params, noise, stretch: float = 1.0):
+        """Returns `transform`, every value so many times as far from where its bin begins."""
         index = number_of_steps(self._logits(params), noise[..., 0])
         place = noise[..., 1]
         is_first = ops.equal(index, 0.0)
         is_tail = ops.logical_or(is_first, ops.equal(index, self.constant("num_edges")))
         place = ops.where(is_tail, -ops.log(place), place)
         begin, size = self._entry("begin", index), self._entry("size", index)
-        away = size * place
+        away = size * place if stretch == 1.0 else size * place * stretch
         # On a grid: whole steps, less than the bin has.
         steps = ops.minimum(ops.floor(away), ops.where(is_tail, LARGEST_INDEX, size - 1.0))
         sign = ops.where(is_first, -1.0, 1.0)

@@ -91,8 +91,8 @@ def train_member(
         density = before.pop("conditionals", family)  # which older members do not tell
         if density != family or _with_defaults(before) != _with_defaults(made_by):
             raise ValueError(
-                f"{path} was trained on other rows, by another recipe, with other conditionals or "
-                "with another seed. "
+                f"{path} was trained on other rows, by another recipe or with other conditionals "
+                "or another seed. "
                 "Remove it, write elsewhere, or (`train_ensemble`) start afresh with "
                 "`restart=True`."
             )

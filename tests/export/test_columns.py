@@ -104,19 +104,19 @@ def test_a_column_that_is_drawn_otherwise_is_found_out(exported):
     drawn = Drawn.of(host, 128)
     rows = device.sample_from_uniforms(drawn.inputs)
     compare.check_samples(host, rows, drawn.uniforms, drawn.sets)
-    last = int(np.argmax(model.degrees.inputs))  # on which no other variable depends
-    for column in range(7):
-        wrong = rows.copy()
-        wrong[:, column] = np.roll(rows[:, column], 1)
-        which = f"variable {column}" if column == last else "variable"
-        with pytest.raises(export.ExportError, match=which):
-            compare.check_samples(host, wrong, drawn.uniforms, drawn.sets)
-    real = np.flatnonzero(~model.conditionals.is_discrete)
-    for column in real:  # a little too far, everywhere
-        wrong = rows.copy()
-        wrong[:, column] *= 1.01
-        with pytest.raises(export.ExportError, match="draws other samples"):
-            compare.check_samples(host, wrong, drawn.uniforms, drawn.sets)
+    wrong = rows.copy()
+    for column in range(7):  # in a row of its own, the value of another row
+        others = rows[rows[:, column] != rows[column, column], column]
+        wrong[column, column] = others[-1]
+    with pytest.raises(export.ExportError, match="in 7 of 128 rows"):
+        compare.check_samples(host, wrong, drawn.uniforms, drawn.sets)
+    wrong = rows.copy()
+    (real,) = np.nonzero(~model.conditionals.is_discrete)
+    for column in real:  # a little too far
+        row = np.flatnonzero(rows[:, column])[column]
+        wrong[row, column] *= 1.02
+    with pytest.raises(export.ExportError, match=f"in {len(real)} of 128 rows"):
+        compare.check_samples(host, wrong, drawn.uniforms, drawn.sets)
 
 
 def test_columns_without_a_temperature_have_no_such_signature(exported, tmp_path):

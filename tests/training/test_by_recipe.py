@@ -59,6 +59,8 @@ def test_members_of_other_rows_or_recipes_are_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match="was trained on other rows, by another recipe or"):
             train_member(other, rows, tmp_path / "m.keras", seed, progress=False)
+    with pytest.raises(ValueError, match="or with other conditionals or another seed"):
+        train_member(recipe, splits, tmp_path / "m.keras", 0, "normal", progress=False)
 
 
 def test_a_member_from_before_a_setting_existed_is_found(tmp_path, monkeypatch):
@@ -67,6 +69,7 @@ def test_a_member_from_before_a_setting_existed_is_found(tmp_path, monkeypatch):
     facts = tmp_path / "m.json"
     content = json.loads(facts.read_text())
     del content["made_by"]["recipe"]["training"]["optimizer"]
+    del content["made_by"]["conditionals"]
     facts.write_text(json.dumps(content))
     monkeypatch.setattr(MADE, "fit", no_training)
     train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
