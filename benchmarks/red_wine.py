@@ -53,14 +53,16 @@ def main() -> None:
     parser.add_argument("--data-dir", type=pathlib.Path)
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
     options = parser.parse_args()
-    recipe = {**RECIPE, "members": options.members}
+    training = {**RECIPE["training"], "learning_rate": options.learning_rate}
+    recipe = {**RECIPE, "training": training, "members": options.members}
     if options.smoke:
         rng = np.random.default_rng(0)
         data, fold = rng.normal(size=(200, 3)).astype("float32"), np.arange(200) % 10
         options.folds, recipe["members"] = 1, 2
-        recipe["training"] = {**RECIPE["training"], "looks": 2}
+        training["looks"] = 2
     else:
         found = np.load(options.data_dir / "tabular" / "red_wine_10fold.npz")
         data, fold = found["data"], found["fold"]
@@ -83,6 +85,7 @@ def main() -> None:
         )
         mixture = GaussianMixture(5, reg_covar=1e-2, random_state=0).fit(splits.train)
         found = {
+            "one MADE, validation rows": -trained.members[0].valid_nll,
             "one MADE": scoring.log_prob(members[0], splits.test).mean(),
             f"ensemble of {len(members)}": scoring.log_prob(Ensemble(members), splits.test).mean(),
             "a Gaussian": gaussian.logpdf(splits.test).mean(),
