@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=pathlib.Path)
     parser.add_argument("--members", type=int, default=1)
-    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--looks", type=int, default=RECIPE["training"]["looks"])
     parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
     options = parser.parse_args()
