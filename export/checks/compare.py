@@ -96,8 +96,9 @@ def _wrong_values(
         return [family.transform_at(params, noise, temperature[:, None]).numpy()] * 2
 
     discrete, channels = family.is_discrete, family.channels
-    owner = np.concatenate([np.flatnonzero(channels > c) for c in range(channels.max())])  # [U]
-    channel = np.concatenate([np.full((channels > c).sum(), c) for c in range(channels.max())])
+    by_channel = family.columns_of_uniforms()
+    owner = np.concatenate(by_channel)  # [U]
+    channel = np.repeat(np.arange(len(by_channel)), [len(columns) for columns in by_channel])
     ties = _ties(family, params, precise)  # [n, 1]
     places = channel == channels[owner] - 1  # the others choose a component, a bin, a point
     shift = np.where(places, np.where(discrete[owner], ties, np.float32(_SHIFT)), 0)  # [n, U]
@@ -105,7 +106,7 @@ def _wrong_values(
     # Where rounding chooses another component the difference is not one of rounding.
     often = np.where(channels > 1, np.quantile(rounding, _OFTEN, axis=0), rounding.max(axis=0))
     wrong = np.ones(rows.shape, bool)
-    for moved in _choices(int(channels.max())):
+    for moved in _choices(len(by_channel)):
         chosen = np.where(places, 0, ties * moved[channel])
         lower, upper = sample(params, chosen - shift), sample(params, chosen + shift)
         least, most = (end.reduce([*lower, *upper]) for end in (np.minimum, np.maximum))

@@ -26,6 +26,8 @@ class Columns(abc.ABC):
     name: str
     #: The constructor's arguments that have an entry for each column, or one for all.
     per_column: tuple[str, ...] = ()
+    #: Attributes that are families of the same columns: they are bound and selected together.
+    parts: tuple[str, ...] = ()
 
     _layout: Layout | None = None
     _constants: dict[str, Any] = {}  # noqa: RUF012 - never changed, only replaced
@@ -45,8 +47,10 @@ class Columns(abc.ABC):
                 )
             return self
         bound = copy.copy(self)
-        bound._constants = self.make_constants(event_size)
-        bound._layout = self.make_layout(event_size)
+        for part in self.parts:
+            setattr(bound, part, getattr(self, part).bind(event_size))
+        bound._constants = bound.make_constants(event_size)
+        bound._layout = bound.make_layout(event_size)
         return bound
 
     @property
@@ -86,6 +90,10 @@ class Columns(abc.ABC):
         """How many uniforms a row is made from: the first of all columns, then the second, ..."""
         return int(self.channels.sum())
 
+    def columns_of_uniforms(self) -> list[IntArray]:
+        """Returns the columns that take a first uniform, those that take a second one, ..."""
+        return [np.flatnonzero(self.channels > c) for c in range(int(self.channels.max()))]
+
     @property
     def settles_late(self) -> BoolArray:
         """Which columns' values move with every change of what is before them: `[D]`.
@@ -121,6 +129,8 @@ class Columns(abc.ABC):
                 many features and parameters for each column as the largest has.
         """
         selected = copy.copy(self)
+        for part in self.parts:
+            setattr(selected, part, getattr(self, part).select(columns))
         selected._layout = self.layout.select(columns)
         selected._constants = {
             name: take_columns(values, columns) for name, values in self._constants.items()

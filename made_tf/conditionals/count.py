@@ -68,9 +68,6 @@ class Count(Intervals):
         whole = ops.equal(x, ops.floor(x))
         return ops.logical_and(whole, ops.logical_and(x >= 0, x <= _LARGEST))
 
-    def together_with(self):
-        return f"{type(self).__name__} {self.mixture.together_with()}"
-
     @classmethod
     def of_table(cls, x, **options):
         """Takes what `LogisticMixture.from_data` takes, of log(x + 1)."""
@@ -81,6 +78,3 @@ class Count(Intervals):
 
     def get_config(self):
         return self.mixture.get_config()
-
-    def make_constants(self, event_size):
-        return {}

@@ -117,9 +117,6 @@ class Discretized(Intervals, OnGrids):
         )
         return ops.logical_and(self.is_on_grid(x), inside)
 
-    def together_with(self):
-        return f"{type(self).__name__} {self.mixture.together_with()}"
-
     @classmethod
     def merged(cls, families):
         mixture = type(families[0].mixture).merged([family.mixture for family in families])

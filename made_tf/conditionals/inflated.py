@@ -37,6 +37,7 @@ class Inflated(Conditionals):
     """
 
     name = "inflated"
+    parts = ("family",)
     has_temperature = False
 
     def __init__(self, family, points=(0.0,)):
@@ -68,18 +69,8 @@ class Inflated(Conditionals):
         first = self.points[0]
         return len(first) if isinstance(first, list) else len(self.points)
 
-    def bind(self, event_size):
-        bound = super().bind(event_size)
-        bound.family = self.family.bind(event_size)
-        return bound
-
-    def select(self, columns):
-        selected = super().select(columns)
-        selected.family = self.family.select(columns)
-        return selected
-
     def make_layout(self, event_size):
-        inner, more = self.family.bind(event_size).layout, self.num_points
+        inner, more = self.family.layout, self.num_points
         return Layout.of_sizes(inner.features.sizes + more, inner.parameters.sizes + more)
 
     def make_constants(self, event_size):
@@ -90,14 +81,13 @@ class Inflated(Conditionals):
                 f"Received: {len(points)} lists"
             )
         points = np.broadcast_to(points, (event_size, self.num_points))
-        family = self.family.bind(event_size)
         # Where a discrete family can have a point itself, both add up.
-        has = [ops.convert_to_numpy(family.in_support(column[None])) for column in points.T]
-        shared = np.concatenate(has).T & family.is_discrete[:, None]
+        has = [ops.convert_to_numpy(self.family.in_support(column[None])) for column in points.T]
+        shared = np.concatenate(has).T & self.family.is_discrete[:, None]
         return {
             "points": points,
             "shared": shared.astype(np.float32),
-            "inside": family.typical(),
+            "inside": self.family.typical(),
         }
 
     @property

@@ -48,6 +48,7 @@ class Intervals(Conditionals):
         mixture: the mixture, for the hidden variable.
     """
 
+    parts = ("mixture",)
     has_temperature = False
 
     def __init__(self, mixture: LogisticMixture):
@@ -71,18 +72,12 @@ class Intervals(Conditionals):
     def hidden(self, x):
         """Returns a number inside each value's interval, `[N, D]`."""
 
-    def bind(self, event_size):
-        bound = super().bind(event_size)
-        bound.mixture = self.mixture.bind(event_size)
-        return bound
-
-    def select(self, columns):
-        selected = super().select(columns)
-        selected.mixture = self.mixture.select(columns)
-        return selected
+    def together_with(self):
+        return f"{type(self).__name__} {self.mixture.together_with()}"
 
     def make_layout(self, event_size):
-        return self.mixture.make_layout(event_size)
+        del event_size
+        return self.mixture.layout
 
     @property
     def is_discrete(self):

@@ -65,6 +65,10 @@ class Segments:
         entries = self.starts[:, None] + np.arange(self.largest)
         return np.where(self.exists, entries, self.total).astype(np.int32)
 
+    def entries(self, columns: IntArray) -> IntArray:
+        """Returns the entries of these columns, one column after the other."""
+        return np.concatenate([self.starts[c] + np.arange(self.sizes[c]) for c in columns])
+
     def repeat(self, values):
         """Gives each entry the value of its column: `[..., D]` -> `[..., total]`."""
         if np.all(self.sizes == 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +11,14 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import FAMILIES, Conditionals, as_float32, register
+from made_tf.conditionals.classes import IMPOSSIBLE
 from made_tf.conditionals.groups import Group, grouped, in_order, take
-from made_tf.conditionals.layout import Layout, Segments
+from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.suggestions import suggest
 from made_tf.portable.arrays import IntArray
 from made_tf.portable.rows import finite_table
 
 __all__ = ["Mixed"]
-
-_NO_LOGIT = -1e9  # of a class that a column does not have
 
 
 @register
@@ -67,11 +67,12 @@ class Mixed(Conditionals):
                 f"`conditionals` must have one family for each of {event_size} columns. "
                 f"Received: {len(self.families)}"
             )
-        is_new = self._layout is None
-        bound = super().bind(event_size)
-        if is_new:
-            bound.families = [family.bind(1) for family in self.families]
-            bound._set_groups(grouped(bound.families))
+        if self._layout is not None:
+            return self
+        family = copy.copy(self)
+        family.families = [each.bind(1) for each in self.families]
+        bound = super(Mixed, family).bind(event_size)
+        bound._set_groups(grouped(bound.families))
         return bound
 
     def _set_groups(self, groups: list[Group]) -> None:
@@ -86,7 +87,8 @@ class Mixed(Conditionals):
         return self.families[column].refusal(name, 0, received)
 
     def make_layout(self, event_size):
-        layouts = [family.bind(1).layout for family in self.families]
+        del event_size
+        layouts = [family.layout for family in self.families]
         return Layout.of_sizes(
             [int(layout.features.total) for layout in layouts],
             [int(layout.parameters.total) for layout in layouts],
@@ -144,7 +146,7 @@ class Mixed(Conditionals):
             for group in self._groups
         ]
         if self._groups[0].columns is not None:
-            return in_order(parts, self._entries(self.layout.features))
+            return in_order(parts, self.layout.features.entries(self._columns()))
         size = self.layout.features.largest
         total = 0.0
         for group, part in zip(self._groups, parts, strict=True):
@@ -162,12 +164,17 @@ class Mixed(Conditionals):
 
     def log_prob(self, params, x):
         params, x = as_float32(params, x)
-        return self._by_group("log_prob", params, x)
+        parts = []
+        for group in self._groups:
+            # Values that a group cannot have are left out, but a gradient may be NaN there.
+            is_known = group.columns is not None
+            own = take(x, group.columns) if is_known else ops.where(group.is_own, x, group.typical)
+            parts.append(group.family.log_prob(self._parameters(group, params), own))
+        return self._together(parts)
 
     def noise(self, uniforms):
-        largest = int(self.channels.max())
-        # Of each uniform its column: all first ones, then the second ones, ...
-        owners = np.concatenate([np.flatnonzero(self.channels > c) for c in range(largest)])
+        by_channel = self.columns_of_uniforms()
+        owners, largest = np.concatenate(by_channel), len(by_channel)
         parts = []
         for group in self._groups:
             places = [np.flatnonzero(owners == column) for column in group.columns]
@@ -177,23 +184,22 @@ class Mixed(Conditionals):
                 rest = largest - noise.shape[-1]  # what no value is made from
                 noise = ops.concatenate([noise, *[noise[..., :1]] * rest], axis=-1)
             parts.append(noise)
-        return in_order(parts, np.concatenate([group.columns for group in self._groups]))
+        return in_order(parts, self._columns())
 
     def transform(self, params, noise):
-        return self._by_group("transform", params, noise)
+        return self._together(self._drawn("transform", params, noise))
 
     def transform_nearby(self, params, noise, slack):
-        return tuple(
-            self._by_group("transform_nearby", params, noise, slack, pick=end) for end in (0, 1)
-        )
+        ends = self._drawn("transform_nearby", params, noise, slack)
+        return tuple(self._together(parts) for parts in zip(*ends, strict=True))
 
     def transform_at(self, params, noise, temperature):
         self.check_temperature()
-        return self._by_group("transform_at", params, noise, temperature)
+        return self._together(self._drawn("transform_at", params, noise, temperature))
 
     def in_support(self, x):
         parts = [group.family.in_support(take(x, group.columns)) for group in self._groups]
-        return in_order(parts, np.concatenate([group.columns for group in self._groups]))
+        return in_order(parts, self._columns())
 
     @classmethod
     def merged(cls, families):
@@ -216,9 +222,7 @@ class Mixed(Conditionals):
                 does not suit its family.
         """
         x = finite_table("x", x)
-        if families is None:
-            families = [suggest(column) for column in x.T]
-        if len(families) != x.shape[1]:
+        if families is not None and len(families) != x.shape[1]:
             raise ValueError(
                 f"`families` must have an entry for each of {x.shape[1]} columns. "
                 f"Received: families={families!r}"
@@ -246,26 +250,24 @@ class Mixed(Conditionals):
             "families": [keras.saving.serialize_keras_object(family) for family in self.families]
         }
 
-    def _by_group(self, method: str, params, values, *arguments, pick: int | None = None):
-        """Calls a method of each group: `[N, P]`, `[N, D]` or `[N, D, C]` -> `[N, D]`.
-
-        Of several results `pick` is the one that counts.
-        """
+    def _drawn(self, method: str, params, noise, *arguments) -> list:
+        """Calls a method of each group: `[N, P]`, `[N, D]` or `[N, D, C]` -> what it returns."""
         parts = []
         for group in self._groups:
-            own = values if group.columns is None else take(values, group.columns)
-            if group.columns is None and method == "log_prob":
-                # Values that the group cannot have are left out, but a gradient may be NaN there.
-                own = ops.where(group.is_own, values, group.typical)
-            if len(values.shape) == 3:  # noise, of as many channels as the group has
+            own = noise if group.columns is None else take(noise, group.columns)
+            if len(noise.shape) == 3:  # as many channels as the group has
                 channels = int(group.family.channels.max())
                 own = own[..., :channels] if channels > 1 else own[..., 0]
-            found = getattr(group.family, method)(self._parameters(group, params), own, *arguments)
-            parts.append(found if pick is None else found[pick])
+            call = getattr(group.family, method)
+            parts.append(call(self._parameters(group, params), own, *arguments))
+        return parts
+
+    def _together(self, parts):
+        """Puts what the groups gave, `[N, d]` each, into the columns' order: `[N, D]`."""
         if self._groups[0].columns is not None:
-            return in_order(parts, np.concatenate([group.columns for group in self._groups]))
-        total = parts[0]
-        for group, part in zip(self._groups[1:], parts[1:], strict=True):
+            return in_order(list(parts), self._columns())
+        total, *others = parts
+        for group, part in zip(self._groups[1:], others, strict=True):
             total = ops.where(group.is_own, part, total)
         return total
 
@@ -273,16 +275,14 @@ class Mixed(Conditionals):
         """Returns a group's parameters, `[N, P']`."""
         side = self.layout.parameters
         if group.columns is not None:
-            entries = [side.starts[c] + np.arange(side.sizes[c]) for c in group.columns]
-            return take(params, np.concatenate(entries))
+            return take(params, side.entries(group.columns))
         own = group.family.layout.parameters
         params = ops.reshape(params, (-1, self.event_size, side.largest))
         return ops.reshape(params[..., : own.largest], (-1, own.total))
 
-    def _entries(self, side: Segments) -> IntArray:
-        """The entries of a side, group after group."""
-        columns = np.concatenate([group.columns for group in self._groups])
-        return np.concatenate([side.starts[c] + np.arange(side.sizes[c]) for c in columns])
+    def _columns(self) -> IntArray:
+        """The columns, group after group."""
+        return np.concatenate([group.columns for group in self._groups])
 
     def _all_columns(self, name: str, parts: list):
         """Puts parameters of some columns, `[N, d, ...]`, in their places: `[N, D, ...]`."""
@@ -292,7 +292,7 @@ class Mixed(Conditionals):
             more = [1] * (rank - len(values.shape))
             shaped.append(ops.reshape(values, (-1, *values.shape[1:], *more)))
         inner = [max(values.shape[axis] for values in shaped) for axis in range(2, rank)]
-        padding = _NO_LOGIT if name.endswith("logits") else 0.0
+        padding = IMPOSSIBLE if name.endswith("logits") else 0.0
         placed = []
         for values in shaped:
             pads = [(0, size - have) for size, have in zip(inner, values.shape[2:], strict=True)]

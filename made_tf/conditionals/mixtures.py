@@ -82,11 +82,8 @@ class Mixture(RealColumns):
         shares = (np.arange(self.num_components) + 0.5) / self.num_components
         starts = np.broadcast_to(np.log(shares) - np.log1p(-shares), (event_size, len(shares)))
         if self.knots is not None:
-            places = np.concatenate(
-                [constants["knots"], constants["knots"][:, -1:] + 1 / constants["slopes"][:, -1:]],
-                axis=1,
-            )
-            at = np.linspace(0, 1, places.shape[1])
+            at = np.linspace(0, 1, len(self.knots[0]))
+            places = self.knot_places(event_size)
             starts = np.stack([np.interp(shares, at, column) for column in places])
         constants["starts"] = starts.astype(np.float32)
         return constants

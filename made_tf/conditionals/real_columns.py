@@ -69,13 +69,18 @@ class RealColumns(Conditionals):
         loc = spread("data_loc", self.data_loc, event_size)
         scale = spread("data_scale", self.data_scale, event_size)
         constants = {"data_loc": loc, "data_scale": scale}
-        knots = spread_lists("knots", self.knots, event_size)
-        if knots is not None:
-            places = (np.transpose(knots).astype(np.float64) - loc) / scale  # [H, D]
-            places = places.T
+        if self.knots is not None:
+            places = self.knot_places(event_size)
             constants["knots"] = places[:, :-1].astype(np.float32)
             constants["slopes"] = (1 / np.diff(places)).astype(np.float32)
         return constants
+
+    def knot_places(self, event_size: int) -> npt.NDArray[np.float64]:
+        """Returns the standardised knots, `[D, H]`."""
+        loc = spread("data_loc", self.data_loc, event_size)
+        scale = spread("data_scale", self.data_scale, event_size)
+        knots = np.asarray(spread_lists("knots", self.knots, event_size), np.float64)
+        return ((knots.T - loc) / scale).T
 
     @property
     def is_discrete(self):

@@ -40,7 +40,10 @@ def finite_numbers(
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: told below
         x = values.astype(np.float32)
     right = np.isfinite(x) | (np.isnan(x) & allow_missing)
-    _check(f"{where}: all values must be finite numbers", x, right, columns)
+    found = _first_wrong(x, right, columns)
+    if found is not None:
+        message = f"{where}: all values must be finite numbers"
+        raise ValueError(f"{message}. Received: {found[1]}.")
     return x
 
 
@@ -59,19 +62,16 @@ def check_support(
     Raises:
         ValueError: if one does not, naming its row and column.
     """
+    from made_tf.conditionals.suggestions import hint
+
+    family = family.bind(x.shape[1])
     missing = np.isnan(x)
     known = np.where(missing, np.float32(0), x)
-    right = missing | np.asarray(family.bind(x.shape[1]).in_support(known))
-    wrong = np.argwhere(~right)
-    if len(wrong):
-        row, column = wrong[0]
-        from made_tf.conditionals.suggestions import hint
-
-        value = (
-            f"{x[row, column]} in row {row + 1} (the first is 1), column {columns[column]!r}; "
-            f"{len(wrong)} such value(s)"
-        )
-        refusal = family.bind(x.shape[1]).refusal(_where(path, array), column, value)
+    right = missing | np.asarray(family.in_support(known))
+    found = _first_wrong(x, right, columns)
+    if found is not None:
+        column, value = found
+        refusal = family.refusal(_where(path, array), column, value)
         raise ValueError(f"{refusal}{hint(x[:, column])}.")
 
 
@@ -83,14 +83,18 @@ def unreadable(path: Path, error: Exception) -> ValueError:
     )
 
 
-def _check(message: str, x: FloatArray, right: np.ndarray, columns: Sequence[str]) -> None:
+def _first_wrong(
+    x: FloatArray, right: np.ndarray, columns: Sequence[str]
+) -> tuple[int, str] | None:
+    """Returns the column of the first value that is not right, and what and where it is."""
     wrong = np.argwhere(~right)
-    if len(wrong):
-        row, column = wrong[0]
-        raise ValueError(
-            f"{message}. Received: {x[row, column]} in row {row + 1} (the first is 1), "
-            f"column {columns[column]!r}; {len(wrong)} such value(s)."
-        )
+    if not len(wrong):
+        return None
+    row, column = wrong[0]
+    return column, (
+        f"{x[row, column]} in row {row + 1} (the first is 1), "
+        f"column {columns[column]!r}; {len(wrong)} such value(s)"
+    )
 
 
 def _where(path: PathLike, array: str | None) -> str:

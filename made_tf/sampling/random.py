@@ -64,10 +64,10 @@ def row_uniforms(seeds, family: Conditionals, further: int = 0):
         float32 tensor `[n, U]`: as many as `family.num_uniforms`, then those `further` ones. The
         first one of each column, and the further ones, do not depend on the family.
     """
-    size, channels = family.event_size, family.channels
-    if family.num_uniforms == size:
+    size, *others = (len(columns) for columns in family.columns_of_uniforms())
+    if not others:
         return uniforms(seeds, size + further)
-    counts = [size + further, *((channels > c).sum() for c in range(1, channels.max()))]
+    counts = [size + further, *others]
     lengths = [-(-count // 4) for count in counts]
     # Each channel is a sequence of its own, told by the second word of the counter.
     blocks = np.concatenate([np.arange(length) for length in lengths])
@@ -76,7 +76,7 @@ def row_uniforms(seeds, family: Conditionals, further: int = 0):
     starts = 4 * (np.cumsum(lengths) - lengths)
     own = [
         numbers[:, start : start + count]
-        for start, count in zip(starts, [size, *counts[1:]], strict=True)
+        for start, count in zip(starts, [size, *others], strict=True)
     ]
     return tf.concat([*own, *([numbers[:, size : size + further]] if further else [])], axis=1)
 

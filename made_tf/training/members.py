@@ -140,8 +140,8 @@ def train_member(
         round(time.process_time() - started[1], 1),
         state.history,
     )
+    made_by["conditionals"] = family
     with replacing(facts) as temporary:
-        made_by |= {"conditionals": family}
         temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
     return model, member
 

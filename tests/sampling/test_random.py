@@ -72,6 +72,9 @@ class Columns:
         self.channels = np.array(channels)
         self.event_size, self.num_uniforms = len(channels), int(np.sum(channels))
 
+    def columns_of_uniforms(self):
+        return [np.flatnonzero(self.channels > c) for c in range(self.channels.max())]
+
 
 @pytest.mark.parametrize("further", [0, 1, 2])
 def test_a_row_of_single_uniforms_is_drawn_as_ever(further):
