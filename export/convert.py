@@ -19,6 +19,7 @@ import tensorflow as tf
 from made_tf.conditionals.row_checks import check_rows
 from made_tf.export.checks.report import ExportReport
 from made_tf.export.checks.verify import verify_static, verify_tflite
+from made_tf.export.contexts import check_contexts
 from made_tf.export.file.compact import compact
 from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import add_metadata, describe_model, seal
@@ -53,6 +54,8 @@ def to_tflite(
     variables: Sequence[Mapping[str, Any]] | None = None,
     image_shape: Sequence[int] | None = None,
     licence: str | None = None,
+    context: npt.ArrayLike | None = None,
+    context_names: Sequence[str] | None = None,
 ) -> ExportReport:
     """Writes a model into one `.tflite` file and verifies it.
 
@@ -91,6 +94,10 @@ def to_tflite(
             tell: `[{"name": "colour", "categories": ["red", "blue"]}, ...]`.
         image_shape: height and width of a row's picture, for the file to tell.
         licence: the model's licence, for the file to tell.
+        context: of a model with a context, what the rows of `data` are
+            conditioned on, `[N, ...]`; the file is verified with these, or with
+            made-up ones. Every signature has one more input of this name.
+        context_names: a name for each number of the context, for the file to tell.
 
     Returns:
         What was written and how it compares with the model; `str(report)` is
@@ -114,7 +121,12 @@ def to_tflite(
     if weights == STATIC:
         signatures = _check_static(model, num_orders, signatures, batch_sizes)
     chosen = choose_signatures(model, signatures, batch_sizes)
-    description = describe_model(model, num_orders, weights, variables, image_shape, licence)
+    description = describe_model(
+        model, num_orders, weights, variables, image_shape, licence, context_names
+    )
+    if context is not None:
+        context = check_contexts(model, context)
+    _check_data_and_context(model, data, context)
     for name, rows in (("data", data), ("calibration", calibration)):
         if rows is not None:
             check_rows(name, rows, model.conditionals)
@@ -127,7 +139,7 @@ def to_tflite(
             rows = calibration if data is None else data
             report = verify_static(stored, temporary, np.asarray(rows, np.float32))
         else:
-            report = verify_tflite(stored, temporary, num_orders, chosen, model, data)
+            report = verify_tflite(stored, temporary, num_orders, chosen, model, data, context)
     return dataclasses.replace(
         report, path=os.fspath(path), seconds=round(time.perf_counter() - started, 3)
     )
@@ -170,6 +182,17 @@ def convert(
     return content if description is None else seal(content)
 
 
+def _check_data_and_context(model: MADE, data: Any, context: Any) -> None:
+    if model.conditioning is None or data is None:
+        return
+    if context is None or len(context) != len(data):
+        raise ValueError(
+            "`context` must have a row for each of `data`: this is a model of p(x | context). "
+            f"Received: {'None' if context is None else f'{len(context)} rows'} for "
+            f"{len(data)} rows of `data`"
+        )
+
+
 def _check_format(weights: str, calibration: Any) -> None:
     if weights in ("dynamic", "dynamic_int8", "dynamic_range"):
         raise ValueError(
@@ -192,6 +215,10 @@ def _check_format(weights: str, calibration: Any) -> None:
 def _check_static(
     model: MADE, num_orders: int, signatures: Any, batch_sizes: Sequence[int]
 ) -> list[str]:
+    if model.conditioning is not None:
+        raise ValueError(
+            f"`weights` must not be {STATIC!r} for a model with a context. Use 'int8'."
+        )
     if has_many_orders(model, num_orders):
         raise ValueError(
             f"`weights` must not be {STATIC!r} for a model of several orders: its weights are "

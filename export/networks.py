@@ -12,6 +12,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from made_tf.export.contexts import encoder_of
 from made_tf.models.made import MADE
 from made_tf.sampling import random
 from made_tf.sampling.arrangement import evidence_first
@@ -81,48 +82,49 @@ class ExportedNetwork(abc.ABC):
         self._model = model
         self._network = network
         self._chooses_order = chooses_order
+        self._encode = encoder_of(model)
 
-    def sample(self, seeds) -> Answer:
+    def sample(self, seeds, context=None) -> Answer:
         """Draws row i from seeds[i]."""
-        return {"x": self._draw(self._uniforms(seeds))}
+        return {"x": self._draw(self._uniforms(seeds), self._encode(context))}
 
     @abc.abstractmethod
-    def sample_and_log_prob(self, seeds) -> Answer:
+    def sample_and_log_prob(self, seeds, context=None) -> Answer:
         """Draws rows and scores them."""
 
-    def sample_at_temperature(self, seeds, temperature) -> Answer:
+    def sample_at_temperature(self, seeds, temperature, context=None) -> Answer:
         """Draws rows from the conditionals to the power 1 / temperature."""
-        return {"x": self._draw(self._uniforms(seeds), temperature)}
+        return {"x": self._draw(self._uniforms(seeds), self._encode(context), temperature)}
 
-    def sample_from_uniforms(self, uniforms) -> Answer:
+    def sample_from_uniforms(self, uniforms, context=None) -> Answer:
         """Draws the rows that uniforms stand for."""
-        return {"x": self._draw(uniforms)}
+        return {"x": self._draw(uniforms, self._encode(context))}
 
-    def log_prob(self, x) -> Answer:
+    def log_prob(self, x, context=None) -> Answer:
         """Scores rows; NaN for one with a value that is no state of its variable."""
-        log_prob, family = self._log_prob(x), self._model.conditionals
+        log_prob, family = self._log_prob(x, self._encode(context)), self._model.conditionals
         if not np.any(family.is_discrete):
             return {"log_prob": log_prob}
         supported = tf.reduce_all(family.in_support(x), axis=1)
         return {"log_prob": tf.where(supported, log_prob, np.nan)}
 
-    def conditionals(self, x) -> Answer:
+    def conditionals(self, x, context=None) -> Answer:
         """Returns the parameters of the model's own order by name."""
-        return self._model.conditionals.unpack(self._parameters(x))
+        return self._model.conditionals.unpack(self._parameters(x, self._encode(context)))
 
     def _uniforms(self, seeds):
         return random.row_uniforms(seeds, self._model.conditionals, int(self._chooses_order))
 
     @abc.abstractmethod
-    def _draw(self, uniforms, temperature=None):
-        """Returns the rows `[n, D]` that uniforms `[n, U]` stand for."""
+    def _draw(self, uniforms, vectors, temperature=None):
+        """Returns the rows `[n, D]` that uniforms `[n, U]` stand for, given vectors `[n, W]`."""
 
     @abc.abstractmethod
-    def _log_prob(self, x):
+    def _log_prob(self, x, vectors):
         """Returns the log-probabilities `[n]` of rows in the support."""
 
     @abc.abstractmethod
-    def _parameters(self, x):
+    def _parameters(self, x, vectors):
         """Returns the parameters `[n, P]` under the model's own order."""
 
 
@@ -133,19 +135,20 @@ class NetworkOfOneOrder(ExportedNetwork):
         network = BlockedNetwork(model, block_length, batch_size, frozen=True)
         super().__init__(model, network, chooses_order=False)
 
-    def sample_and_log_prob(self, seeds) -> Answer:
+    def sample_and_log_prob(self, seeds, context=None) -> Answer:
         """Draws rows and scores them in one pass."""
-        x, log_prob = self._network.sample_and_log_prob(self._uniforms(seeds))
+        uniforms, vectors = self._uniforms(seeds), self._encode(context)
+        x, log_prob = self._network.sample_and_log_prob(uniforms, vectors=vectors)
         return {"x": x, "log_prob": log_prob}
 
-    def _draw(self, uniforms, temperature=None):
-        return self._network.sample(uniforms, temperature=temperature)
+    def _draw(self, uniforms, vectors, temperature=None):
+        return self._network.sample(uniforms, temperature=temperature, vectors=vectors)
 
-    def _log_prob(self, x):
-        return self._network.log_prob(x)
+    def _log_prob(self, x, vectors):
+        return self._network.log_prob(x, vectors=vectors)
 
-    def _parameters(self, x):
-        return self._network.parameters(x)
+    def _parameters(self, x, vectors):
+        return self._network.parameters(x, vectors=vectors)
 
 
 class NetworkOfManyOrders(ExportedNetwork):
@@ -166,12 +169,13 @@ class NetworkOfManyOrders(ExportedNetwork):
         super().__init__(model, network, has_many_orders(model, num_orders))
         self._sets = model.mask_sets.first(num_orders)
 
-    def sample_and_log_prob(self, seeds) -> Answer:
+    def sample_and_log_prob(self, seeds, context=None) -> Answer:
         """Draws rows, each under its own order, and scores them under all."""
-        x = self._draw(self._uniforms(seeds))
-        return {"x": x, "log_prob": self._log_prob(x)}
+        vectors = self._encode(context)
+        x = self._draw(self._uniforms(seeds), vectors)
+        return {"x": x, "log_prob": self._log_prob(x, vectors)}
 
-    def impute(self, x, observed, seeds) -> Answer:
+    def impute(self, x, observed, seeds, context=None) -> Answer:
         """Draws what is not observed; NaN for a row with an observed value that is no state.
 
         Each pass of the loop draws all rows under the order of the first row that
@@ -179,7 +183,7 @@ class NetworkOfManyOrders(ExportedNetwork):
         groups of rows that observe the same variables.
         """
         event_size = self._model.event_size
-        uniforms = self._uniforms(seeds)
+        uniforms, vectors = self._uniforms(seeds), self._encode(context)
         number = choose_set(uniforms[:, -1], self._sets.num_sets)
         keys = tf.concat([tf.minimum(tf.abs(observed), 1), number[:, None]], axis=1)  # [n, D + 1]
 
@@ -189,7 +193,7 @@ class NetworkOfManyOrders(ExportedNetwork):
             order, *hidden = set_at(self._sets, chosen)
             known = KnownValues(tf.cast(pattern, tf.float32)[None], x)
             degrees = [evidence_first(order, pattern), *hidden]
-            drawn = self._network.sample(uniforms[:, :-1], degrees, known)
+            drawn = self._network.sample(uniforms[:, :-1], degrees, known, vectors=vectors)
             mine = tf.reduce_all(tf.equal(keys, key[None]), axis=1)
             left = tf.where(mine, tf.zeros_like(left), left)
             return left, tf.where(mine[:, None], drawn, result)
@@ -202,25 +206,25 @@ class NetworkOfManyOrders(ExportedNetwork):
         possible = tf.reduce_all(possible, axis=1, keepdims=True)
         return {"x": tf.where(possible, result, np.nan)}
 
-    def _draw(self, uniforms, temperature=None):
+    def _draw(self, uniforms, vectors, temperature=None):
         draw = functools.partial(self._network.sample, temperature=temperature)
-        return sample_mixture(draw, uniforms, self._sets, whole=True)
+        return sample_mixture(draw, uniforms, self._sets, whole=True, vectors=vectors)
 
-    def _log_prob(self, x):
+    def _log_prob(self, x, vectors):
         return log_mean_exp(
             self._sets,
-            lambda degrees: self._network.log_prob(x, degrees),
+            lambda degrees: self._network.log_prob(x, degrees, vectors),
             tf.zeros_like(x[:, 0]),
         )
 
-    def _parameters(self, x):
+    def _parameters(self, x, vectors):
         index = tf.zeros_like(x[:, 0], tf.int32)
         total = self._model.conditionals.layout.parameters.total
         like = tf.zeros_like(x[:, :1]) + np.zeros(total, np.float32)
         (params,) = each_row_by_its_set(
             index,
             self._sets.only(0),
-            lambda _, degrees: (self._network.parameters(x, degrees),),
+            lambda _, degrees: (self._network.parameters(x, degrees, vectors),),
             (like,),
             whole=True,
         )

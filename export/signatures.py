@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from made_tf.export.checks import answers
 from made_tf.export.checks.host import SEED, Drawn
+from made_tf.export.contexts import context_shape
 from made_tf.export.networks import make_network, num_uniforms
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
@@ -42,10 +43,12 @@ class Sizes(NamedTuple):
     Attributes:
         event_size: D, the number of variables.
         num_uniforms: U, how many uniforms a row is made from.
+        context: the shape of a row's context; `None` without one.
     """
 
     event_size: int
     num_uniforms: int
+    context: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +78,7 @@ INPUTS: dict[str, Input] = {
     "uniforms": Input(tf.float32, lambda sizes: (sizes.num_uniforms,), lambda drawn: drawn.inputs),
     "temperature": Input(tf.float32, lambda sizes: (), lambda drawn: np.full(len(drawn.rows), 0.5)),
     "observed": Input(tf.int32, lambda sizes: (sizes.event_size,), _half_observed),
+    "context": Input(tf.float32, lambda sizes: sizes.context, lambda drawn: drawn.context),
 }
 
 
@@ -138,10 +142,12 @@ class Chosen(NamedTuple):
 
     Attributes:
         signature: what it does.
+        inputs: the names of its inputs, the last one being the context of a model that has one.
         rows: its fixed number of rows; `None` for any number.
     """
 
     signature: Signature
+    inputs: tuple[str, ...]
     rows: int | None = None
 
 
@@ -183,8 +189,13 @@ def choose_signatures(
     sizes = [integer("batch_sizes", size) for size in batch_sizes]
     of_any_size = [possible[name] for name in names]
     of_fixed_size = [signature for signature in of_any_size if signature.has_fixed_sizes]
-    return {signature.name: Chosen(signature) for signature in of_any_size} | {
-        f"{signature.name}_{size}": Chosen(signature, size)
+    further = () if model.conditioning is None else ("context",)
+
+    def chosen(signature: Signature, rows: int | None = None) -> Chosen:
+        return Chosen(signature, (*signature.inputs, *further), rows)
+
+    return {signature.name: chosen(signature) for signature in of_any_size} | {
+        f"{signature.name}_{size}": chosen(signature, size)
         for size in sizes
         for signature in of_fixed_size
     }
@@ -222,24 +233,26 @@ def make_signatures(
         `impute(x float32 [n, D], observed int32 [n, D], seeds int32 [n, 2]) ->
         x float32 [n, D]`: where `observed` is 0, a draw given the rest of the
         row; NaN for a row with an observed value that is no state.
+        Of a model with a context all have one more input, `context` float32
+        `[n, W]` (or what the model's encoder takes), the last one.
     """
     network = make_network(model, num_orders, block_length, batch_size)
-    sizes = Sizes(model.event_size, num_uniforms(model, num_orders))
+    sizes = Sizes(model.event_size, num_uniforms(model, num_orders), context_shape(model))
 
-    def function(signature: Signature, rows: int | None):
+    def function(signature: Signature, inputs: tuple[str, ...], rows: int | None):
         specs = [
             tf.TensorSpec([rows, *INPUTS[name].shape(sizes)], INPUTS[name].dtype, name)
-            for name in signature.inputs
+            for name in inputs
         ]
         return tf.function(getattr(network, signature.name), specs, autograph=False)
 
     return {name: function(*each) for name, each in chosen.items()}
 
 
-def example_inputs(signature: Signature, drawn: Drawn, num_rows: int) -> dict[str, Any]:
+def example_inputs(chosen: Chosen, drawn: Drawn, num_rows: int) -> dict[str, Any]:
     """Returns values for the inputs of a signature, by name: so many rows of each."""
     inputs = {}
-    for name in signature.inputs:
+    for name in chosen.inputs:
         values = np.asarray(INPUTS[name].example(drawn))
         some = np.resize(values, (num_rows, *values.shape[1:]))
         inputs[name] = some.astype(INPUTS[name].dtype.as_numpy_dtype)

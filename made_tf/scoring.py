@@ -7,7 +7,7 @@ alone, so that a file for devices is scored without Keras, too: models are known
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,7 +41,9 @@ class Scores(NamedTuple):
     spread: FloatArray | None = None
 
 
-def log_prob(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = None) -> FloatArray:
+def log_prob(
+    model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = None, context: Any = None
+) -> FloatArray:
     """Returns the log-probability (or log-density) of each row.
 
     Args:
@@ -49,6 +51,7 @@ def log_prob(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = 
         x: rows `[N, D]`.
         num_orders: over how many orders the density of a single model is
             averaged; `None` takes the model's own number.
+        context: of a model with a context: arrays with a row for each of `x`.
 
     Returns:
         Float32 `[N]`, in nats.
@@ -57,16 +60,19 @@ def log_prob(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = 
         ValueError: if the rows do not suit the model, or the orders are more
             than it has.
     """
-    return score(model, x, num_orders).log_prob
+    return score(model, x, num_orders, context).log_prob
 
 
-def score(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = None) -> Scores:
+def score(
+    model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = None, context: Any = None
+) -> Scores:
     """Scores rows; of several orders it also says how far they disagree.
 
     Args:
         model: as in `log_prob`.
         x: rows `[N, D]`.
         num_orders: as in `log_prob`; must be `None` for an ensemble.
+        context: as in `log_prob`.
 
     Raises:
         ValueError: as `log_prob`.
@@ -77,23 +83,27 @@ def score(model: MADE | Ensemble, x: npt.ArrayLike, num_orders: int | None = Non
                 "`num_orders` must be None for an ensemble, which averages over as many orders as "
                 f"its members do. Received: num_orders={num_orders!r}"
             )
-        return Scores(_in_pieces(model.log_prob, x))
+        return Scores(_in_pieces(model.log_prob, x, context))
     count = model.num_orders if num_orders is None else num_orders
 
-    def statistics(rows: npt.NDArray) -> npt.NDArray:
-        return np.stack([np.asarray(each) for each in model.order_statistics(rows, count)], axis=1)
+    def statistics(rows: npt.NDArray, **given: Any) -> npt.NDArray:
+        found = model.order_statistics(rows, count, **given)
+        return np.stack([np.asarray(each) for each in found], axis=1)
 
-    columns = _in_pieces(statistics, x).T  # [N, 3] -> log_prob, standard_error, spread
+    columns = _in_pieces(statistics, x, context).T  # [N, 3] -> log_prob, standard_error, spread
     return Scores(columns[0]) if count == 1 else Scores(columns[0], count, *columns[1:])
 
 
-def log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> FloatArray:
+def log_prob_by_order(
+    model: MADE, x: npt.ArrayLike, num_orders: int, context: Any = None
+) -> FloatArray:
     """Scores rows under each of a model's first M mask sets.
 
     Args:
         model: a model of several masks.
         x: rows `[N, D]`.
         num_orders: M.
+        context: as in `log_prob`.
 
     Returns:
         Float32 `[M, N]`, in nats.
@@ -101,35 +111,37 @@ def log_prob_by_order(model: MADE, x: npt.ArrayLike, num_orders: int) -> FloatAr
     Raises:
         ValueError: as `log_prob`.
     """
-    from made_tf.conditionals.row_checks import check_rows
-
-    check_rows("x", x, model.conditionals)
+    model.checked(x, context)
     sets = model.mask_sets.first(num_orders)
 
     def under(number: int) -> FloatArray:
         degrees = sets.at(number)
 
-        def row_log_prob(rows: npt.NDArray) -> Any:
-            return model.row_log_prob(rows, model(rows, training=False, degrees=degrees))
+        def row_log_prob(rows: npt.NDArray, context: Any = None) -> Any:
+            params = model.parameters(rows, model.encode_context(context), degrees)
+            return model.row_log_prob(rows, params)
 
-        return _in_pieces(row_log_prob, x)
+        return _in_pieces(row_log_prob, x, context)
 
     return np.stack([under(number) for number in range(num_orders)])
 
 
-def mean_nll(log_prob: MADE | Ensemble | Callable, x: npt.ArrayLike) -> tuple[float, float]:
+def mean_nll(
+    log_prob: MADE | Ensemble | Callable, x: npt.ArrayLike, context: Any = None
+) -> tuple[float, float]:
     """Returns the mean negative log-likelihood of rows, in nats, and its standard error.
 
     Args:
         log_prob: a model with the method of this name, or a function from rows
             `[n, D]` to log-probabilities `[n]`, in nats.
         x: rows `[N, D]`.
+        context: as in `log_prob`; given to the function by this name.
 
     Returns:
         Both in nats; the error of a single row is NaN.
     """
     function: Callable = getattr(log_prob, "log_prob", log_prob)  # a model can be called, too
-    return _mean_and_error(-_in_pieces(function, x))
+    return _mean_and_error(-_in_pieces(function, x, context))
 
 
 def summarise(scores: Scores, event_size: int) -> dict[str, float]:
@@ -158,12 +170,25 @@ def summarise(scores: Scores, event_size: int) -> dict[str, float]:
     return summary
 
 
-def _in_pieces(function: Callable, x: npt.ArrayLike) -> npt.NDArray:
-    """Applies a function of rows to at most `_ROWS` of them at a time."""
+def _in_pieces(function: Callable, x: npt.ArrayLike, context: Any = None) -> npt.NDArray:
+    """Applies a function of rows, and perhaps of their context, to at most `_ROWS` at a time."""
     rows = np.asarray(x)
+    parts = []
     # No rows are one piece, too, about which the function itself may say what it must.
-    parts: Sequence = [rows[start : start + _ROWS] for start in range(0, max(1, len(rows)), _ROWS)]
-    return np.concatenate([np.asarray(function(part)) for part in parts])
+    for start in range(0, max(1, len(rows)), _ROWS):
+        own = slice(start, start + _ROWS)
+        given = {} if context is None else {"context": _some_of(context, own)}
+        parts.append(np.asarray(function(rows[own], **given)))
+    return np.concatenate(parts)
+
+
+def _some_of(context: Any, rows: slice) -> Any:
+    """Returns some rows of a context: of an array, or of each in a mapping or a sequence."""
+    if isinstance(context, Mapping):
+        return {name: _some_of(part, rows) for name, part in context.items()}
+    if isinstance(context, tuple | list):
+        return [_some_of(part, rows) for part in context]
+    return np.asarray(context)[rows]
 
 
 def _mean_and_error(values: npt.NDArray) -> tuple[float, float]:

@@ -44,41 +44,45 @@ _TEMPERATURES = (0.5, 1.0, 2.0)
 
 def check_sample(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     """Rows are the model's, however many are drawn."""
-    check_samples(host, drawn.rows, drawn.uniforms, drawn.sets)
+    check_samples(host, drawn.rows, drawn.uniforms, drawn.sets, **drawn.given())
     for size in (1, 3):
-        rows = device.sample(size, SEED)
+        rows = device.sample(size, SEED, **drawn.given(slice(size)))
         if not same_values(rows, drawn.rows[:size], host.model.conditionals.is_discrete):
             raise ExportError(f"The file gives other rows at batch size {size}.")
 
 
 def check_log_prob(host: Host, device: LiteSampler, drawn: Drawn) -> float:
     """Log-probabilities of rows are the model's."""
-    return check_log_probs(host, device.log_prob(drawn.rows), drawn.rows)
+    given = drawn.given()
+    return check_log_probs(host, device.log_prob(drawn.rows, **given), drawn.rows, **given)
 
 
 def check_conditionals(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     """Parameters of rows are the model's."""
-    check_parameters(host, device.conditionals(drawn.rows), drawn.rows)
+    given = drawn.given()
+    check_parameters(host, device.conditionals(drawn.rows, **given), drawn.rows, **given)
 
 
 def check_sample_and_log_prob(host: Host, device: LiteSampler, drawn: Drawn) -> float:
     """Rows and their log-probabilities are the model's."""
-    x, log_prob = device.sample_and_log_prob(drawn.seeds)
-    check_samples(host, x, drawn.uniforms, drawn.sets)
-    return check_log_probs(host, log_prob, x)
+    given = drawn.given()
+    x, log_prob = device.sample_and_log_prob(drawn.seeds, **given)
+    check_samples(host, x, drawn.uniforms, drawn.sets, **given)
+    return check_log_probs(host, log_prob, x, **given)
 
 
 def check_sample_at_temperature(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     """Rows of several temperatures are the model's."""
     temperature = np.resize(np.array(_TEMPERATURES, np.float32), len(drawn.seeds))
-    x = device.sample_at_temperature(drawn.seeds, temperature)
-    check_samples(host, x, drawn.uniforms, drawn.sets, temperature=temperature)
+    given = drawn.given()
+    x = device.sample_at_temperature(drawn.seeds, temperature, **given)
+    check_samples(host, x, drawn.uniforms, drawn.sets, temperature=temperature, **given)
 
 
 def check_sample_from_uniforms(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     """Rows that are made from uniforms are the model's."""
-    x = device.sample_from_uniforms(drawn.inputs)
-    check_samples(host, x, drawn.uniforms, drawn.sets)
+    x = device.sample_from_uniforms(drawn.inputs, **drawn.given())
+    check_samples(host, x, drawn.uniforms, drawn.sets, **drawn.given())
 
 
 def check_impute(host: Host, device: LiteSampler, drawn: Drawn) -> None:
@@ -87,13 +91,14 @@ def check_impute(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     shape = (_NUM_PATTERNS, host.model.event_size)
     patterns = np.random.default_rng(SEED).random(shape) < 0.5
     known = patterns[np.arange(len(rows)) % _NUM_PATTERNS]
-    filled = device.impute(np.where(known, rows, np.nan), SEED)
+    given = drawn.given(slice(len(rows)))
+    filled = device.impute(np.where(known, rows, np.nan), SEED, **given)
     if not np.array_equal(filled[known], rows[known]):
         raise ExportError("The file changes observed values in `impute`.")
     for first, pattern in enumerate(patterns):
         own = np.arange(first, len(rows), _NUM_PATTERNS)
         some = drawn.some(own)
-        check_samples(host, filled[own], some.uniforms, some.sets, pattern)
+        check_samples(host, filled[own], some.uniforms, some.sets, pattern, **some.given())
 
 
 def check_fixed_size(

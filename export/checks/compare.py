@@ -38,6 +38,7 @@ def check_samples(
     sets: npt.NDArray[np.int32],
     known: BoolArray | None = None,
     temperature: FloatArray | None = None,
+    context: FloatArray | None = None,
 ) -> None:
     """Each value of a row must be what the host draws after the values before it.
 
@@ -51,13 +52,15 @@ def check_samples(
         sets: the numbers of their mask sets, `[n]`.
         known: boolean `[D]`, which variables come first and are not drawn.
         temperature: T, `[n]`.
+        context: what the rows are conditioned on, `[n, ...]`.
 
     Raises:
         ExportError: if a value differs by more than a rounding.
     """
     for number in np.unique(sets):
         own = np.flatnonzero(sets == number)
-        params, precise = host.parameters(rows[own], number, known)
+        given = None if context is None else context[own]
+        params, precise = host.parameters(rows[own], number, known, given)
         wrong = _wrong_values(
             host.model.conditionals,
             rows[own],
@@ -134,7 +137,9 @@ def _ties(family: Conditionals, params: FloatArray, precise: FloatArray) -> Floa
     return np.minimum(_TIE + rounding, _LARGEST_TIE)
 
 
-def check_log_probs(host: Host, log_prob: FloatArray, rows: FloatArray) -> float:
+def check_log_probs(
+    host: Host, log_prob: FloatArray, rows: FloatArray, context: FloatArray | None = None
+) -> float:
     """Log-probabilities `[n]` of rows must be the model's, up to what rounding explains.
 
     Returns:
@@ -143,9 +148,9 @@ def check_log_probs(host: Host, log_prob: FloatArray, rows: FloatArray) -> float
     Raises:
         ExportError: if one differs by more.
     """
-    expected = host.log_prob(rows)
+    expected = host.log_prob(rows, context)
     difference = np.abs(log_prob - expected)
-    rounding = np.abs(host.precise_log_prob(rows) - expected)
+    rounding = np.abs(host.precise_log_prob(rows, context) - expected)
     discrete = host.model.conditionals.is_discrete
     if not np.all(discrete):
         # What rounding the values themselves does to the density.
@@ -153,7 +158,8 @@ def check_log_probs(host: Host, log_prob: FloatArray, rows: FloatArray) -> float
         for _ in range(_NUM_MOVED):
             ulps = rng.choice(np.array([-1, 0, 1], np.float32), rows.shape)
             moved = np.where(discrete, rows, rows + ulps * np.spacing(rows))
-            rounding = np.maximum(rounding, np.abs(host.log_prob(moved) - expected))
+            again = np.abs(host.log_prob(moved, context) - expected)
+            rounding = np.maximum(rounding, again)
     tolerance = _LOG_PROB_TOLERANCE + _RELATIVE_ROUNDING * np.abs(expected) + 8 * rounding.max()
     if not np.all(difference <= tolerance):
         raise ExportError(
@@ -162,14 +168,20 @@ def check_log_probs(host: Host, log_prob: FloatArray, rows: FloatArray) -> float
     return float(difference.max())
 
 
-def check_parameters(host: Host, found: Mapping[str, FloatArray], rows: FloatArray) -> None:
+def check_parameters(
+    host: Host,
+    found: Mapping[str, FloatArray],
+    rows: FloatArray,
+    context: FloatArray | None = None,
+) -> None:
     """Parameters of rows, by name, must be the model's under its own order.
 
     Raises:
         ExportError: if one differs by more than rounding explains.
     """
     family = host.model.conditionals
-    params, precise = (family.unpack(values) for values in host.parameters(rows))
+    both = host.parameters(rows, context=context)
+    params, precise = (family.unpack(values) for values in both)
     for name, values in params.items():
         expected = np.asarray(values)
         rounding = np.abs(np.asarray(precise[name]) - expected).max(axis=0)

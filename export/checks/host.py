@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from made_tf.export.contexts import example_contexts
 from made_tf.export.file.weights import with_dtype
 from made_tf.export.networks import num_uniforms
 from made_tf.models.made import MADE
@@ -49,28 +50,33 @@ class Host:
         sets = model.mask_sets.first(num_orders)
         return cls(model, with_dtype(model, "float64"), num_orders, sets)
 
-    def sample(self, uniforms) -> FloatArray:
+    def sample(self, uniforms, context: FloatArray | None = None) -> FloatArray:
         """Draws rows from the uniforms of their variables and one more, on the host."""
         is_mixture = self.num_orders > 1
         network = BlockedNetwork(self.model, any_mask=is_mixture)
 
-        def draw(uniforms):
+        def draw(uniforms, context):
+            vectors = self.model.encode_context(context)
             if is_mixture:
-                return sample_mixture(network.sample, uniforms, self.sets)
-            return network.sample(uniforms[:, :-1])
+                return sample_mixture(network.sample, uniforms, self.sets, vectors=vectors)
+            return network.sample(uniforms[:, :-1], vectors=vectors)
 
-        return tf.function(draw, autograph=False)(uniforms).numpy()
+        return tf.function(draw, autograph=False)(uniforms, context).numpy()
 
-    def log_prob(self, rows: FloatArray) -> FloatArray:
+    def log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
         """Returns the log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
-        return self.model.log_prob(rows, self.num_orders).numpy()
+        return self.model.log_prob(rows, self.num_orders, context).numpy()
 
-    def precise_log_prob(self, rows: FloatArray) -> FloatArray:
+    def precise_log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
         """Returns the copy's log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
-        return self.precise.log_prob(rows, self.num_orders).numpy()
+        return self.precise.log_prob(rows, self.num_orders, context).numpy()
 
     def parameters(
-        self, rows: FloatArray, number: int = 0, known: BoolArray | None = None
+        self,
+        rows: FloatArray,
+        number: int = 0,
+        known: BoolArray | None = None,
+        context: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """Returns the parameters `[n, P]` of both under a set, with what is known first."""
         degrees = None
@@ -78,7 +84,7 @@ class Host:
             own = self.sets.only(number)
             degrees = (own if known is None else own.evidence_first(known)).at(0)
         ours, precise = (
-            np.asarray(model(rows, training=False, degrees=degrees), np.float32)
+            np.asarray(model.parameters(rows, model.encode_context(context), degrees), np.float32)
             for model in (self.model, self.precise)
         )
         return ours, precise
@@ -93,6 +99,7 @@ class Drawn(NamedTuple):
         inputs: the uniforms that a row takes, `[n, U]`.
         uniforms: those of its variables, `[n, U]`.
         sets: the numbers of its mask sets, `[n]`.
+        context: what it is conditioned on, `[n, ...]`; `None` without a context.
     """
 
     rows: FloatArray
@@ -100,18 +107,24 @@ class Drawn(NamedTuple):
     inputs: Any
     uniforms: Any
     sets: npt.NDArray[np.int32]
+    context: FloatArray | None = None
 
     @classmethod
-    def of(cls, host: Host, num_rows: int) -> Drawn:
-        """Draws so many rows on the host."""
+    def of(cls, host: Host, num_rows: int, context: FloatArray | None = None) -> Drawn:
+        """Draws so many rows on the host, for contexts that were given or are made up."""
+        if context is None:
+            context = example_contexts(host.model, num_rows, SEED)
+        else:
+            context = np.resize(context, (num_rows, *context.shape[1:]))
         seeds = random.row_seeds(tf.constant([SEED, 0], tf.int32), num_rows)
         uniforms = random.row_uniforms(seeds, host.model.conditionals, 1)
         return cls(
-            host.sample(uniforms),
+            host.sample(uniforms, context),
             seeds.numpy(),
             uniforms[:, : num_uniforms(host.model, host.num_orders)],
             uniforms[:, :-1],
             choose_set(uniforms[:, -1], host.num_orders).numpy(),
+            context,
         )
 
     def some(self, numbers: npt.NDArray[np.intp]) -> Drawn:
@@ -122,4 +135,9 @@ class Drawn(NamedTuple):
             tf.gather(self.inputs, numbers),
             tf.gather(self.uniforms, numbers),
             self.sets[numbers],
+            None if self.context is None else self.context[numbers],
         )
+
+    def given(self, rows: Any = slice(None)) -> dict[str, FloatArray]:
+        """Returns the further argument that calls about some of the rows need: none, or context."""
+        return {} if self.context is None else {"context": self.context[rows]}

@@ -11,6 +11,7 @@ from made_tf.export.checks.host import SEED
 from made_tf.export.runtime import LiteSampler
 from made_tf.masks import degrees_to_mask
 from made_tf.models.made import MADE
+from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 from made_tf.verification import row_pairs, sum_of_states
 
@@ -23,12 +24,17 @@ _SECONDS = 0.2  # at most, for each batch size
 _BYTES = {"float32": 4, "float16": 2, "int8": 1, "static_int8": 1}
 
 
-def leak(model: MADE, device: LiteSampler) -> float:
+def leak(model: MADE, device: LiteSampler, **given: FloatArray) -> float:
     """Returns the largest change of a parameter when a variable that it must not see changes.
 
     In each row another variable is changed, and each parameter of the variables
     up to it is compared with its value before: bit by bit, so that any leak is
     more than 0. A NaN counts as infinite.
+
+    Args:
+        model: the model.
+        device: its file.
+        **given: one `context`, of a model that has one; also for the functions below.
     """
     rows, others = row_pairs(model, np.random.default_rng(SEED), 1)
     size, degrees = model.event_size, model.degrees.inputs
@@ -38,7 +44,7 @@ def leak(model: MADE, device: LiteSampler) -> float:
         base = np.repeat(rows, len(changed), axis=0).astype(np.float32)
         moved = base.copy()
         moved[np.arange(len(changed)), changed] = others[0, changed]
-        before, after = device.conditionals(base), device.conditionals(moved)
+        before, after = (device.conditionals(each, **given) for each in (base, moved))
         hidden = ~degrees_to_mask(degrees[changed], degrees, strict=True)  # [rows, D]
         for name, values in before.items():
             difference = np.abs(after[name] - values).reshape(*hidden.shape, -1)[hidden]
@@ -46,31 +52,33 @@ def leak(model: MADE, device: LiteSampler) -> float:
     return largest
 
 
-def total_probability(model: MADE, device: LiteSampler) -> float | None:
+def total_probability(model: MADE, device: LiteSampler, **given: FloatArray) -> float | None:
     """Sums the probabilities of all states; `None` where there are too many."""
     states = [values for values in model.conditionals.states() if values is not None]
     if len(states) < model.event_size or math.prod(map(len, states)) > _MAX_STATES:
         return None
-    return sum_of_states(states, lambda rows: device.log_prob(rows, batch_size=_MAX_STATES))
+    return sum_of_states(
+        states, lambda rows: device.log_prob(rows, batch_size=_MAX_STATES, **given)
+    )
 
 
-def load_ms(path: PathLike) -> float:
+def load_ms(path: PathLike, **given: FloatArray) -> float:
     """Returns how long it takes from the file to the first sample, in milliseconds."""
     started = time.perf_counter()
-    LiteSampler(path).sample(1)
+    LiteSampler(path).sample(1, **given)
     return round(1e3 * (time.perf_counter() - started), 1)
 
 
-def sample_ms(device: LiteSampler) -> dict[int, float]:
+def sample_ms(device: LiteSampler, **given: FloatArray) -> dict[int, float]:
     """Returns how long batches take, in milliseconds: the shortest of several runs."""
     times = {}
     for rows in _BATCHES:
-        device.sample(rows)
+        device.sample(rows, **given)
         started = time.perf_counter()
         taken: list[float] = []
         while len(taken) < 3 or time.perf_counter() - started < _SECONDS:
             before = time.perf_counter()
-            device.sample(rows)
+            device.sample(rows, **given)
             taken.append(time.perf_counter() - before)
         times[rows] = round(1e3 * min(taken), 3)
     return times
@@ -83,4 +91,6 @@ def live_weight_bytes(model: MADE, weights: str) -> int:
         live = layer.mask.numpy() if model.mask_sets.is_fixed else np.ones(layer.mask.shape)
         total += int(live.sum()) * _BYTES[weights]
         total += 4 * layer.units if layer.bias is not None else 0
+    for layer in model.context_layers:
+        total += 4 * int(np.prod(layer.kernel.shape))
     return total

@@ -45,6 +45,7 @@ def verify_tflite(
     chosen: dict[str, Chosen] | None = None,
     original: MADE | None = None,
     data: npt.ArrayLike | None = None,
+    context: npt.NDArray[np.float32] | None = None,
 ) -> ExportReport:
     """Compares a written file with its model.
 
@@ -55,6 +56,8 @@ def verify_tflite(
         chosen: the signatures that it should have (`choose_signatures`).
         original: the model before its weights were rounded.
         data: rows `[N, D]` to compare the NLL of the original and the file on.
+        context: of a model with a context, what these rows are conditioned on,
+            `[N, ...]`, and other answers are compared for; made up by default.
 
     Returns:
         What was found.
@@ -74,23 +77,30 @@ def verify_tflite(
     if set(device.signatures) != set(chosen):
         raise ExportError(f"The file has other signatures than {', '.join(chosen)}.")
     host = Host.of(model, num_orders)
-    drawn = Drawn.of(host, _NUM_ROWS)
+    drawn = Drawn.of(host, _NUM_ROWS, context)
     host_rows = drawn.rows
     has_sample = "sample" in chosen
     if has_sample:
-        drawn = drawn._replace(rows=device.sample(_NUM_ROWS, SEED))
+        drawn = drawn._replace(rows=device.sample(_NUM_ROWS, SEED, **drawn.given()))
     difference = 0.0
-    for name, (signature, size) in chosen.items():
-        if size is None:
-            difference = max(difference, signature.check(host, device, drawn) or 0.0)
+    for name, each in chosen.items():
+        if each.rows is None:
+            difference = max(difference, each.signature.check(host, device, drawn) or 0.0)
         else:
-            inputs = example_inputs(signature, drawn, size)
-            check_fixed_size(host, device, name, signature.name, inputs)
+            inputs = example_inputs(each, drawn, each.rows)
+            check_fixed_size(host, device, name, each.signature.name, inputs)
     weights = (device.metadata or {}).get("weights", "float32")
-    report = _report(model, path, inspection, device, weights)
+    one = drawn.given(0)
+    report = _report(model, path, inspection, device, weights, **one)
     if data is not None and "log_prob" in chosen:
         x = np.asarray(data, np.float32)
-        report = _with_nll(report, device, lambda rows: original.log_prob(rows, num_orders), x)
+        report = _with_nll(
+            report,
+            device,
+            lambda rows, **given: original.log_prob(rows, num_orders, **given),
+            x,
+            context,
+        )
     report = dataclasses.replace(report, max_log_prob_difference=difference)
     if not has_sample:
         return report
@@ -99,8 +109,8 @@ def verify_tflite(
         rows_compared=_NUM_ROWS,
         rows_different=int((drawn.rows != host_rows).any(axis=1).sum()),
         max_sample_difference=float(np.abs(drawn.rows - host_rows).max()),
-        load_ms=load_ms(path),
-        sample_ms=sample_ms(device),
+        load_ms=load_ms(path, **one),
+        sample_ms=sample_ms(device, **one),
     )
 
 
@@ -165,13 +175,18 @@ def _inspect(path: PathLike) -> dict[str, Any]:
 
 
 def _report(
-    model: MADE, path: PathLike, inspection: dict[str, Any], device: LiteSampler, weights: str
+    model: MADE,
+    path: PathLike,
+    inspection: dict[str, Any],
+    device: LiteSampler,
+    weights: str,
+    **one: npt.NDArray[np.float32],
 ) -> ExportReport:
     """Reports what every file tells, and checks what holds exactly in every format."""
-    found = leak(model, device) if "conditionals" in device.signatures else None
+    found = leak(model, device, **one) if "conditionals" in device.signatures else None
     if found:
         raise ExportError(f"A conditional depends on a later variable: by up to {found:.3g}.")
-    total = total_probability(model, device) if "log_prob" in device.signatures else None
+    total = total_probability(model, device, **one) if "log_prob" in device.signatures else None
     if total is not None and not abs(total - 1) <= _TOTAL_TOLERANCE:
         raise ExportError(f"The probabilities of all states sum to {total}, not to 1.")
     return ExportReport(
@@ -187,11 +202,15 @@ def _report(
 
 
 def _with_nll(
-    report: ExportReport, device: LiteSampler, log_prob: Callable, x: npt.NDArray[np.float32]
+    report: ExportReport,
+    device: LiteSampler,
+    log_prob: Callable,
+    x: npt.NDArray[np.float32],
+    context: npt.NDArray[np.float32] | None = None,
 ) -> ExportReport:
     """Adds to a report how much higher the file's mean NLL is than the model's, on some rows."""
-    nll, _ = mean_nll(device.log_prob, x)
-    own, _ = mean_nll(log_prob, x)
+    nll, _ = mean_nll(device.log_prob, x, context)
+    own, _ = mean_nll(log_prob, x, context)
     change = nll - own
     bits = change / device.event_size / math.log(2)
     return dataclasses.replace(report, nll_change=change, bits_per_dim_change=bits)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from made_tf.export.contexts import context_shape
 from made_tf.export.networks import num_uniforms
 from made_tf.export.runtime.files import DIGEST_MARK, METADATA_FORMAT
 from made_tf.models.made import MADE
@@ -31,6 +32,7 @@ def describe_model(
     variables: Sequence[Mapping[str, Any]] | None = None,
     image_shape: Sequence[int] | None = None,
     licence: str | None = None,
+    context_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Returns what a file tells of a model.
 
@@ -42,6 +44,7 @@ def describe_model(
             classes, perhaps `categories`: a name for each.
         image_shape: height and width of a row's picture.
         licence: of the model, such as `"CC-BY-4.0"`.
+        context_names: a name for each number of the context.
 
     Raises:
         ValueError: if an argument does not fit the model.
@@ -62,6 +65,7 @@ def describe_model(
         "family": _family(model),
         "variables": _variables(model, variables),
         "image_shape": _image_shape(model, image_shape),
+        **_context(model, context_names),
         "seeds": _SEEDS,
         "sha256": "0" * CONTENT_DIGITS,  # sealed when the file is written
     }
@@ -125,6 +129,21 @@ def _variables(model: MADE, variables: Any) -> list[dict[str, Any]] | None:
             entry["categories"] = names
         described.append(entry)
     return described
+
+
+def _context(model: MADE, names: Any) -> dict[str, Any]:
+    """Returns the entry of a model with a context: its shape, and names of its numbers."""
+    shape = context_shape(model)
+    if names is not None:
+        count = None if shape is None or len(shape) != 1 else shape[0]
+        texts = [] if isinstance(names, str) else list(names)
+        if len(texts) != count or not all(isinstance(text, str) for text in texts):
+            raise ValueError(
+                f"`context_names` must have a text for each of the {count or 0} numbers of the "
+                f"context. Received: context_names={names!r}"
+            )
+        names = texts
+    return {} if shape is None else {"context": {"shape": list(shape), "names": names}}
 
 
 def _image_shape(model: MADE, image_shape: Any) -> list[int] | None:

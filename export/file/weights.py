@@ -66,16 +66,21 @@ def with_weights(model: MADE, weights: str) -> MADE:
                 "`weights` must be 'int8' or 'float32' for a model that is quantized to int8. "
                 f"Received: weights={weights!r}"
             )
-        stored = [layer.kernel, getattr(layer, "mask_kernel", None)]
-        for kernel in (k for k in stored if k is not None):
-            values = np.asarray(kernel)
-            if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
-                raise ValueError(
-                    "`weights` must not be 'float16' for weights beyond its range, 65504. "
-                    f"Received: {np.abs(values).max():.3g} in layer {layer.name!r}"
-                )
-            kernel.assign(values.astype(np.float16).astype(np.float32))
+        _round_to_float16(layer.name, [layer.kernel, getattr(layer, "mask_kernel", None)])
+    for layer in copy.context_layers:
+        _round_to_float16(layer.name, [layer.kernel])
     return copy
+
+
+def _round_to_float16(name: str, stored: list) -> None:
+    for kernel in (k for k in stored if k is not None):
+        values = np.asarray(kernel)
+        if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+            raise ValueError(
+                "`weights` must not be 'float16' for weights beyond its range, 65504. "
+                f"Received: {np.abs(values).max():.3g} in layer {name!r}"
+            )
+        kernel.assign(values.astype(np.float16).astype(np.float32))
 
 
 def pack_weights(model: Any, weights: str) -> None:

@@ -8,12 +8,44 @@ import numpy.typing as npt
 from .portable.arrays import FloatArray
 
 __all__ = [
+    "check_context",
     "check_rows",
     "check_seeds",
     "check_supported",
     "check_temperature",
     "check_uniforms",
 ]
+
+
+def check_context(
+    context: npt.ArrayLike | None, shape: tuple[int, ...] | None, num_rows: int
+) -> dict[str, FloatArray]:
+    """Returns what a signature takes for a context: nothing, or a context for each row.
+
+    Args:
+        context: one for all rows, of this shape, or one for each, `[n, ...]`.
+        shape: that of a row's context; `None` for a file without a context.
+        num_rows: n.
+
+    Raises:
+        ValueError: if it is missing, given to a file without one, of another shape or not finite.
+    """
+    if shape is None:
+        if context is not None:
+            raise ValueError("`context` must be None: this file's model has no context.")
+        return {}
+    if context is None:
+        raise ValueError(
+            f"`context` must be given, of shape {list(shape)} or {[num_rows, *shape]}: this file's "
+            "model is one of p(x | context)."
+        )
+    given = np.asarray(context, np.float32)
+    if given.shape not in (shape, (num_rows, *shape)) or not np.isfinite(given).all():
+        raise ValueError(
+            f"`context` must be finite, of shape {list(shape)} or {[num_rows, *shape]}. "
+            f"Received: context.shape={given.shape}"
+        )
+    return {"context": np.ascontiguousarray(np.broadcast_to(given, (num_rows, *shape)))}
 
 
 def check_rows(x: npt.ArrayLike, event_size: int) -> FloatArray:

@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .files import open_interpreter, read_metadata
-from .inputs import check_rows, check_seeds, check_supported, check_temperature, check_uniforms
+from .inputs import (
+    check_context,
+    check_rows,
+    check_seeds,
+    check_supported,
+    check_temperature,
+    check_uniforms,
+)
 from .portable.arguments import integer
 from .portable.arrays import FloatArray
 from .portable.patterns import pattern_groups, pieces
@@ -32,6 +39,9 @@ class LiteSampler:
         metadata: what the file says of itself (`read_metadata`); `None` where
             it says nothing.
         signatures: the names of its signatures.
+        context_shape: the shape of a row's context; `None` for a model without a
+            context. Of one with a context every method needs `context`, of this
+            shape for all rows or `[n, ...]` with one for each.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -59,6 +69,8 @@ class LiteSampler:
             self.event_size = int(details["x"]["shape"][-1])
         else:
             self.event_size = int(self.metadata["event_size"])
+        told = (self.metadata or {}).get("context")
+        self.context_shape = None if told is None else tuple(map(int, told["shape"]))
 
     def __reduce__(self):
         return type(self), self._opened  # opened anew, from the same file
@@ -104,13 +116,20 @@ class LiteSampler:
         with self._lock:
             return runner(**inputs)
 
-    def sample(self, num_samples: int, seed: int = 0, batch_size: int = 1024) -> FloatArray:
+    def sample(
+        self,
+        num_samples: int,
+        seed: int = 0,
+        batch_size: int = 1024,
+        context: npt.ArrayLike | None = None,
+    ) -> FloatArray:
         """Draws rows: row i from the generator keyed by (seed, i).
 
         Args:
             num_samples: n, at least 1.
             seed: a 32-bit integer.
             batch_size: how many rows the interpreter draws at once.
+            context: what the rows are conditioned on.
 
         Returns:
             Values `[n, D]`. The first rows do not depend on n.
@@ -118,10 +137,14 @@ class LiteSampler:
         Raises:
             ValueError: if an argument is out of range.
         """
-        return np.concatenate(list(self.stream(num_samples, seed, batch_size)))
+        return np.concatenate(list(self.stream(num_samples, seed, batch_size, context)))
 
     def stream(
-        self, num_samples: int, seed: int = 0, batch_size: int = 1024
+        self,
+        num_samples: int,
+        seed: int = 0,
+        batch_size: int = 1024,
+        context: npt.ArrayLike | None = None,
     ) -> Iterator[FloatArray]:
         """Draws the rows of `sample` a batch at a time, in bounded memory.
 
@@ -129,6 +152,7 @@ class LiteSampler:
             num_samples: n, at least 1.
             seed: a 32-bit integer.
             batch_size: how many rows the interpreter draws at once.
+            context: what the rows are conditioned on.
 
         Returns:
             An iterator over values `[at most batch_size, D]`.
@@ -136,28 +160,46 @@ class LiteSampler:
         Raises:
             ValueError: if an argument is out of range.
         """
-        return map(self.sample_from, seed_batches(num_samples, seed, batch_size))
+        batches = seed_batches(num_samples, seed, batch_size)
+        given = check_context(context, self.context_shape, num_samples)
+        if not given:
+            return map(self.sample_from, batches)
+        # The second number of a row's seed is that of the row.
+        return (self.sample_from(seeds, given["context"][seeds[:, 1]]) for seeds in batches)
 
-    def sample_from(self, seeds: npt.NDArray[np.int32]) -> FloatArray:
+    def sample_from(
+        self, seeds: npt.NDArray[np.int32], context: npt.ArrayLike | None = None
+    ) -> FloatArray:
         """Draws one row `[D]` from each seed: int32 `[n, 2]` -> `[n, D]`.
 
         Raises:
             ValueError: if the seeds have another shape or dtype.
         """
-        return self.run("sample", seeds=check_seeds(seeds))["x"]
+        seeds = check_seeds(seeds)
+        return self.run("sample", seeds=seeds, **self._given(context, len(seeds)))["x"]
 
-    def sample_and_log_prob(self, seeds: npt.NDArray[np.int32]) -> tuple[FloatArray, FloatArray]:
+    def _given(self, context: npt.ArrayLike | None, num_rows: int) -> dict[str, FloatArray]:
+        return check_context(context, self.context_shape, num_rows)
+
+    def sample_and_log_prob(
+        self, seeds: npt.NDArray[np.int32], context: npt.ArrayLike | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Draws rows and scores them in one pass: int32 `[n, 2]` -> `[n, D]`, nats `[n]`.
 
         Raises:
             ValueError: if the seeds have another shape or dtype, or the file
                 has no such signature.
         """
-        found = self.run("sample_and_log_prob", seeds=check_seeds(seeds))
+        seeds = check_seeds(seeds)
+        given = self._given(context, len(seeds))
+        found = self.run("sample_and_log_prob", seeds=seeds, **given)
         return found["x"], found["log_prob"]
 
     def sample_at_temperature(
-        self, seeds: npt.NDArray[np.int32], temperature: npt.ArrayLike
+        self,
+        seeds: npt.NDArray[np.int32],
+        temperature: npt.ArrayLike,
+        context: npt.ArrayLike | None = None,
     ) -> FloatArray:
         """Draws rows from the conditionals to the power 1 / T: int32 `[n, 2]` -> `[n, D]`.
 
@@ -165,6 +207,7 @@ class LiteSampler:
             seeds: a pair for each row.
             temperature: T, one for all rows or `[n]`, from 1e-6 to 1e6: 1 changes
                 nothing, below it rows are more alike, above it less.
+            context: what the rows are conditioned on.
 
         Raises:
             ValueError: if an argument is out of range or has another shape, or
@@ -172,14 +215,18 @@ class LiteSampler:
         """
         seeds = check_seeds(seeds)
         temperature = check_temperature(temperature, len(seeds))
-        return self.run("sample_at_temperature", seeds=seeds, temperature=temperature)["x"]
+        given = self._given(context, len(seeds))
+        return self.run("sample_at_temperature", seeds=seeds, temperature=temperature, **given)["x"]
 
-    def sample_from_uniforms(self, uniforms: npt.ArrayLike) -> FloatArray:
+    def sample_from_uniforms(
+        self, uniforms: npt.ArrayLike, context: npt.ArrayLike | None = None
+    ) -> FloatArray:
         """Turns uniforms into rows: `[n, U]` -> `[n, D]`.
 
         Args:
             uniforms: strictly between 0 and 1; column k decides variable k, and
                 where U is D + 1 the last column decides the order.
+            context: what the rows are conditioned on.
 
         Raises:
             ValueError: if they have another shape or range, or the file has no
@@ -187,9 +234,16 @@ class LiteSampler:
         """
         width = self.inputs("sample_from_uniforms")["uniforms"]["shape"][-1]
         uniforms = check_uniforms(uniforms, width)
-        return self.run("sample_from_uniforms", uniforms=uniforms)["x"]
+        given = self._given(context, len(uniforms))
+        return self.run("sample_from_uniforms", uniforms=uniforms, **given)["x"]
 
-    def impute(self, x: npt.ArrayLike, seed: int = 0, batch_size: int = 1024) -> FloatArray:
+    def impute(
+        self,
+        x: npt.ArrayLike,
+        seed: int = 0,
+        batch_size: int = 1024,
+        context: npt.ArrayLike | None = None,
+    ) -> FloatArray:
         """Fills in missing values by one draw given the rest of each row.
 
         Args:
@@ -197,6 +251,7 @@ class LiteSampler:
                 others.
             seed: a 32-bit integer; row i is drawn from (seed, i).
             batch_size: how many rows the interpreter draws at once.
+            context: what the rows are conditioned on.
 
         Returns:
             Values `[n, D]`: the rows of `MADEDistribution.impute` with the same
@@ -214,25 +269,30 @@ class LiteSampler:
         known = ~np.isnan(values)
         values[~known] = 0.0
         check_rows(values, self.event_size)
+        given = self._given(context, len(values))
         seeds = np.stack([np.full(len(values), seed), np.arange(len(values))], 1)
         # The file takes a pass for each pattern in a batch: rows of one pattern go together.
         for pattern, numbers in pattern_groups(known):
             for part in pieces(numbers, size):
-                self._impute_some(values, pattern, part, seeds)
+                own = {name: each[part] for name, each in given.items()}
+                self._impute_some(values, pattern, part, seeds, own)
         return values
 
-    def _impute_some(self, values, pattern, rows, seeds) -> None:
+    def _impute_some(self, values, pattern, rows, seeds, given) -> None:
         observed = np.ascontiguousarray(np.broadcast_to(pattern, (len(rows), len(pattern))))
         drawn = self.run(
             "impute",
             x=values[rows],
             observed=observed.astype(np.int32),
             seeds=seeds[rows].astype(np.int32),
+            **given,
         )["x"]
         check_supported(drawn, values[rows], rows)
         values[rows] = drawn
 
-    def log_prob(self, x: npt.ArrayLike, batch_size: int = 1024) -> FloatArray:
+    def log_prob(
+        self, x: npt.ArrayLike, batch_size: int = 1024, context: npt.ArrayLike | None = None
+    ) -> FloatArray:
         """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`.
 
         Raises:
@@ -241,18 +301,22 @@ class LiteSampler:
         """
         rows = check_rows(x, self.event_size)
         size = integer("batch_size", batch_size, 1, 2**31)
+        inputs = {"x": rows, **self._given(context, len(rows))}
         parts = [
-            self.run("log_prob", x=rows[start : start + size])["log_prob"]
+            self.run("log_prob", **{name: v[start : start + size] for name, v in inputs.items()})
             for start in range(0, len(rows), size)
         ]
-        log_prob = np.concatenate(parts)
+        log_prob = np.concatenate([part["log_prob"] for part in parts])
         check_supported(log_prob, rows)
         return log_prob
 
-    def conditionals(self, x: npt.ArrayLike) -> dict[str, FloatArray]:
+    def conditionals(
+        self, x: npt.ArrayLike, context: npt.ArrayLike | None = None
+    ) -> dict[str, FloatArray]:
         """Returns the parameters of p(x_k | x_<k) by name: `[n, D]` -> `[n, D, ...]`.
 
         Raises:
             ValueError: if `x` has the wrong shape, or values that are not finite.
         """
-        return self.run("conditionals", x=check_rows(x, self.event_size))
+        rows = check_rows(x, self.event_size)
+        return self.run("conditionals", x=rows, **self._given(context, len(rows)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +14,15 @@ from made_tf.conditionals import Conditionals
 from made_tf.conditionals.suggestions import hint
 from made_tf.portable.rows import merged_by_float32, plain_array
 
-__all__ = ["as_rows", "check_data", "check_partial_rows", "check_rows", "is_target", "to_numpy"]
+__all__ = [
+    "as_rows",
+    "check_data",
+    "check_partial_rows",
+    "check_rows",
+    "is_stream",
+    "is_target",
+    "to_numpy",
+]
 
 _CHUNK = 8192  # rows checked at once, so that memory stays bounded
 
@@ -84,12 +94,20 @@ def check_partial_rows(name: str, x, conditionals: Conditionals) -> tuple[np.nda
     return x, known
 
 
-def check_data(name: str, x, conditionals: Conditionals) -> None:
+def check_data(
+    name: str, x, conditionals: Conditionals, check: Callable[[str, Any], None] | None = None
+) -> None:
     """Checks what `fit`, `evaluate` and `predict` accept.
 
     Arrays are checked whole. Of a `tf.data.Dataset`, a `PyDataset` or a
     `DataLoader` the first batch is, since reading all of it may be costly; a
     generator cannot be looked into without losing what it yields.
+
+    Args:
+        name: the argument's name, for the message.
+        x: what was given.
+        conditionals: the family of the columns, whose support counts.
+        check: what checks inputs of a name, where these are more than rows.
 
     Raises:
         ValueError: as `check_rows`, if `x` is `None`, or if its batches hold
@@ -99,6 +117,11 @@ def check_data(name: str, x, conditionals: Conditionals) -> None:
         raise ValueError(
             f"`{name}` must be rows of shape [rows, {conditionals.event_size}]. Received: None"
         )
+    if check is None:
+
+        def check(name, rows):
+            check_rows(name, rows, conditionals)
+
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches == 0:
             raise ValueError(f"`{name}` must have at least one batch. Received: an empty PyDataset")
@@ -111,14 +134,17 @@ def check_data(name: str, x, conditionals: Conditionals) -> None:
     elif is_stream(x):
         return
     else:
-        check_rows(name, x, conditionals)
+        check(name, x)
         return
-    rows = first
+    inputs = first
     if isinstance(first, tuple | list):
-        rows = first[0]
+        inputs = first[0]
         if len(first) > 1 and is_target(first[1]):
-            raise ValueError(f"MADE has no targets: `{name}` must give rows alone, not pairs.")
-    check_rows(f"{name} (first batch)", rows, conditionals)
+            raise ValueError(
+                f"MADE has no targets: `{name}` must give inputs alone, not pairs with a second "
+                "part (a context belongs to the inputs: ((x, context),))."
+            )
+    check(f"{name} (first batch)", inputs)
 
 
 def is_stream(x) -> bool:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-from tensorflow_probability.python.internal import reparameterization
+from tensorflow_probability.python.internal import parameter_properties, reparameterization
 
 from made_tf.conditionals import Conditionals
+from made_tf.distributions.contexts import contexts_of
+from made_tf.models.density_model import DensityModel
 from made_tf.portable.progress import with_progress
 from made_tf.portable.seeds import seed_batches
 from made_tf.sampling import random
@@ -109,14 +111,93 @@ def _made_again(kind: type, parameters: dict[str, Any]) -> RowDistribution:
 
 
 class SeededRows(RowDistribution):
-    """A distribution over whole rows, each of which is drawn from a seed of its own."""
+    """A distribution over whole rows, each of which is drawn from a seed of its own.
 
-    def _rows(self, seeds):
-        """Draws rows: int32 `[n, 2]` -> float32 `[n, D]`, without a gradient."""
+    Args:
+        model: the model.
+        context: what its rows are conditioned on; `None` for a model without a context. Its batch
+            shape is the distribution's.
+        parameters: as in `RowDistribution`.
+    """
+
+    def __init__(self, model: DensityModel, context: Any, parameters: dict[str, Any]):
+        if context is not None and model.conditioning is not None:
+            is_vector = model.conditioning.encoder is None
+            context = tf.nest.map_structure(
+                lambda part: tf.convert_to_tensor(part, tf.float32 if is_vector else None), context
+            )
+        self._context = context
+        self._contexts = contexts_of(model, context)
+        super().__init__(model.conditionals, model.event_size, parameters)
+
+    @property
+    def context(self):
+        """What the rows are conditioned on, tensors; `None` for a model without a context."""
+        return self._context
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        def event_ndims(distribution):
+            return 0 if distribution._contexts is None else distribution._contexts.event_ndims
+
+        return {"context": parameter_properties.ParameterProperties(event_ndims=event_ndims)}
+
+    def _batch_shape(self):
+        return tf.TensorShape([]) if self._contexts is None else self._contexts.batch_shape
+
+    def _batch_shape_tensor(self):
+        if self._contexts is None:
+            return tf.constant([], tf.int32)
+        return self._contexts.batch_shape_tensor()
+
+    def _vectors(self):
+        """Returns the encoded contexts of the batch, `[B, W]`; `None` without a context."""
+        return None if self._contexts is None else self._contexts.vectors()
+
+    def _rows(self, seeds, vectors=None):
+        """Draws rows: int32 `[n, 2]`, `[n, W]` -> float32 `[n, D]`, without a gradient."""
         raise NotImplementedError
 
     def _sample_n(self, n, seed=None):
-        return self._rows(random.row_seeds(seed_pair(seed), n))
+        seeds, vectors = self._seeds_and_vectors(seed_pair(seed), n)
+        if vectors is None:
+            return self._rows(seeds)
+        shape = tf.concat([[n], self._batch_shape_tensor(), self._event_shape_tensor()], 0)
+        return tf.reshape(self._rows(seeds, vectors), shape)
+
+    def _flat_rows(self, x):
+        """Returns rows `[N, D]`, their vectors `[N, W]`, and the batch shape that they stand for.
+
+        Args:
+            x: events `[..., D]`, which broadcast against the contexts.
+
+        Returns:
+            Rows, vectors (`None` without a context), the shape as a tensor, and as far as known.
+        """
+        static, shape = x.shape[:-1], tf.shape(x)[:-1]
+        vectors = self._vectors()
+        if vectors is not None:
+            static = tf.broadcast_static_shape(static, self.batch_shape)
+            batch = self._batch_shape_tensor()
+            shape = tf.broadcast_dynamic_shape(shape, batch)
+            x = tf.broadcast_to(x, tf.concat([shape, self._event_shape_tensor()], 0))
+
+            def flat(each):
+                width = [each.shape[-1]]
+                each = tf.reshape(each, tf.concat([batch, width], 0))
+                each = tf.broadcast_to(each, tf.concat([shape, width], 0))
+                return tf.reshape(each, [-1, *width])
+
+            vectors = tf.nest.map_structure(flat, vectors)
+        return tf.reshape(x, [-1, self._event_size]), vectors, shape, static
+
+    def _seeds_and_vectors(self, seed, n):
+        """Returns what n rows for each of B contexts are drawn from: `[n B, 2]`, `[n B, W]`."""
+        if self._contexts is None:
+            return random.row_seeds(seed, n), None
+        count = tf.reduce_prod(self._batch_shape_tensor())
+        vectors = tf.nest.map_structure(lambda each: tf.tile(each, [n, 1]), self._vectors())
+        return random.row_seeds(seed, n * count), vectors
 
     def stream(
         self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False
@@ -137,5 +218,17 @@ class SeededRows(RowDistribution):
             ValueError: if an argument is out of range.
         """
         seeds = seed_batches(num_samples, seed, batch_size)
-        rows = (self._rows(tf.constant(batch)).numpy() for batch in seeds)
+        if self.batch_shape.rank:
+            raise ValueError(
+                "`stream` draws from one distribution: take one of the batch first, as in "
+                f"`distribution[0].stream(...)`. Received: a batch of shape {self.batch_shape}"
+            )
+
+        def draw(batch):
+            vectors = tf.nest.map_structure(
+                lambda each: tf.repeat(each, len(batch), axis=0), self._vectors()
+            )
+            return self._rows(tf.constant(batch), vectors).numpy()
+
+        rows = (draw(batch) for batch in seeds)
         return with_progress(rows, num_samples, disable=not progress)

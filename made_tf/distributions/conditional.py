@@ -10,6 +10,7 @@ from tensorflow_probability.python.internal import parameter_properties
 from made_tf.distributions.base import RowDistribution
 from made_tf.portable.patterns import pattern_groups
 from made_tf.queries.estimate import Estimate
+from made_tf.queries.evidence_first import split_row, with_vectors
 from made_tf.queries.particles import pick
 from made_tf.queries.subsets import Queries
 from made_tf.sampling import random
@@ -41,6 +42,8 @@ class ConditionalMADE(RowDistribution):
         validate_args: as in every `tfd.Distribution`.
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
+        vectors: gives the encoded context of each row of the evidence, `[B, W]`,
+            whenever it is needed; `None` for a model without a context.
 
     Raises:
         ValueError: if the evidence has the wrong shape, values outside the
@@ -54,6 +57,7 @@ class ConditionalMADE(RowDistribution):
         validate_args=False,
         allow_nan_stats=True,
         name="ConditionalMADE",
+        vectors=None,
     ):
         parameters = dict(locals())
         size = queries.model.event_size
@@ -64,6 +68,7 @@ class ConditionalMADE(RowDistribution):
                 f"Received: evidence.shape={evidence.shape}"
             )
         self._queries = queries
+        self._vectors = vectors
         self._batch = evidence.shape[:-1]
         self._values, self._known = queries.partial_rows("evidence", evidence.reshape(-1, size))
         self._patterns = list(pattern_groups(self._known))
@@ -94,9 +99,18 @@ class ConditionalMADE(RowDistribution):
     def evidence_log_prob(self) -> Estimate:
         """Returns log p(evidence) of each row of the batch, in nats."""
         parts = np.zeros((3, len(self._values)))
+        evidence = np.asarray(self._with_context(self._values))
         for known, rows in self._patterns:
-            parts[:, rows] = self._queries.log_marginal_of(self._values[rows], known, 0, rows)
+            parts[:, rows] = self._queries.log_marginal_of(evidence[rows], known, 0, rows)
         return Estimate(*parts.reshape(3, *self._batch))
+
+    def _with_context(self, values, repeated: int = 1, numbers=None):
+        """Returns rows `[S B, D + W]`: values with the contexts of these rows, S times over."""
+        vectors = None if self._vectors is None else self._vectors()
+        if vectors is not None:
+            vectors = vectors if numbers is None else tf.gather(vectors, numbers)
+            vectors = tf.tile(vectors, [repeated, 1])
+        return with_vectors(self._queries.model, values, vectors)
 
     def _batch_shape(self):
         return tf.TensorShape(self._batch)
@@ -141,12 +155,14 @@ class ConditionalMADE(RowDistribution):
 
     def _pattern_log_prob(self, rows, known, numbers):
         """Log-probabilities of the unobserved values of rows `[S len(numbers), D]` in a pattern."""
+        model = self._queries.model
+        rows = self._with_context(rows, tf.shape(rows)[0] // len(numbers), numbers)
         sets = self._queries.sets_for(known, ~known)
         if sets is not None:
             return self._queries.log_prob_under(rows, ~known, sets)
-        evidence = self._queries.evidence_log_prob(self._values[numbers], known, numbers)
-        model = self._queries.model
-        joint = model.row_log_prob(rows, model(rows, training=False))
+        evidence = self._with_context(self._values[numbers], 1, numbers)
+        evidence = self._queries.evidence_log_prob(evidence, known, numbers)
+        joint = model.statistics_given(*split_row(model, rows), 1).log_prob
         joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
         return tf.reshape(joint, [-1])
 
@@ -159,10 +175,10 @@ class ConditionalMADE(RowDistribution):
         parts = []
         for known, numbers in self._patterns:
             own = tf.reshape(tf.gather(seeds, numbers, axis=1), [-1, 2])
-            values = self._values[numbers]
+            values = self._with_context(self._values[numbers], 1, numbers)
             sets = self._queries.sets_for(known)
             if sets is not None:
-                values = tf.reshape(tf.broadcast_to(values, [n, *values.shape]), [-1, size])
+                values = tf.tile(values, [n, 1])
                 rows = self._queries.draw(own, known, values, sets)[0]
                 rows = tf.reshape(rows, [-1, len(numbers), size])
             else:
@@ -176,11 +192,11 @@ class ConditionalMADE(RowDistribution):
     def _pattern_particles(self, values, known, seeds, n):
         """Draws `[n, N, D]` by weighted particles: seeds `[n N, 2]`."""
         count = self._queries.num_particles
-        first = tf.reshape(seeds, [-1, len(values), 2])[0]  # a stream for each evidence
+        first = tf.reshape(seeds, [-1, values.shape[0], 2])[0]  # a stream for each evidence
         particle_seeds = tf.concat([random.row_seeds(pair, count) for pair in tf.unstack(first)], 0)
         rows, log_weights = self._queries.particles(values, known, particle_seeds)
         picks = random.uniforms(seeds, self._queries.model.event_size + 2)[:, -1]
-        index = pick(log_weights, tf.transpose(tf.reshape(picks, [n, len(values)])))
+        index = pick(log_weights, tf.transpose(tf.reshape(picks, [n, values.shape[0]])))
         return tf.transpose(tf.gather(rows, index, axis=1, batch_dims=1), [1, 0, 2])
 
     def _back(self):

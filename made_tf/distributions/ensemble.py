@@ -17,7 +17,7 @@ __all__ = ["EnsembleDistribution"]
 class EnsembleDistribution(SeededRows):
     """The density of an `Ensemble` as a TensorFlow Probability distribution.
 
-    Event shape `[D]`, batch shape `[]`, dtype float32. Row i of
+    Event shape `[D]`, batch shape `[]` or that of the context, dtype float32. Row i of
     `sample(n, seed=s)` is row i of one of the members' own samples with this
     seed; the generator keyed by (s, i) chooses whose, so that the first 16 of
     1000 rows are the 16 rows. Samples carry no gradient.
@@ -27,6 +27,7 @@ class EnsembleDistribution(SeededRows):
         validate_args: as in every `tfd.Distribution`.
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
+        context: as in `MADEDistribution`, the same for all members.
 
     Raises:
         ValueError: if `ensemble` is none.
@@ -44,35 +45,45 @@ class EnsembleDistribution(SeededRows):
         validate_args=False,
         allow_nan_stats=True,
         name="EnsembleDistribution",
+        context=None,
     ):
         parameters = dict(locals())
         if not isinstance(ensemble, Ensemble):
             raise ValueError(f"`ensemble` must be a made_tf.Ensemble. Received: {ensemble!r}")
         self._ensemble = ensemble
-        self._members = [MADEDistribution(member) for member in ensemble.members]
-        super().__init__(ensemble.conditionals, ensemble.event_size, parameters)
+        self._members = [MADEDistribution(each, context=context) for each in ensemble.members]
+        super().__init__(ensemble, context, parameters)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
+        return super()._parameter_properties(dtype, num_classes)
 
     @property
     def ensemble(self) -> Ensemble:
         """The ensemble whose density this is."""
         return self._ensemble
 
-    def _rows(self, seeds):
+    def _vectors(self):
+        """Returns what each member makes of the contexts."""
+        if self._contexts is None:
+            return None
+        return [member._vectors() for member in self._members]
+
+    def _rows(self, seeds, vectors=None):
         size = self._event_size
         # A row's first D uniforms draw its values, the next one its order, this one its member.
         chosen = choose_set(random.uniforms(seeds, size + 2)[:, size + 1], len(self._members))
         x = tf.zeros([tf.shape(seeds)[0], size])
         for number, member in enumerate(self._members):
-            x = self._draw_some(x, tf.where(tf.equal(chosen, number)), seeds, member)
+            own = None if vectors is None else vectors[number]
+            x = self._draw_some(x, tf.where(tf.equal(chosen, number)), seeds, member, own)
         return tf.stop_gradient(tf.ensure_shape(x, [None, size]))
 
-    def _draw_some(self, x, rows, seeds, member):
+    def _draw_some(self, x, rows, seeds, member, vectors):
         def drawn():
-            return tf.tensor_scatter_nd_update(x, rows, member._rows(tf.gather_nd(seeds, rows)))
+            given = () if vectors is None else (tf.gather_nd(vectors, rows),)
+            some = member._rows(tf.gather_nd(seeds, rows), *given)
+            return tf.tensor_scatter_nd_update(x, rows, some)
 
         return tf.cond(tf.size(rows) > 0, drawn, lambda: x)
 

@@ -23,8 +23,8 @@ __all__ = ["DiscreteMADEDistribution", "MADEDistribution"]
 class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribution):
     """The joint density of a `MADE` model as a TensorFlow Probability distribution.
 
-    Event shape `[D]`, batch shape `[]`, dtype float32 for every family. The
-    model's weights are read at each call, so that the distribution follows
+    Event shape `[D]`, dtype float32 for every family; batch shape `[]`, or that
+    of the context. The model's weights are read at each call, so that the distribution follows
     further training.
 
     `sample` with the integer seed s draws row i from the generator keyed by
@@ -52,6 +52,11 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
             `num_orders`.
         num_particles: how many weighted draws an answer takes that no order
             gives exactly (`condition` and what follows it).
+        context: of a model with a context, what the rows are conditioned on:
+            float32 `[..., W]`, or what its Keras model takes; the leading shape
+            is the distribution's batch shape. Row i of `sample(n, seed=s)` for
+            context b of B is drawn from the generator keyed by (s, i B + b).
+            `log_prob` has a gradient with respect to it.
 
     Raises:
         ValueError: if `model` is no `MADE`, or another argument is out of range.
@@ -84,6 +89,7 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         batch_size=None,
         num_orders=None,
         num_particles=1000,
+        context=None,
     ):
         parameters = dict(locals())
         if not isinstance(model, MADE):
@@ -104,11 +110,12 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         )
         integer("num_particles", num_particles, 2)
         self._trace()
-        super().__init__(model.conditionals, model.event_size, parameters)
+        super().__init__(model, context, parameters)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        return {}  # defined anew, as TFP wants it of each class with arguments of its own
+        # Defined anew, as TFP wants it of each class with arguments of its own.
+        return super()._parameter_properties(dtype, num_classes)
 
     def _trace(self):
         """(Re)makes what is bound to the model's variables."""
@@ -121,25 +128,31 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         self._answers = None
 
     def _graph(self, draw):
-        return tf.function(draw, [tf.TensorSpec([None, 2], tf.int32)], autograph=False)
+        specs = [tf.TensorSpec([None, 2], tf.int32)]
+        if self._model.conditioning is not None:
+            specs.append(tf.TensorSpec([None, self._model.conditioning.size], tf.float32))
+        return tf.function(draw, specs, autograph=False)
 
-    def _draw(self, seeds):
+    def _draw(self, seeds, vectors=None):
         family = self._model.conditionals
         if self._num_orders == 1:
-            return self._network.sample(random.row_uniforms(seeds, family))
+            uniforms = random.row_uniforms(seeds, family)
+            return self._network.sample(uniforms, vectors=vectors)
         uniforms = random.row_uniforms(seeds, family, 1)
-        return sample_mixture(self._network.sample, uniforms, self._sets)
+        return sample_mixture(self._network.sample, uniforms, self._sets, vectors=vectors)
 
-    def _draw_and_score(self, seeds):
+    def _draw_and_score(self, seeds, vectors=None):
         if self._num_orders == 1:
             uniforms = random.row_uniforms(seeds, self._model.conditionals)
-            return self._network.sample_and_log_prob(uniforms)
-        x = tf.stop_gradient(self._draw(seeds))
-        return x, self._model.log_prob(x, self._num_orders)
+            return self._network.sample_and_log_prob(uniforms, vectors=vectors)
+        x = tf.stop_gradient(self._draw(seeds, vectors))
+        return x, self._model.statistics_given(x, vectors, self._num_orders).log_prob
 
-    def _rows(self, seeds):
+    def _rows(self, seeds, vectors=None):
         self._follow_model()
-        return tf.stop_gradient(self._samples(seeds))  # None, where the graph would give zeros
+        given = () if vectors is None else (vectors,)
+        # A gradient of None, where the graph would give zeros.
+        return tf.stop_gradient(self._samples(seeds, *given))
 
     def _follow_model(self):
         current = self._model.variables
@@ -175,7 +188,34 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         """
         discrete = is_discrete(self._model.conditionals)
         kind = DiscreteConditionalMADE if discrete else ConditionalMADE
-        return kind(self.queries, evidence, self.validate_args, self.allow_nan_stats)
+        vectors = None
+        if self._contexts is not None:
+            evidence = np.asarray(evidence, np.float32)
+            shape = np.broadcast_shapes(evidence.shape[:-1], tuple(self.batch_shape))
+            evidence = np.broadcast_to(evidence, (*shape, *evidence.shape[-1:]))
+
+            def vectors():
+                return self._flat_rows(tf.zeros([*shape, self._event_size]))[1]
+
+        return kind(
+            self.queries, evidence, self.validate_args, self.allow_nan_stats, vectors=vectors
+        )
+
+    def _vectors_of(self, x) -> np.ndarray | None:
+        """Returns the encoded context of each of so many rows, `[N, W]`.
+
+        Raises:
+            ValueError: if there is neither one context nor one for each row.
+        """
+        if self._contexts is None:
+            return None
+        vectors, count = self._vectors().numpy(), len(x)
+        if self.batch_shape.rank > 1 or (self.batch_shape.rank == 1 and len(vectors) != count):
+            raise ValueError(
+                "`context` must be one for all rows, or have one for each of them. "
+                f"Received: contexts of shape {self.batch_shape} for {count} rows"
+            )
+        return np.broadcast_to(vectors, (count, vectors.shape[1]))
 
     def impute(self, x, seed: int = 0, first_row: int = 0) -> np.ndarray:
         """Fills in missing values by one draw from the conditional of each row.
@@ -197,7 +237,7 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
             UserWarning: if importance sampling was left with less than ten
                 effective draws for a row.
         """
-        return self.queries.sample_conditional(x, 1, seed, first_row)[0]
+        return self.queries.sample_conditional(x, 1, seed, first_row, self._vectors_of(x))[0]
 
     def sample_conditional(self, evidence, num_samples: int = 1, seed: int = 0) -> np.ndarray:
         """Draws whole rows that agree with evidence: `[N, D]` -> `[num_samples, N, D]`.
@@ -205,7 +245,8 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         As `impute`, several times; the first draws do not depend on `num_samples`
         where they are exact.
         """
-        return self.queries.sample_conditional(evidence, num_samples, seed)
+        vectors = self._vectors_of(evidence)
+        return self.queries.sample_conditional(evidence, num_samples, seed, vectors=vectors)
 
     def log_marginal(self, x, seed: int = 0) -> Estimate:
         """Returns log p of the values that are not NaN: `[N, D]` -> `[N]`, in nats.
@@ -216,7 +257,7 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         Raises:
             ValueError: if `x` has the wrong shape or values outside the support.
         """
-        return self.queries.log_marginal(x, seed)
+        return self.queries.log_marginal(x, seed, self._vectors_of(x))
 
     def conditional_log_prob(self, x, evidence, seed: int = 0) -> Estimate:
         """Returns log p(x_A | x_B): `[N, D]`, `[N, D]` -> `[N]`, in nats.
@@ -232,7 +273,7 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
             ValueError: if a shape is wrong, a value outside the support, or a
                 value in A as well as in B.
         """
-        return self.queries.conditional_log_prob(x, evidence, seed)
+        return self.queries.conditional_log_prob(x, evidence, seed, self._vectors_of(x))
 
     def log_prob_in(self, allowed, num_samples: int = 1000, seed: int = 0) -> Estimate:
         """Estimates log P(x_1 in A_1, x_2 in A_2, ...) for discrete variables.
@@ -263,25 +304,21 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         return self._model
 
     def _log_prob(self, x):
-        x = self._checked_shape(x)
-        batch = tf.shape(x)[:-1]
-        rows = tf.reshape(x, [-1, self._model.event_size])  # [..., D] -> [N, D]
-        if self._num_orders == 1:
-            log_prob = self._model.row_log_prob(rows, self._model(rows, training=False))
-        else:
-            log_prob = self._model.checked_order_statistics(rows, self._num_orders).log_prob
-        return tf.ensure_shape(tf.reshape(log_prob, batch), x.shape[:-1])
+        rows, vectors, shape, static = self._flat_rows(self._checked_shape(x))
+        log_prob = self._model.statistics_given(rows, vectors, self._num_orders).log_prob
+        return tf.ensure_shape(tf.reshape(log_prob, shape), static)
 
     def _sample_and_log_prob(self, sample_shape, seed=None):
         n = tf.reduce_prod(sample_shape)
         self._follow_model()
-        x, log_prob = self._samples_and_log_probs(random.row_seeds(seed_pair(seed), n))
+        seeds, vectors = self._seeds_and_vectors(seed_pair(seed), n)
+        x, log_prob = self._samples_and_log_probs(seeds, *(() if vectors is None else (vectors,)))
         x = tf.stop_gradient(x)
-        shape = tf.TensorShape(tf.get_static_value(sample_shape))
-        x = tf.reshape(x, tf.concat([sample_shape, self._event_shape_tensor()], 0))
+        shape = tf.TensorShape(tf.get_static_value(sample_shape)).concatenate(self.batch_shape)
+        dynamic = tf.concat([sample_shape, self._batch_shape_tensor()], 0)
+        x = tf.reshape(x, tf.concat([dynamic, self._event_shape_tensor()], 0))
         x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))
-        log_prob = tf.ensure_shape(tf.reshape(log_prob, sample_shape), shape)
-        return x, log_prob
+        return x, tf.ensure_shape(tf.reshape(log_prob, dynamic), shape)
 
     def _mode(self):
         raise NotImplementedError(

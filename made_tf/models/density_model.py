@@ -12,7 +12,14 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals import Conditionals
-from made_tf.conditionals.row_checks import as_rows, check_data, check_rows, is_target
+from made_tf.conditionals.row_checks import (
+    as_rows,
+    check_data,
+    check_rows,
+    is_stream,
+    is_target,
+)
+from made_tf.models.context import Context, split_inputs
 
 __all__ = ["DensityModel", "row_weights"]
 
@@ -23,11 +30,14 @@ _XLA_PAYS = 500_000  # parameters from which compilation is soon made up for
 class DensityModel(keras.Model):
     """A Keras model of the density of rows `[N, D]`; its loss is their negative log-likelihood.
 
-    A subclass has `event_size`, `conditionals`, `checked_log_prob` and `describe`.
+    A subclass has `event_size`, `conditionals`, `conditioning`, `checked_log_prob` and `describe`.
+    Where the model has a context, its *inputs* are rows with their context
+    (`made_tf.models.context`); else they are the rows.
     """
 
     event_size: int
     conditionals: Conditionals
+    conditioning: Context | None
 
     def __init__(self, **kwargs):
         # Rows must not be cast: half precision would merge classes and round real values.
@@ -45,35 +55,54 @@ class DensityModel(keras.Model):
         for number, part in enumerate(parts):
             setattr(self, f"{name}_{number}", part)
 
-    def checked_log_prob(self, x):
-        """Returns what `log_prob` does, of rows that were checked before."""
+    def checked_log_prob(self, inputs):
+        """Returns what `log_prob` does, of inputs that were checked before."""
         raise NotImplementedError
 
-    def checked(self, x):
-        """Returns rows as a tensor or an array, their values checked where they are known.
+    def checked(self, x, context=None):
+        """Returns inputs as tensors or arrays, their values checked where they are known.
 
         Raises:
-            ValueError: if `x` has the wrong shape, NaN, or values outside the support (shape alone
-                where `x` is symbolic).
+            ValueError: if `x` or `context` has the wrong shape, NaN, or `x` has values outside the
+                support (shape alone where they are symbolic), or if a context is missing or
+                given to a model without one.
         """
+        if self.conditioning is None:
+            if context is not None:
+                raise ValueError(
+                    "`context` must be None: the model was made without one. "
+                    f"Received: context of type {type(context).__name__}"
+                )
+            x = as_rows("x", x)
+            check_rows("x", x, self.conditionals)
+            return x
+        if context is None and isinstance(x, tuple | dict):
+            x, context = split_inputs("x", x, self.conditioning)
         x = as_rows("x", x)
         check_rows("x", x, self.conditionals)
-        return x
+        self.conditioning.check("context", context, None)
+        context = self.conditioning.arrays(context)
+        self.conditioning.check("context", context, x.shape[0])
+        return x, context
 
-    def log_prob(self, x):
+    def split(self, inputs):
+        """Returns the rows and the context of inputs; `None` for no context."""
+        return split_inputs("x", inputs, self.conditioning)
+
+    def log_prob(self, x, context=None):
         """Returns the log-probability (or log-density) of each row, in nats.
 
         Args:
             x: values `[N, D]`: an array, or a tensor inside a traced function.
+            context: of a model with a context `[N, W]`, or what its Keras model takes.
 
         Returns:
             A float32 tensor `[N]`.
 
         Raises:
-            ValueError: if `x` has the wrong shape, NaN, or values outside the
-                support (shape alone where `x` is symbolic).
+            ValueError: as `checked`.
         """
-        return self.checked_log_prob(self.checked(x))
+        return self.checked_log_prob(self.checked(x, context))
 
     def compile(self, optimizer="adam", loss=None, jit_compile="auto", **kwargs):
         """Configures training. The loss is the model's own: leave `loss` out.
@@ -123,7 +152,8 @@ class DensityModel(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
-        options = inspect.signature(super().fit).bind(as_rows("x", x), y, *args, **kwargs).arguments
+        x = self._arrays("x", x)
+        options = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")
         self._check_rows_and_weights("x", options)
@@ -133,27 +163,27 @@ class DensityModel(keras.Model):
             parts = dict(
                 zip(
                     names,
-                    (as_rows("validation_data", validation[0]), *validation[1:]),
+                    (self._arrays("validation_data", validation[0]), *validation[1:]),
                     strict=False,
                 )
             )
             self._check_rows_and_weights("validation_data", parts)
             options["validation_data"] = tuple(parts.get(name) for name in names)
         elif validation is not None:
-            options["validation_data"] = as_rows("validation_data", validation)
+            options["validation_data"] = self._arrays("validation_data", validation)
             self._check_data("validation_data", options["validation_data"])
         return super().fit(**options)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
         signature = inspect.signature(super().evaluate)
-        bound = signature.bind(as_rows("x", x), y, *args, **kwargs)
+        bound = signature.bind(self._arrays("x", x), y, *args, **kwargs)
         self._check_rows_and_weights("x", bound.arguments)
         return super().evaluate(*bound.args, **bound.kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Returns what the model gives for each row, the data checked first."""
-        x = as_rows("x", x)
+        x = self._arrays("x", x)
         self._check_data("x", x)
         return super().predict(x, *args, **kwargs)
 
@@ -178,13 +208,28 @@ class DensityModel(keras.Model):
     def _check_rows_and_weights(self, name: str, options: dict[str, Any]) -> None:
         self._check_data(name, options.get("x"), options.get("y"))
         if options.get("sample_weight") is not None:
-            options["y"] = _no_targets(options["x"])
+            options["y"] = _no_targets(self.split(options["x"])[0])
 
     def _check_data(self, name: str, x: Any, y: Any = None) -> None:
         if is_target(y):
-            kind = type(self).__name__
-            raise ValueError(f"{kind} has no targets: pass `{name}` alone. Received a `y`.")
-        check_data(name, x, self.conditionals)
+            hint = f"`{name}` alone"
+            if self.conditioning is not None:
+                hint = f"the context together with the rows, `{name}=(x, context)`"
+            raise ValueError(f"{type(self).__name__} has no targets: pass {hint}. Received a `y`.")
+        check_data(name, x, self.conditionals, self._check_inputs)
+
+    def _check_inputs(self, name: str, inputs: Any) -> None:
+        rows, context = split_inputs(name, inputs, self.conditioning)
+        check_rows(name, rows, self.conditionals)
+        if self.conditioning is not None:
+            self.conditioning.check("context", context, len(rows))
+
+    def _arrays(self, name: str, inputs: Any) -> Any:
+        """Returns what Keras may take for inputs: arrays or tensors, or a stream as it is."""
+        if self.conditioning is None or inputs is None or is_stream(inputs):
+            return as_rows(name, inputs)
+        rows, context = split_inputs(name, inputs, self.conditioning)
+        return as_rows(name, rows), self.conditioning.arrays(context)
 
 
 def row_weights(sample_weight, nll):

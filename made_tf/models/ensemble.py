@@ -22,7 +22,8 @@ class Ensemble(DensityModel):
     The members may differ in everything but the variables and the family: in
     weights, order, width, number of orders. Each is trained by itself, before;
     the ensemble is for `log_prob`, `evaluate` and files. To draw from it,
-    `made_tf.EnsembleDistribution(ensemble)`.
+    `made_tf.EnsembleDistribution(ensemble)`. Members with a context take the
+    same one.
 
     Args:
         members: `MADE` models.
@@ -59,17 +60,18 @@ class Ensemble(DensityModel):
         self.track_each("model", self.members)
         self.event_size = members[0].event_size
         self.conditionals = members[0].conditionals
+        self.conditioning = members[0].conditioning
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x, training=None, context=None):
         """Returns the log-probability of each row: `[N, D]` -> `[N]`, in nats."""
         del training  # the members are trained by themselves
-        x = ops.convert_to_tensor(x)
-        log_probs = [member.checked_log_prob(x) for member in self.members]
+        inputs = x if context is None else (x, context)
+        log_probs = [member.checked_log_prob(inputs) for member in self.members]
         return ops.logsumexp(ops.stack(log_probs), axis=0) - math.log(len(log_probs))
 
-    def checked_log_prob(self, x):
-        return self.call(x)
+    def checked_log_prob(self, inputs):
+        return self.call(inputs)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0],)
@@ -113,4 +115,8 @@ class Ensemble(DensityModel):
 
 def _density(member: MADE) -> str:
     family = member.conditionals
-    return f"{member.event_size} variables, {family.name} {family.get_config() or ''}".rstrip()
+    text = f"{member.event_size} variables, {family.name} {family.get_config() or ''}".rstrip()
+    if member.conditioning is None:
+        return text
+    kind = "numbers" if member.conditioning.encoder is None else "numbers by a Keras model"
+    return f"{text}, a context of {member.conditioning.size} {kind}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
 
@@ -14,6 +13,8 @@ from made_tf.conditionals.row_checks import is_target
 from made_tf.models.density_model import DensityModel, row_weights
 from made_tf.models.order_statistics import OrderStatistics, combine
 from made_tf.models.settings import Settings, expose_settings
+from made_tf.models.spread import ReportsSpread
+from made_tf.networks.masked_dense import MaskedDense
 from made_tf.networks.assembly import Assembly
 
 __all__ = ["MADE"]
@@ -21,11 +22,11 @@ __all__ = ["MADE"]
 
 @keras.saving.register_keras_serializable(package="made_tf")
 @expose_settings
-class MADE(DensityModel):
+class MADE(ReportsSpread, DensityModel):
     """A masked autoencoder for distribution estimation.
 
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
-    p(x_k | x_<k). Compile it with an optimizer alone: its loss is the negative
+    p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an optimizer alone: its loss is the negative
     log-likelihood in nats, summed over variables and averaged over rows.
 
     Args:
@@ -66,6 +67,10 @@ class MADE(DensityModel):
             own (Germain et al. 2015, section 4.2).
         num_orders: M; the model's density is the average of the densities
             under its first M masks. See `log_prob`.
+        context: what the density is conditioned on: the width W of a vector, or
+            a built Keras model that makes one of its inputs and trains with the
+            layers. Inputs are then `(x, context)` or `{"x": x, "context": context}`,
+            in `fit`, `evaluate`, `predict` and datasets, too.
         **kwargs: `name`, `dtype`.
 
     Raises:
@@ -109,6 +114,7 @@ class MADE(DensityModel):
         input_dropout=0.0,
         order_groups=None,
         residual=False,
+        context=None,
         **kwargs,
     ):
         arguments = {name: value for name, value in locals().items() if name in Settings.names()}
@@ -121,8 +127,9 @@ class MADE(DensityModel):
         self.hidden_layers, self.dropout_layers = parts.hidden, parts.dropout
         self.output_layer, self.direct_layer = parts.output, parts.direct
         self.input_dropout_layer = parts.input_dropout
+        self.context_layers, self.context_encoder = parts.context, settings.encoder
         self.track_each("masked", parts.hidden)
-        self._evaluating = False
+        self.track_each("shift", parts.context)
         self.mask_step = None
         if not self.mask_sets.is_fixed:
             self.mask_step = self.add_weight(
@@ -154,6 +161,9 @@ class MADE(DensityModel):
         for layer in self.masked_layers():
             if not layer.built:
                 layer.build((None, layer.mask.shape[0]))
+        for layer in self.context_layers:
+            if not layer.built:
+                layer.build((None, self.settings.context_size))
         self.built = True
 
     @property
@@ -170,17 +180,20 @@ class MADE(DensityModel):
     def num_orders(self, value):
         self.settings.num_orders = self.mask_sets.check_count(value)
 
-    def call(self, x, training=None, degrees=None):
+    def call(self, x, training=None, degrees=None, context=None):
         """Returns the conditionals' parameters under one mask: `[N, D]` -> `[N, P]`.
 
         Args:
-            x: values `[N, D]`.
+            x: values `[N, D]`; of a model with a context `(x, context)`, unless
+                that is given by itself.
             training: whether to drop units, and to take the next mask set.
             degrees: another mask set for a model of several: int32 degrees of
                 the inputs `[D]` and of each hidden layer, or `[N, D]`, ... with
                 a set for each row. `None` takes the model's own. A `residual`
                 model takes those of its first hidden layer for all of them.
         """
+        if context is None:
+            x, context = self.split(x)
         x = ops.convert_to_tensor(x)
         if len(x.shape) != 2 or x.shape[-1] != self.event_size:
             raise ValueError(
@@ -190,13 +203,21 @@ class MADE(DensityModel):
         if degrees is None and training and self.mask_step is not None:
             degrees = self.mask_sets.at_step(self.mask_step + 0, ops.shape(x)[0])
             self.mask_step.assign_add(1)
+        return self.parameters(x, self.encode_context(context, training), degrees, training)
+
+    def encode_context(self, context, training=False):
+        """Returns the vectors that the layers see, float32 `[N, W]`; `None` without a context."""
+        return None if self.conditioning is None else self.conditioning.vector(context, training)
+
+    def parameters(self, x, vectors=None, degrees=None, training=False):
+        """Returns what `call` does, of rows whose context `encode_context` has encoded."""
         features = self.conditionals.encode(ops.cast(x, "float32"))  # [N, D] -> [N, F]
-        return self._assembly.parameters(features, training, degrees)
+        return self._assembly.parameters(features, training, degrees, vectors)
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.conditionals.layout.parameters.total)
+        return (self.split(input_shape)[0][0], self.conditionals.layout.parameters.total)
 
-    def log_prob(self, x, num_orders=None):
+    def log_prob(self, x, num_orders=None, context=None):
         """Returns the log-probability (or log-density) of each row, in nats.
 
         Args:
@@ -204,44 +225,49 @@ class MADE(DensityModel):
             num_orders: M: the density is the average of those under the mask
                 sets 0 to M - 1, a log-mean-exp of joint log-probabilities;
                 `None` takes the model's `num_orders`.
+            context: of a model with a context `[N, W]`, or what its Keras model takes.
 
         Returns:
             A float32 tensor `[N]`.
 
         Raises:
             ValueError: if `x` has the wrong shape, NaN, or values outside the
-                support (shape alone where `x` is symbolic), or if there are
-                less than `num_orders` masks.
+                support (shape alone where `x` is symbolic), if the context does
+                not suit, or if there are less than `num_orders` masks.
         """
-        return self.order_statistics(x, num_orders).log_prob
+        return self.order_statistics(x, num_orders, context).log_prob
 
-    def order_statistics(self, x, num_orders=None) -> OrderStatistics:
+    def order_statistics(self, x, num_orders=None, context=None) -> OrderStatistics:
         """Returns `log_prob` and how far the orders disagree on each row.
 
         Args:
             x: values `[N, D]`, as in `log_prob`.
             num_orders: as in `log_prob`. The memory needed does not grow with it.
+            context: as in `log_prob`.
 
         Raises:
             ValueError: as `log_prob`.
         """
-        return self.checked_order_statistics(self.checked(x), num_orders)
+        return self.checked_order_statistics(self.checked(x, context), num_orders)
 
-    def checked_log_prob(self, x):
-        return self.checked_order_statistics(x).log_prob
+    def checked_log_prob(self, inputs):
+        return self.checked_order_statistics(inputs).log_prob
 
-    def checked_order_statistics(self, x, num_orders=None) -> OrderStatistics:
-        """Returns what `order_statistics` does, of rows that were checked before."""
+    def checked_order_statistics(self, inputs, num_orders=None) -> OrderStatistics:
+        """Returns what `order_statistics` does, of inputs that were checked before."""
+        x, context = self.split(inputs)
+        return self.statistics_given(x, self.encode_context(context), num_orders)
+
+    def statistics_given(self, x, vectors=None, num_orders=None) -> OrderStatistics:
+        """Returns the same of rows `[N, D]` whose context was encoded before, `[N, W]`."""
         num_orders = self.num_orders if num_orders is None else num_orders
         sets = self.mask_sets.first(num_orders)
-        if num_orders == 1:
-            return OrderStatistics.of_one(self.row_log_prob(x, self(x, training=False)))
         x = ops.convert_to_tensor(x)
 
-        def log_prob(degrees):
-            return self.row_log_prob(x, self(x, training=False, degrees=degrees))
+        def log_prob(degrees=None):
+            return self.row_log_prob(x, self.parameters(x, vectors, degrees))
 
-        return combine(log_prob, sets)
+        return OrderStatistics.of_one(log_prob()) if num_orders == 1 else combine(log_prob, sets)
 
     def row_log_prob(self, x, params):
         """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats."""
@@ -254,7 +280,7 @@ class MADE(DensityModel):
                 "`(x, None, sample_weight)`. Received a `y`."
             )
         if training or self.mask_step is None:
-            nll = -self.row_log_prob(x, y_pred)  # [N]
+            nll = -self.row_log_prob(self.split(x)[0], y_pred)  # [N]
         else:
             nll, spread = self._evaluated(x, y_pred)
             self.spread_tracker.update_state(spread, row_weights(sample_weight, nll))
@@ -264,39 +290,16 @@ class MADE(DensityModel):
         # As Keras' own losses do: the replicas' gradients will be summed.
         return loss / self._num_replicas()
 
-    def _evaluated(self, x, params):
+    def _evaluated(self, inputs, params):
         """Returns negative log-likelihoods `[N]` and the spread of at least two orders."""
         if self.num_orders > 1:
-            statistics = self.checked_order_statistics(x)
+            statistics = self.checked_order_statistics(inputs)
             return -statistics.log_prob, statistics.spread
+        x = self.split(inputs)[0]
         log_prob = self.row_log_prob(x, params)
         second = self.mask_sets.first(2).at(1)
-        other = self.row_log_prob(x, self(x, training=False, degrees=second))
+        other = self.row_log_prob(x, self(inputs, training=False, degrees=second))
         return -log_prob, ops.abs(log_prob - other) / math.sqrt(2.0)
-
-    def evaluate(self, *args, **kwargs):
-        """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""
-        with self._reporting_spread():
-            return super().evaluate(*args, **kwargs)
-
-    def test_on_batch(self, *args, **kwargs):
-        with self._reporting_spread():
-            return super().test_on_batch(*args, **kwargs)
-
-    @contextlib.contextmanager
-    def _reporting_spread(self):
-        self._evaluating = True
-        try:
-            yield
-        finally:
-            self._evaluating = False
-
-    @property
-    def metrics(self):
-        if self.mask_step is None or self._evaluating:
-            return super().metrics
-        # Of one order alone, which is all that a training step has, there is no spread.
-        return [metric for metric in super().metrics if metric is not self.spread_tracker]
 
     def save_own_variables(self, store):
         store["density"] = self.settings.fingerprint()
@@ -318,6 +321,11 @@ class MADE(DensityModel):
             )
         if self.mask_step is not None:
             self.mask_step.assign(store["mask_step"])  # the masks go on where they were
+
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """Quantizes the masked layers (`MaskedDense.quantize`), and not what encodes a context."""
+        masked = filters or (lambda layer: isinstance(layer, MaskedDense))
+        super().quantize(mode, config, filters=masked, **kwargs)
 
     def describe(self) -> str:
         """Returns D, the family, the order and the degrees in a few lines of text."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from made_tf import conditionals as families
 from made_tf import masks
+from made_tf.models.context import Context
 from made_tf.networks.activations import elementwise
 from made_tf.networks.assembly import are_twins
 from made_tf.networks.mask_sets import MaskSets
@@ -32,6 +33,7 @@ class Settings:
     Attributes:
         degrees: of the inputs and the hidden units (`made_tf.masks.Degrees`).
         mask_sets: the mask sets that training takes and densities are averaged over.
+        conditioning: what `context` stands for (`made_tf.models.context`).
 
     Raises:
         ValueError: if an argument is out of range or contradicts another.
@@ -56,9 +58,11 @@ class Settings:
     input_dropout: float = 0.0
     order_groups: Any = None
     residual: bool = False
+    context: Any = None
 
     degrees: masks.Degrees = dataclasses.field(init=False, repr=False)
     mask_sets: MaskSets = dataclasses.field(init=False, repr=False)
+    conditioning: Context | None = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         given = dict(vars(self))
@@ -104,6 +108,7 @@ class Settings:
                 "tells the layers nothing."
             )
         self.num_orders = self.mask_sets.check_count(self.num_orders)
+        self.conditioning = Context.of(self.context)
         self.activation = elementwise(self.activation)
         self.kernel_initializer = keras.initializers.get(self.kernel_initializer)
         self.kernel_regularizer = keras.regularizers.get(self.kernel_regularizer)
@@ -122,11 +127,24 @@ class Settings:
         self.num_masks = self.mask_sets.num_masks
         groups = self.mask_sets.order_groups
         self.order_groups = None if groups is None else groups.tolist()
+        if self.conditioning is not None:
+            encoder = self.conditioning.encoder
+            self.context = self.conditioning.size if encoder is None else encoder
 
     @classmethod
     def names(cls) -> list[str]:
         """Returns the names of the arguments."""
         return [field.name for field in dataclasses.fields(cls) if field.init]
+
+    @property
+    def context_size(self) -> int:
+        """W, the width of the vector that the layers see beside the variables; 0 for none."""
+        return 0 if self.conditioning is None else self.conditioning.size
+
+    @property
+    def encoder(self) -> Any:
+        """The Keras model that makes this vector of other inputs, or `None`."""
+        return None if self.conditioning is None else self.conditioning.encoder
 
     @functools.cached_property
     def unreachable(self) -> list[tuple[int, int]]:
@@ -151,6 +169,7 @@ class Settings:
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "context": None if self.conditioning is None else self.conditioning.config(),
         }
 
     def fingerprint(self) -> np.ndarray:
@@ -163,6 +182,7 @@ class Settings:
                 keras.activations.serialize(self.activation),
                 *(["mask_weights"] if self.mask_weights else []),  # older files know neither
                 *(["residual"] if self.residual else []),
+                *([f"context {self.context_size}"] if self.conditioning else []),
             ]
         )
         return fingerprint(content.encode())
@@ -173,7 +193,7 @@ class Settings:
             f"{self.conditionals.describe()}, "
             f"activation={keras.activations.serialize(self.activation)!r}, "
             f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}, "
-            f"residual={self.residual}"
+            f"residual={self.residual}, context of {self.context_size} numbers"
         )
 
     def describe(self) -> str:
@@ -192,6 +212,8 @@ class Settings:
             f"residual: {'yes' if self.residual else 'no'}; "
             f"dependencies out of reach: {len(self.unreachable)}"
         )
+        if self.conditioning is not None:
+            lines.append(f"p(x | context), with {self.conditioning.describe()}")
         return "\n".join(lines)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +33,7 @@ class Assembly:
         output: the layer of the parameters; `None` without hidden layers.
         direct: from features straight to parameters; `None` without such connections.
         dropout: what drops hidden units, a layer each; none without dropout.
+        context: what adds the context to each hidden layer and to the output, none without it.
         input_dropout: what hides variables, or `None`.
     """
 
@@ -79,6 +82,21 @@ class Assembly:
             keras.layers.Dropout(settings.dropout, dtype=policy, name=f"dropout_{index + 1}")
             for index in range(len(self.hidden) if settings.dropout else 0)
         ]
+        self.context = []
+        if settings.context_size:
+            # Of degree 0: every unit and every output may see all of it.
+            layers = [*self.hidden, self.output or self.direct]
+            self.context = [
+                keras.layers.Dense(
+                    layer.units,
+                    use_bias=False,
+                    kernel_initializer=_fresh(settings.kernel_initializer),
+                    kernel_regularizer=settings.kernel_regularizer,
+                    dtype=layer.dtype_policy,
+                    name=f"context_{layer.name}",
+                )
+                for layer in layers
+            ]
         self.input_dropout = None
         if settings.input_dropout:
             self.input_dropout = keras.layers.Dropout(
@@ -92,23 +110,25 @@ class Assembly:
             if layer is not None:
                 yield layer
 
-    def parameters(self, features, training, degrees=None):
+    def parameters(self, features, training, degrees=None, context=None):
         """Returns the conditionals' parameters under one mask: `[N, F]` -> `[N, P]`.
 
         Args:
             features: of all variables, `[N, F]`.
             training: whether to drop units and hide variables.
             degrees: those of one mask set, see `MADE.call`; `None` for the model's own.
+            context: what the rows are conditioned on, `[N, W]`.
         """
         if self.input_dropout is not None and training:
             kept = ops.repeat(ops.ones_like(features[:, :1]), self._layout.event_size, axis=1)
             kept = self.input_dropout(kept, training=True)
             # All features of a variable, or none.
             features = features * self._layout.features.repeat(kept)
+        shifts = [layer(context) for layer in self.context] or [None] * (len(self.hidden) + 1)
         units = features
         levels = self._levels(degrees)
         for index, layer in enumerate(self.hidden):
-            before, units = units, layer(units, *levels[index : index + 2])
+            before, units = units, layer(units, *levels[index : index + 2], shift=shifts[index])
             if self.dropout:
                 units = self.dropout[index](units, training=training)
             if self._residual and index:
@@ -118,8 +138,10 @@ class Assembly:
             parts.append(self.output(units, *levels[-2:]))
         if self.direct is not None:
             parts.append(self.direct(features, *levels[:1], *levels[-1:]))
+        if self.context:
+            parts.append(shifts[-1])
         # Not `ops.add`, which takes no rows of P parameters for a bias.
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]  # [N, P]
+        return functools.reduce(operator.add, parts)  # [N, P]
 
     def _levels(self, degrees) -> list:
         """Degrees of features, hidden units and parameters; none for the layers' own."""

@@ -148,14 +148,21 @@ class MaskedDense(keras.layers.Layer):
             return kernel
         return ops.cast(kernel, self.compute_dtype) * self.kernel_scale
 
-    def call(self, inputs):
-        # [..., in] -> [..., out]
+    def call(self, inputs, shift=None):
+        """Multiplies, adds the bias, activates: `[..., in]` -> `[..., out]`.
+
+        Args:
+            inputs: `[..., in]`.
+            shift: what else is added before the activation, `[..., out]`.
+        """
         if self.staircase is not None:
             outputs = self.staircase.matmul(inputs, self.unmasked_kernel())
         else:
             outputs = ops.matmul(inputs, self.masked_kernel())
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
+        if shift is not None:
+            outputs = outputs + shift
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape):

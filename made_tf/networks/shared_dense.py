@@ -57,7 +57,7 @@ class SharedDense(MaskedDense):
                 name="mask_kernel", shape=self.mask.shape, initializer="zeros"
             )
 
-    def call(self, inputs, in_degrees=None, out_degrees=None):
+    def call(self, inputs, in_degrees=None, out_degrees=None, shift=None):
         """Multiplies, adds the bias, activates: `[..., in]` -> `[..., out]`.
 
         Args:
@@ -65,9 +65,10 @@ class SharedDense(MaskedDense):
             in_degrees: int32 `[in]`, or `[N, in]` for inputs `[N, in]` with a
                 mask for each row; `None` for the layer's own degrees.
             out_degrees: int32 `[out]` or `[N, out]`.
+            shift: what else is added before the activation, `[..., out]`.
         """
         if in_degrees is None and self.mask_kernel is None:
-            return super().call(inputs)  # which skips the empty half where it can
+            return super().call(inputs, shift)  # which skips the empty half where it can
         own = (
             ops.convert_to_tensor(self.mask.in_degrees),
             ops.convert_to_tensor(self.mask.out_degrees),
@@ -84,6 +85,8 @@ class SharedDense(MaskedDense):
             outputs = ops.add(outputs, self.bias)
         if self.mask_kernel is not None:
             outputs = ops.add(outputs, self.mask_bias(mask))
+        if shift is not None:
+            outputs = outputs + shift
         return self.activation(outputs)
 
     def mask_bias(self, mask):

@@ -1,5 +1,8 @@
 """Exact answers, under orders that put the evidence first.
 
+Rows of a model with a context carry it behind their variables (`with_vectors`), encoded, so that
+both are chosen, repeated and cut together.
+
 Where what is known comes first in the order, the model's own conditionals are
 p(x_k | what is known, ...): each answer is one pass through the network. A model
 of all orders has such an order for every question; a fixed order has one for its
@@ -21,7 +24,7 @@ from made_tf.sampling.blocked_network import BlockedNetwork
 from made_tf.sampling.known import KnownSets, KnownValues
 from made_tf.sampling.order_mixture import choose_set, each_row_by_its_set
 
-__all__ = ["ROWS_AT_ONCE", "EvidenceFirst"]
+__all__ = ["ROWS_AT_ONCE", "EvidenceFirst", "row_spec", "split_row", "with_vectors"]
 
 ROWS_AT_ONCE = 4096
 
@@ -56,13 +59,14 @@ class EvidenceFirst:
         if not model.any_order and not self._is_fixed:  # all that there are, to choose from
             self._sets = model.mask_sets.first(model.mask_sets.num_masks or num_orders)
         self._network = BlockedNetwork(model, block_length, batch_size, any_mask=not self._is_fixed)
-        rows = tf.TensorSpec([None, model.event_size], tf.float32)
+        observed = tf.TensorSpec([None, model.event_size], tf.float32)
+        rows = row_spec(model)
         seeds = tf.TensorSpec([None, 2], tf.int32)
         allowed = tf.TensorSpec([None, model.event_size, None], tf.float32)
         sets = StackedSets(tf.TensorSpec([None, level.shape[1]], tf.int32) for level in self._sets)
         # Traced once, for any number of rows and any sets.
         self._terms = tf.function(self._make_terms, [rows, sets], autograph=False)
-        self._draws = tf.function(self._make_draws, [seeds, rows, rows, sets], autograph=False)
+        self._draws = tf.function(self._make_draws, [seeds, observed, rows, sets], autograph=False)
         self._draws_within = tf.function(
             self._make_draws_within, [seeds, allowed, sets], autograph=False
         )
@@ -108,7 +112,7 @@ class EvidenceFirst:
         Args:
             seeds: int32 `[n, 2]`.
             known: what is known, `[D]`.
-            values: float32 `[n, D]`.
+            values: rows, float32 `[n, D + W]`.
             sets: each row draws one of them first. Where the evidence comes
                 first in all, rows need no weights.
         """
@@ -119,39 +123,78 @@ class EvidenceFirst:
         """Draws rows within sets of values `[1, D, K]`: rows `[n, D]`, log-weights `[n]`."""
         return self._draws_within(seeds, allowed, sets)
 
-    def _make_terms(self, x, sets):
+    def _make_terms(self, rows, sets):
         family = self._model.conditionals
+        x, vectors = split_row(self._model, rows)
 
         def terms(degrees):
-            return family.log_prob(self._model(x, training=False, degrees=degrees), x)
+            return family.log_prob(self._model.parameters(x, vectors, degrees), x)
 
         if self._is_fixed:
             return terms(None)[None]
         return tf.map_fn(terms, list(sets), fn_output_signature=tf.float32)
 
-    def _make_draws(self, seeds, observed, values, sets):
-        return self._drawn(seeds, KnownValues(observed, values), sets)
+    def _make_draws(self, seeds, observed, rows, sets):
+        values, vectors = split_row(self._model, rows)
+        return self._drawn(seeds, KnownValues(observed, values), sets, vectors)
 
     def _make_draws_within(self, seeds, allowed, sets):
         return self._drawn(seeds, KnownSets(allowed), sets)
 
-    def _drawn(self, seeds, given, sets):
+    def _drawn(self, seeds, given, sets, vectors=None):
         sets = StackedSets(sets)  # which a traced function gets as a mere tuple
         family = self._model.conditionals
         uniforms = random.row_uniforms(seeds, family, 1)
         own, choice = uniforms[:, :-1], uniforms[:, -1]
         if self._is_fixed:
-            rows, log_weights = self._network.sample_and_log_weight(own, given)
+            found = self._network.sample_and_log_weight(own, given, vectors=vectors)
+            rows, log_weights = found
             return tf.stop_gradient(rows), log_weights
         index = choose_set(choice, tf.shape(sets.inputs)[0])
 
         def draw(rows, degrees):
             some = given.map(lambda part: _rows_of(part, rows))
-            return self._network.sample_and_log_weight(tf.gather(own, rows), some, degrees)
+            own_vectors = None if vectors is None else tf.gather(vectors, rows)
+            return self._network.sample_and_log_weight(
+                tf.gather(own, rows), some, degrees, own_vectors
+            )
 
         like = own[:, : family.event_size], choice
         rows, log_weights = each_row_by_its_set(index, sets, draw, like)
         return tf.stop_gradient(rows), log_weights
+
+
+def with_vectors(model: MADE, values, vectors):
+    """Puts what a context was encoded to behind values: `[N, D]`, `[N, W]` -> rows `[N, D + W]`.
+
+    Args:
+        model: the model.
+        values: an array or a tensor.
+        vectors: `None` for a model without a context, whose rows are the values.
+
+    Raises:
+        ValueError: if there are vectors and no context, or the other way round.
+    """
+    if (vectors is None) != (model.conditioning is None):
+        raise ValueError(
+            "`vectors` must be given for a model with a context, and for no other. "
+            f"Received: {None if vectors is None else f'vectors of shape {vectors.shape}'}"
+        )
+    if vectors is None:
+        return values
+    concat = tf.concat if tf.is_tensor(vectors) or tf.is_tensor(values) else np.concatenate
+    return concat([values, vectors], axis=1)
+
+
+def split_row(model: MADE, rows):
+    """Returns the values `[n, D]` and the vectors `[n, W]` of rows; `None` without a context."""
+    size = model.event_size
+    return (rows, None) if model.conditioning is None else (rows[:, :size], rows[:, size:])
+
+
+def row_spec(model: MADE) -> tf.TensorSpec:
+    """Returns what rows are, any number of them."""
+    return tf.TensorSpec([None, model.event_size + model.settings.context_size], tf.float32)
 
 
 def _rows_of(part, rows):

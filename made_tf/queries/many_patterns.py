@@ -10,7 +10,7 @@ from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pieces
-from made_tf.queries.evidence_first import ROWS_AT_ONCE
+from made_tf.queries.evidence_first import ROWS_AT_ONCE, row_spec, split_row
 from made_tf.sampling import random
 from made_tf.sampling.arrangement import evidence_first
 from made_tf.sampling.known import KnownValues
@@ -45,22 +45,23 @@ class ManyPatterns:
         batch_size: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
     ):
-        size, self._family = model.event_size, model.conditionals
+        self._model, self._family = model, model.conditionals
         self._sets = sets
         self._rows_at_once = max(1, rows_at_once // _KERNELS)
         self._network = RowOrderNetwork(model, block_length, batch_size)
-        rows = tf.TensorSpec([None, size], tf.float32)
+        flags = tf.TensorSpec([None, model.event_size], tf.float32)
         seeds = tf.TensorSpec([None, 2], tf.int32)
-        self._draws = tf.function(self._make_draws, [seeds, rows, rows], autograph=False)
-        self._scores = tf.function(self._make_scores, [rows] * 3, autograph=False)
+        rows = row_spec(model)
+        self._draws = tf.function(self._make_draws, [seeds, flags, rows], autograph=False)
+        self._scores = tf.function(self._make_scores, [rows, flags, flags], autograph=False)
 
     def draw(self, seeds: npt.NDArray, known: BoolArray, values: FloatArray) -> FloatArray:
-        """Draws what is not known: seeds `[n, 2]`, booleans and values `[n, D]` -> `[n, D]`."""
+        """Draws what is not known: seeds `[n, 2]`, booleans `[n, D]`, rows -> `[n, D]`."""
         seeds = seeds.astype(np.int32)
         return self._in_pieces(self._draws, seeds, known.astype(np.float32), values)
 
     def log_prob(self, values: FloatArray, known: BoolArray, asked: BoolArray) -> FloatArray:
-        """Returns log p(asked | known) of rows: values and booleans `[n, D]` -> `[n]`, in nats."""
+        """Returns log p(asked | known): rows, booleans `[n, D]` -> `[n]`, in nats."""
         flags = known.astype(np.float32), asked.astype(np.float32)
         return self._in_pieces(self._scores, values, *flags)
 
@@ -68,7 +69,8 @@ class ManyPatterns:
         parts = zip(*(pieces(array, self._rows_at_once) for array in arrays), strict=True)
         return np.concatenate([function(*part).numpy() for part in parts])
 
-    def _make_draws(self, seeds, known, values):
+    def _make_draws(self, seeds, known, rows):
+        values, vectors = split_row(self._model, rows)
         uniforms = random.row_uniforms(seeds, self._family, 1)
         own = uniforms[:, :-1]
         index = choose_set(uniforms[:, -1], self._sets.num_sets)
@@ -76,17 +78,20 @@ class ManyPatterns:
         def draw(rows, degrees):
             given = KnownValues(tf.gather(known, rows), tf.gather(values, rows))
             orders = evidence_first(degrees[0], given.observed)
-            drawn = self._network.sample_each(tf.gather(own, rows), orders, degrees[1:], given)
+            own_vectors = None if vectors is None else tf.gather(vectors, rows)
+            uniforms = tf.gather(own, rows)
+            drawn = self._network.sample_each(uniforms, orders, degrees[1:], given, own_vectors)
             return (drawn,)
 
         return each_row_by_its_set(index, self._sets, draw, (tf.zeros_like(values),))[0]
 
-    def _make_scores(self, values, known, asked):
+    def _make_scores(self, rows, known, asked):
+        values, vectors = split_row(self._model, rows)
         given = KnownValues(known + asked, values)
 
         def score(degrees):
             orders = evidence_first(degrees[0], 2.0 * known + asked)
-            return self._network.log_prob_each(orders, degrees[1:], given, asked)
+            return self._network.log_prob_each(orders, degrees[1:], given, asked, vectors)
 
         log_probs = tf.map_fn(  # [M, n]
             score, list(self._sets.tensors()), fn_output_signature=tf.float32

@@ -43,7 +43,7 @@ class Particles:
         self._rows_at_once = rows_at_once
 
     def draw(self, values, known: BoolArray, seeds, sets: StackedSets | None = None):
-        """Draws L rows for each evidence `[N, D]`: rows `[N, L, D]`, log-weights `[N, L]`.
+        """Draws L rows for each evidence `[N, D + W]`: rows `[N, L, D]`, log-weights `[N, L]`.
 
         Args:
             values: the evidence.
@@ -54,7 +54,7 @@ class Particles:
         rows, log_weights = self._evidence_first.draw(
             seeds, known, tf.repeat(values, self.count, axis=0), sets or self._evidence_first.own
         )
-        shape = [-1, self.count, values.shape[1]]
+        shape = [-1, self.count, rows.shape[1]]
         return tf.reshape(rows, shape), tf.reshape(log_weights, shape[:2])
 
     def log_prob(
@@ -120,9 +120,9 @@ class Particles:
         sets: StackedSets | None = None,
     ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """Yields what `draw` gives for some rows at a time; row `numbers[i]` has its own seeds."""
-        for part in pieces(np.arange(len(values)), max(1, self._rows_at_once // self.count)):
+        for part in pieces(np.arange(len(numbers)), max(1, self._rows_at_once // self.count)):
             draws = (numbers[part][:, None] * self.count + np.arange(self.count)).reshape(-1)
-            yield self.draw(values[part], known, seed_pairs(seed, draws), sets)
+            yield self.draw(tf.gather(values, part), known, seed_pairs(seed, draws), sets)
 
 
 def pick(log_weights, uniforms):

@@ -24,7 +24,7 @@ from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import seed_pairs
 from made_tf.queries.estimate import Estimate
-from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst
+from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
 from made_tf.queries.value_sets import Values, restricted_variables, written_down
@@ -37,7 +37,8 @@ _FEW_PARTICLES = 10.0  # effective ones, of which a draw is hardly one of the co
 class Queries:
     """Answers questions about any subset of a model's variables.
 
-    NaN stands for what is not known, or not asked for.
+    NaN stands for what is not known, or not asked for. Of a model with a context, answers need the
+    rows' encoded context (`MADE.encode_context`), `vectors`.
 
     Args:
         model: the model; its weights are read at each call.
@@ -89,13 +90,19 @@ class Queries:
 
     # What is asked.
 
-    def log_marginal(self, x: npt.ArrayLike, seed: int = 0) -> Estimate:
+    def log_marginal(
+        self, x: npt.ArrayLike, seed: int = 0, vectors: FloatArray | None = None
+    ) -> Estimate:
         """Returns log p of the values that are not NaN, `[N, D]` -> `[N]`."""
         nothing = np.full(np.shape(x), np.nan, np.float32)
-        return self.conditional_log_prob(x, nothing, seed)
+        return self.conditional_log_prob(x, nothing, seed, vectors)
 
     def conditional_log_prob(
-        self, x: npt.ArrayLike, evidence: npt.ArrayLike, seed: int = 0
+        self,
+        x: npt.ArrayLike,
+        evidence: npt.ArrayLike,
+        seed: int = 0,
+        vectors: FloatArray | None = None,
     ) -> Estimate:
         """Returns log p(x_A | x_B), x_A and x_B being what is not NaN: `[N, D]` twice -> `[N]`."""
         x, asked = self.partial_rows("x", x)
@@ -112,7 +119,7 @@ class Queries:
                 "`x` must be NaN where `evidence` is known. Received: values in both of row "
                 f"{row}, variable {column}"
             )
-        values = np.where(known, values, x)
+        values = with_vectors(self.model, np.where(known, values, x), vectors)
         parts = np.zeros((3, len(x)))
         groups = list(pattern_groups(np.concatenate([known, asked], axis=1)))
         if self._by_row is not None:
@@ -126,7 +133,12 @@ class Queries:
         return Estimate(*parts)
 
     def sample_conditional(
-        self, evidence: npt.ArrayLike, num_samples: int = 1, seed: int = 0, first_row: int = 0
+        self,
+        evidence: npt.ArrayLike,
+        num_samples: int = 1,
+        seed: int = 0,
+        first_row: int = 0,
+        vectors: FloatArray | None = None,
     ) -> FloatArray:
         """Draws whole rows that agree with the evidence: `[N, D]` -> `[num_samples, N, D]`.
 
@@ -136,11 +148,14 @@ class Queries:
             seed: a 32-bit integer.
             first_row: the number of the first row, from which on they are
                 drawn, so that pieces of a table get what the whole would.
+            vectors: the rows' encoded context, `[N, W]`; `None` for a model without one.
         """
         first_row = integer("first_row", first_row, 0)
         values, known = self.partial_rows("evidence", evidence)
         num_samples = integer("num_samples", num_samples)
         seed = _checked_seed(seed)
+        size = values.shape[1]
+        values = with_vectors(self.model, values, vectors)
         drawn = np.broadcast_to(values, (num_samples, *values.shape)).copy()
         flat = drawn.reshape(-1, values.shape[1])
         repetitions = np.arange(num_samples)[:, None] * len(values)
@@ -152,18 +167,18 @@ class Queries:
                 places = (repetitions + rows).reshape(-1)  # in `flat`
                 rows = np.tile(rows, num_samples)
                 seeds = seed_pairs(seed, places + first_row)
-                flat[places] = self._by_row.draw(seeds, known[rows], values[rows])
+                flat[places, :size] = self._by_row.draw(seeds, known[rows], values[rows])
         for pattern, rows in groups:
             sets = self.sets_for(pattern)
             if sets is None:
-                drawn[:, rows], size = self._weighted.resample(
+                drawn[:, rows, :size], effective = self._weighted.resample(
                     values[rows], pattern, num_samples, seed, rows + first_row
                 )
-                smallest = min(smallest, size)
+                smallest = min(smallest, effective)
                 continue
             for part in pieces((repetitions + rows).reshape(-1), self._rows_at_once):
                 seeds = seed_pairs(seed, part + first_row)
-                flat[part] = self.draw(seeds, pattern, flat[part], sets)[0]
+                flat[part, :size] = self.draw(seeds, pattern, flat[part], sets)[0]
         if smallest < _FEW_PARTICLES:
             warnings.warn(
                 f"Of {self.num_particles} weighted draws only {smallest:.1f} count (the effective "
@@ -171,7 +186,7 @@ class Queries:
                 "(num_masks=None), which needs none.",
                 stacklevel=3,
             )
-        return drawn
+        return drawn[..., :size]
 
     def log_prob_in(
         self, allowed: npt.ArrayLike | Values, num_samples: int = 1000, seed: int = 0

@@ -78,7 +78,7 @@ class BlockedNetwork:
             self.plan = make_plan(model.degrees, layout, *arguments)
             self._sorting = _OwnOrder(self.plan, self._weights, frozen)
 
-    def sample(self, uniforms, degrees=None, given=None, temperature=None):
+    def sample(self, uniforms, degrees=None, given=None, temperature=None, vectors=None):
         """Draws the rows that the uniforms stand for.
 
         Args:
@@ -88,6 +88,7 @@ class BlockedNetwork:
             given: what is known of the rows (`made_tf.sampling.known`).
             temperature: T, float32 `[n]`: each conditional is taken to the
                 power 1 / T.
+            vectors: of a model with a context, `MADE.encode_context` of the rows, `[n, W]`.
 
         Returns:
             Values, float32 `[n, D]`.
@@ -97,45 +98,47 @@ class BlockedNetwork:
                 XLA, which has no assertions, and with frozen weights: not).
         """
         arrangement = self._sorting.arrangement(degrees)
-        values, _ = self._generate(uniforms, arrangement, given, temperature)
+        values, _ = self._generate(uniforms, arrangement, vectors, given, temperature)
         return arrangement.restore(values)
 
-    def sample_and_log_prob(self, uniforms, degrees=None):
+    def sample_and_log_prob(self, uniforms, degrees=None, vectors=None):
         """Returns the rows `[n, D]` and, from the same pass, their log-probabilities `[n]`."""
         arrangement = self._sorting.arrangement(degrees)
-        values, params = self._generate(uniforms, arrangement)
+        values, params = self._generate(uniforms, arrangement, vectors)
         return arrangement.restore(values), self._total(values, params, arrangement)
 
-    def sample_and_log_weight(self, uniforms, given, degrees=None):
+    def sample_and_log_weight(self, uniforms, given, degrees=None, vectors=None):
         """Returns rows `[n, D]` that agree with what is given, and their log-weights `[n]`."""
         arrangement = self._sorting.arrangement(degrees)
-        values, params = self._generate(uniforms, arrangement, given)
+        values, params = self._generate(uniforms, arrangement, vectors, given)
         family = self._family.select(arrangement.variables)
         log_weight = given.map(arrangement.sort).log_weight(family, params, values)
         return arrangement.restore(values), log_weight
 
-    def log_prob(self, x, degrees=None):
+    def log_prob(self, x, degrees=None, vectors=None):
         """Returns the log-probability of each row in nats: `[n, D]` -> `[n]`."""
         arrangement = self._sorting.arrangement(degrees)
-        values, params = self._score(x, arrangement)
+        values, params = self._score(x, arrangement, vectors)
         return self._total(values, params, arrangement)
 
-    def parameters(self, x, degrees=None):
+    def parameters(self, x, degrees=None, vectors=None):
         """Returns the conditionals' parameters: `[n, D]` -> `[n, P]`."""
         arrangement = self._sorting.arrangement(degrees)
-        return arrangement.restore_parameters(self._score(x, arrangement)[1])
+        return arrangement.restore_parameters(self._score(x, arrangement, vectors)[1])
 
     def _total(self, values, params, arrangement: Arrangement):
         family = self._family.select(arrangement.variables)
         return tf.reduce_sum(family.log_prob(params, values), axis=1)
 
-    def _generate(self, uniforms, arrangement: Arrangement, given=None, temperature=None):
+    def _generate(
+        self, uniforms, arrangement: Arrangement, vectors=None, given=None, temperature=None
+    ):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
         self._weights.check()
         noise = arrangement.sort(self._family.noise(uniforms))
         if given is not None:
             given = given.map(arrangement.sort)
-        layers = self._sorting.layers(arrangement)
+        layers = self._layers(arrangement, vectors)
         values, params = [], []
         draw = None if temperature is None else drawer_at(temperature[:, None])
 
@@ -153,10 +156,10 @@ class BlockedNetwork:
         for_each_block(self.plan, layers, leaf)
         return join(values), join(params)
 
-    def _score(self, x, arrangement: Arrangement):
+    def _score(self, x, arrangement: Arrangement, vectors=None):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
         values = arrangement.sort(x)
-        layers = self._sorting.layers(arrangement)
+        layers = self._layers(arrangement, vectors)
         params = []
 
         def leaf(index: int, starts: list):
@@ -168,6 +171,9 @@ class BlockedNetwork:
         features = self._family.select(arrangement.variables).encode(values)
         for_each_block(self.plan, layers, leaf, features)
         return values, join(params)
+
+    def _layers(self, arrangement: Arrangement, vectors) -> list[SortedLayer]:
+        return [layer.given(vectors) for layer in self._sorting.layers(arrangement)]
 
     def _block(
         self, layers: list[SortedLayer], index: int, arrangement: Arrangement, transform=None

@@ -11,14 +11,16 @@ from made_tf.networks.mask_sets import StackedSets
 __all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp", "sample_mixture", "set_at"]
 
 
-def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = False):
+def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = False, vectors=None):
     """Draws rows, each under the mask set that its last uniform chooses.
 
     Args:
-        draw: from uniforms `[k, U - 1]` and the degrees of a set to rows `[k, D]`.
+        draw: from uniforms `[k, U - 1]` and the degrees of a set to rows `[k, D]`;
+            with a context it also takes `vectors`.
         uniforms: float32 `[n, U]`.
         sets: M mask sets.
         whole: as in `each_row_by_its_set`.
+        vectors: the rows' encoded context, `[n, W]`.
 
     Returns:
         float32 `[n, D]`.
@@ -27,7 +29,11 @@ def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = Fa
     index = choose_set(uniforms[:, -1], sets.num_sets)
 
     def draw_some(rows, degrees):
-        return (draw(own if rows is None else tf.gather(own, rows), degrees),)
+        def mine(part):
+            return part if rows is None else tf.gather(part, rows)
+
+        given = {} if vectors is None else {"vectors": mine(vectors)}
+        return (draw(mine(own), degrees, **given),)
 
     like = own[:, : sets.inputs.shape[1]]
     return each_row_by_its_set(index, sets, draw_some, (like,), whole)[0]

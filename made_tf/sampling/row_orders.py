@@ -87,7 +87,7 @@ class RowOrderNetwork:
         self._weights = Weights(model)
         self.plan = any_order_plan(model, block_length, batch_size, "host")
 
-    def sample_each(self, uniforms, orders, hidden: list, given):
+    def sample_each(self, uniforms, orders, hidden: list, given, vectors=None):
         """Draws rows, each under its own order.
 
         Args:
@@ -95,14 +95,15 @@ class RowOrderNetwork:
             orders: degrees of the inputs, int32 `[n, D]`.
             hidden: degrees of the hidden layers, int32 `[units]` each.
             given: what is known of each row (`made_tf.sampling.known`).
+            vectors: as in `BlockedNetwork.sample`.
 
         Returns:
             Values, float32 `[n, D]`.
         """
         noise = self._family.noise(uniforms)
-        return self._generate_each(noise, orders, hidden, given)[0]
+        return self._generate_each(noise, orders, hidden, given, vectors)[0]
 
-    def log_prob_each(self, orders, hidden: list, known, asked):
+    def log_prob_each(self, orders, hidden: list, known, asked, vectors=None):
         """Scores some variables of rows, each under its own order.
 
         Args:
@@ -110,6 +111,7 @@ class RowOrderNetwork:
             hidden: as in `sample_each`.
             known: a `KnownValues`: the values asked about and those before them.
             asked: float32 `[n, D]`, 1 for the variables that count.
+            vectors: as in `BlockedNetwork.sample`.
 
         Returns:
             The sum of their log p(x_k | those before), float32 `[n]`, in nats.
@@ -117,17 +119,19 @@ class RowOrderNetwork:
         size = self._family.num_uniforms
         anything = tf.zeros_like(known.values[:, :1]) + np.full(size, 0.5, np.float32)
         noise = self._family.noise(anything)  # for what is not known
-        values, params, variables = self._generate_each(noise, orders, hidden, known)
+        found = self._generate_each(noise, orders, hidden, known, vectors)
+        values, params, variables = found
         family = self._family.select(variables)
         counted = known._replace(observed=_by_row(asked, variables))
         return counted.log_weight(family, params, _by_row(values, variables))
 
-    def _generate_each(self, noise, orders, hidden: list, given):
+    def _generate_each(self, noise, orders, hidden: list, given, vectors):
         """Returns values `[n, D]`, and sorted row by row parameters `[n, P]` and variables."""
         self._weights.check()
         order = np.arange(1, noise.shape[1] + 1, dtype=np.int32)
         natural = arrange(self._family.layout, [order, *hidden])
         layers = sort_layers(self._weights.read(), self.plan, natural, transposed=True)
+        layers = [layer.given(vectors) for layer in layers]
         family = self._family.select(natural.variables)
         variables = tf.argsort(orders, axis=1, stable=True)
         noise = _by_row(noise, variables)

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from made_tf.masks import degrees_to_mask
 from made_tf.models.made import MADE
 from made_tf.networks.kernel_mask import connected, masked
-from made_tf.networks.masked_dense import MaskedDense
 from made_tf.sampling.arrangement import Arrangement, float32
 from made_tf.sampling.plan import Level, SamplingPlan
 
@@ -38,11 +38,13 @@ class Stored:
         kernels: `[in, out]` each.
         mask_kernels: those of the mask itself (`SharedDense.mask_kernel`).
         biases: `[out]` each.
+        context_kernel: `[W, out]`, what the context adds; `None` without one.
     """
 
     kernels: tuple[tuple[int, Any], ...]
     mask_kernels: tuple[tuple[int, Any], ...]
     biases: tuple
+    context_kernel: Any = None
 
 
 class Matrix(NamedTuple):
@@ -93,16 +95,43 @@ class Kernel:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SortedLayer:
-    """A layer: its kernels with the levels that they read, its bias, its own level."""
+    """A layer: its kernels with the levels that they read, its bias, its own level.
+
+    Attributes:
+        sources: its kernels.
+        bias: `[units]`, or `[n, units]` once it holds what the rows' context adds.
+        level: its own level.
+        context_kernel: `[W, units]`; `None` without a context.
+    """
 
     sources: tuple[tuple[int, Kernel], ...]
-    bias: Any  # [units]
+    bias: Any
     level: Level
+    context_kernel: Any = None
+
+    def given(self, vectors) -> SortedLayer:
+        """Returns the layer for rows of a context, `[n, W]`: computed once, for all blocks.
+
+        Raises:
+            ValueError: if there is a context and no vectors, or the other way round.
+        """
+        if (vectors is None) != (self.context_kernel is None):
+            given = None if vectors is None else vectors.shape
+            raise ValueError(
+                "`vectors` must be given for a model with a context, and for no other. "
+                f"Received: vectors of shape {given}"
+            )
+        if vectors is None:
+            return self
+        bias = self.bias + tf.matmul(vectors, self.context_kernel)
+        return dataclasses.replace(self, bias=bias, context_kernel=None)
 
     def bias_of(self, block: int):
         """Returns the bias of a block, `[units]`; `None` where it has no units."""
         units = self.level.span(block, block + 1)
-        return self.bias[units] if units.stop > units.start else None
+        if units.stop == units.start:
+            return None
+        return self.bias[units] if len(self.bias.shape) == 1 else self.bias[:, units]
 
 
 class Weights:
@@ -122,7 +151,10 @@ class Weights:
     def check(self) -> None:
         """Fails, when the graph runs, where a live weight is NaN or infinite."""
         for layer in self._model.masked_layers():
-            _assert_finite(layer)
+            stored = (layer.kernel, layer.kernel_scale, layer.bias)
+            _assert_finite(layer, stored, lambda layer=layer: (layer.masked_kernel(), layer.bias))
+        for layer in self._model.context_layers:
+            _assert_finite(layer, (layer.kernel,), lambda layer=layer: (layer.kernel,))
 
 
 class FrozenWeights(Weights):
@@ -170,7 +202,10 @@ def sort_layers(
             biases.append(tf.reduce_sum(masked(mask, float32(kernel)), axis=0))
         zeros = np.zeros(arrangement.sizes[target], np.float32)
         bias = arrangement.sort_units(sum(biases, start=zeros), target, 0, _IMPOSSIBLE)
-        layers.append(SortedLayer(tuple(kernels), bias, plan.levels[target]))
+        context_kernel = weights.context_kernel
+        if context_kernel is not None:
+            context_kernel = arrangement.sort_units(context_kernel, target, axis=1)
+        layers.append(SortedLayer(tuple(kernels), bias, plan.levels[target], context_kernel))
     return layers
 
 
@@ -179,6 +214,7 @@ def _read(model: MADE, convert: Callable) -> list[Stored]:
     layers = [[(index, dense)] for index, dense in enumerate(model.hidden_layers)]
     last = [(depth, model.output_layer), (0, model.direct_layer)]
     layers.append([(source, dense) for source, dense in last if dense is not None])
+    contexts = model.context_layers or [None] * len(layers)
     return [
         Stored(
             tuple((source, convert(dense.unmasked_kernel())) for source, dense in dense_layers),
@@ -188,14 +224,15 @@ def _read(model: MADE, convert: Callable) -> list[Stored]:
                 if getattr(dense, "mask_kernel", None) is not None
             ),
             tuple(convert(dense.bias) for _, dense in dense_layers if dense.bias is not None),
+            convert(context.kernel) if context is not None else None,
         )
-        for dense_layers in layers
+        for dense_layers, context in zip(layers, contexts, strict=True)
     ]
 
 
-def _assert_finite(layer: MaskedDense) -> None:
+def _assert_finite(layer: keras.layers.Layer, stored: tuple, live: Callable) -> None:
     def check():
-        for weights in (layer.masked_kernel(), layer.bias):
+        for weights in live():
             if weights is not None:
                 tf.debugging.Assert(
                     tf.reduce_all(tf.math.is_finite(float32(weights))),
@@ -204,6 +241,5 @@ def _assert_finite(layer: MaskedDense) -> None:
         return True
 
     # The sum tells at a fraction of the price, unless a dead weight is not finite.
-    stored = (layer.kernel, layer.kernel_scale, layer.bias)
     total = sum(tf.reduce_sum(float32(part)) for part in stored if part is not None)
     tf.cond(tf.math.is_finite(total), lambda: True, check)

@@ -1,0 +1,95 @@
+"""The context as a file takes it: one input of float32, and the Keras model that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from made_tf.models.made import MADE
+from made_tf.portable.arrays import FloatArray
+from made_tf.portable.rows import plain_array
+
+__all__ = ["check_contexts", "context_shape", "encoder_of", "example_contexts"]
+
+
+def context_shape(model: MADE) -> tuple[int, ...] | None:
+    """Returns the shape of one row's context in a file; `None` for a model without a context.
+
+    Raises:
+        ValueError: if the model's encoder has several inputs, or one of unknown shape.
+    """
+    if model.conditioning is None:
+        return None
+    encoder = model.conditioning.encoder
+    if encoder is None:
+        return (model.conditioning.size,)
+    shapes = [tuple(each.shape[1:]) for each in encoder.inputs]
+    if len(shapes) != 1 or None in shapes[0] or not shapes[0]:
+        raise ValueError(
+            "`model` must encode its context from one input of known shape [rows, ...] to be "
+            "exported: put several side by side, and let the Keras model take them apart. "
+            f"Received: inputs of shapes {shapes}"
+        )
+    return shapes[0]
+
+
+def encoder_of(model: MADE) -> Callable:
+    """Returns a function from a file's context, float32 `[n, ...]`, to what the layers see.
+
+    The encoder's weights are frozen into it: a file has no variables.
+    """
+    shape = context_shape(model)
+    if shape is None or model.conditioning.encoder is None:
+        return lambda context: context
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    dtype = model.conditioning.encoder.inputs[0].dtype
+    function = tf.function(
+        lambda context: model.encode_context(tf.cast(context, dtype)),
+        [tf.TensorSpec([None, *shape], tf.float32)],
+        autograph=False,
+    )
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+
+    def encode(context):
+        (vectors,) = frozen(context)
+        return tf.ensure_shape(vectors, [None, model.conditioning.size])
+
+    return encode
+
+
+def check_contexts(model: MADE, context: npt.ArrayLike) -> FloatArray:
+    """Returns contexts as a file takes them, `[N, ...]`.
+
+    Raises:
+        ValueError: if they have another shape or are not finite.
+    """
+    shape = context_shape(model)
+    if shape is None:
+        raise ValueError("`context` must be None: the model was made without one.")
+    values = np.asarray(plain_array("context", context), np.float32)
+    if values.shape[1:] != shape or not len(values) or not np.isfinite(values).all():
+        raise ValueError(
+            f"`context` must be finite, of shape {['rows', *shape]}. "
+            f"Received: context.shape={values.shape}"
+        )
+    return values
+
+
+def example_contexts(model: MADE, num_rows: int, seed: int) -> FloatArray | None:
+    """Returns contexts to compare a file with its model by, where none are given.
+
+    Random numbers; zeros for an encoder of integers, which may know few of them.
+    """
+    shape = context_shape(model)
+    if shape is None:
+        return None
+    encoder = model.conditioning.encoder
+    if encoder is not None and not encoder.inputs[0].dtype.startswith("float"):
+        return np.zeros((num_rows, *shape), np.float32)
+    return np.random.default_rng(seed).normal(size=(num_rows, *shape)).astype(np.float32)
