@@ -63,8 +63,8 @@ class Input:
     """
 
     dtype: tf.DType
-    shape: Callable[[Sizes], tuple[int, ...]]
-    example: Callable[[Drawn], npt.ArrayLike]
+    shape: Callable[[Sizes], Any]
+    example: Callable[[Drawn], Any]
 
 
 def _half_observed(drawn: Drawn) -> npt.NDArray[np.int64]:

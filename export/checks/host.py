@@ -138,6 +138,6 @@ class Drawn(NamedTuple):
             None if self.context is None else self.context[numbers],
         )
 
-    def given(self, rows: Any = slice(None)) -> dict[str, FloatArray]:
+    def given(self, rows: Any = slice(None)) -> dict[str, Any]:
         """Returns the further argument that calls about some of the rows need: none, or context."""
         return {} if self.context is None else {"context": self.context[rows]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from made_tf.export.checks.host import SEED
 from made_tf.export.runtime import LiteSampler
 from made_tf.masks import degrees_to_mask
 from made_tf.models.made import MADE
-from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 from made_tf.verification import row_pairs, sum_of_states
 
@@ -24,7 +24,7 @@ _SECONDS = 0.2  # at most, for each batch size
 _BYTES = {"float32": 4, "float16": 2, "int8": 1, "static_int8": 1}
 
 
-def leak(model: MADE, device: LiteSampler, **given: FloatArray) -> float:
+def leak(model: MADE, device: LiteSampler, **given: Any) -> float:
     """Returns the largest change of a parameter when a variable that it must not see changes.
 
     In each row another variable is changed, and each parameter of the variables
@@ -52,7 +52,7 @@ def leak(model: MADE, device: LiteSampler, **given: FloatArray) -> float:
     return largest
 
 
-def total_probability(model: MADE, device: LiteSampler, **given: FloatArray) -> float | None:
+def total_probability(model: MADE, device: LiteSampler, **given: Any) -> float | None:
     """Sums the probabilities of all states; `None` where there are too many."""
     states = [values for values in model.conditionals.states() if values is not None]
     if len(states) < model.event_size or math.prod(map(len, states)) > _MAX_STATES:
@@ -62,14 +62,14 @@ def total_probability(model: MADE, device: LiteSampler, **given: FloatArray) -> 
     )
 
 
-def load_ms(path: PathLike, **given: FloatArray) -> float:
+def load_ms(path: PathLike, **given: Any) -> float:
     """Returns how long it takes from the file to the first sample, in milliseconds."""
     started = time.perf_counter()
     LiteSampler(path).sample(1, **given)
     return round(1e3 * (time.perf_counter() - started), 1)
 
 
-def sample_ms(device: LiteSampler, **given: FloatArray) -> dict[int, float]:
+def sample_ms(device: LiteSampler, **given: Any) -> dict[int, float]:
     """Returns how long batches take, in milliseconds: the shortest of several runs."""
     times = {}
     for rows in _BATCHES:

@@ -180,7 +180,7 @@ def _report(
     inspection: dict[str, Any],
     device: LiteSampler,
     weights: str,
-    **one: npt.NDArray[np.float32],
+    **one: Any,
 ) -> ExportReport:
     """Reports what every file tells, and checks what holds exactly in every format."""
     found = leak(model, device, **one) if "conditionals" in device.signatures else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from tensorflow_probability.python.internal import parameter_properties, reparam
 
 from made_tf.conditionals import Conditionals
 from made_tf.distributions.contexts import contexts_of
+from made_tf.distributions.dict_view import as_dict
 from made_tf.models.density_model import DensityModel
 from made_tf.portable.progress import with_progress
 from made_tf.portable.seeds import seed_batches
@@ -198,6 +199,10 @@ class SeededRows(RowDistribution):
         count = tf.reduce_prod(self._batch_shape_tensor())
         vectors = tf.nest.map_structure(lambda each: tf.tile(each, [n, 1]), self._vectors())
         return random.row_seeds(seed, n * count), vectors
+
+    def as_dict(self, names: Sequence[str] | None = None) -> tfd.TransformedDistribution:
+        """Returns the same distribution over dicts of columns, see `dict_view.as_dict`."""
+        return as_dict(self, names)
 
     def stream(
         self, num_samples: int, seed: int = 0, batch_size: int = 1024, progress: bool = False

@@ -162,7 +162,8 @@ class ConditionalMADE(RowDistribution):
             return self._queries.log_prob_under(rows, ~known, sets)
         evidence = self._with_context(self._values[numbers], 1, numbers)
         evidence = self._queries.evidence_log_prob(evidence, known, numbers)
-        joint = model.statistics_given(*split_row(model, rows), 1).log_prob
+        values, vectors = split_row(model, rows)
+        joint = model.statistics_given(values, vectors, num_orders=1).log_prob
         joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
         return tf.reshape(joint, [-1])
 

@@ -63,8 +63,7 @@ class Contexts:
         return tf.shape(self._parts[0])[:rank]
 
     def vectors(self):
-        """Returns what the layers see: float32 `[B, W]`, B contexts in all; several members' as a
-        list."""
+        """Returns what the layers see: float32 `[B, W]`, B contexts in all."""
         flat = []
         for part, rank in zip(self._parts, self._ranks, strict=True):
             own = tf.shape(part)[part.shape.rank - rank :]

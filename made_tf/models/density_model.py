@@ -19,7 +19,7 @@ from made_tf.conditionals.row_checks import (
     is_stream,
     is_target,
 )
-from made_tf.models.context import Context, split_inputs
+from made_tf.models.context import split_inputs
 
 __all__ = ["DensityModel", "row_weights"]
 
@@ -37,7 +37,7 @@ class DensityModel(keras.Model):
 
     event_size: int
     conditionals: Conditionals
-    conditioning: Context | None
+    conditioning: Any  # a `Context`, or None
 
     def __init__(self, **kwargs):
         # Rows must not be cast: half precision would merge classes and round real values.
@@ -89,7 +89,7 @@ class DensityModel(keras.Model):
         """Returns the rows and the context of inputs; `None` for no context."""
         return split_inputs("x", inputs, self.conditioning)
 
-    def log_prob(self, x, context=None):
+    def log_prob(self, x, *, context=None):
         """Returns the log-probability (or log-density) of each row, in nats.
 
         Args:

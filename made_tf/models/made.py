@@ -14,8 +14,8 @@ from made_tf.models.density_model import DensityModel, row_weights
 from made_tf.models.order_statistics import OrderStatistics, combine
 from made_tf.models.settings import Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
-from made_tf.networks.masked_dense import MaskedDense
 from made_tf.networks.assembly import Assembly
+from made_tf.networks.masked_dense import MaskedDense
 
 __all__ = ["MADE"]
 
@@ -26,8 +26,9 @@ class MADE(ReportsSpread, DensityModel):
     """A masked autoencoder for distribution estimation.
 
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
-    p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an optimizer alone: its loss is the negative
-    log-likelihood in nats, summed over variables and averaged over rows.
+    p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an
+    optimizer alone: its loss is the negative log-likelihood in nats, summed over
+    variables and averaged over rows.
 
     Args:
         event_size: D, the number of variables.
@@ -68,9 +69,8 @@ class MADE(ReportsSpread, DensityModel):
         num_orders: M; the model's density is the average of the densities
             under its first M masks. See `log_prob`.
         context: what the density is conditioned on: the width W of a vector, or
-            a built Keras model that makes one of its inputs and trains with the
-            layers. Inputs are then `(x, context)` or `{"x": x, "context": context}`,
-            in `fit`, `evaluate`, `predict` and datasets, too.
+            a built Keras model that makes one and trains with the layers. Inputs
+            are then `(x, context)` or `{"x": x, "context": context}`.
         **kwargs: `name`, `dtype`.
 
     Raises:
@@ -149,8 +149,7 @@ class MADE(ReportsSpread, DensityModel):
 
     def all_dropout_layers(self) -> list[keras.layers.Dropout]:
         """Returns what drops hidden units, layer by layer, then what hides variables."""
-        inputs = self.input_dropout_layer
-        return [*self.dropout_layers, *([inputs] if inputs is not None else [])]
+        return [*self.dropout_layers, *filter(None, [self.input_dropout_layer])]
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] != self.event_size:
@@ -158,12 +157,11 @@ class MADE(ReportsSpread, DensityModel):
                 f"MADE expected inputs of shape (None, {self.event_size}). "
                 f"Received: {tuple(input_shape)}"
             )
-        for layer in self.masked_layers():
+        layers = [(layer, layer.mask.shape[0]) for layer in self.masked_layers()]
+        layers += [(layer, self.settings.context_size) for layer in self.context_layers]
+        for layer, width in layers:
             if not layer.built:
-                layer.build((None, layer.mask.shape[0]))
-        for layer in self.context_layers:
-            if not layer.built:
-                layer.build((None, self.settings.context_size))
+                layer.build((None, width))
         self.built = True
 
     @property
@@ -184,9 +182,9 @@ class MADE(ReportsSpread, DensityModel):
         """Returns the conditionals' parameters under one mask: `[N, D]` -> `[N, P]`.
 
         Args:
-            x: values `[N, D]`; of a model with a context `(x, context)`, unless
-                that is given by itself.
+            x: values `[N, D]`, or `(x, context)`.
             training: whether to drop units, and to take the next mask set.
+            context: what the rows are conditioned on, where `x` is rows alone.
             degrees: another mask set for a model of several: int32 degrees of
                 the inputs `[D]` and of each hidden layer, or `[N, D]`, ... with
                 a set for each row. `None` takes the model's own. A `residual`
@@ -231,9 +229,7 @@ class MADE(ReportsSpread, DensityModel):
             A float32 tensor `[N]`.
 
         Raises:
-            ValueError: if `x` has the wrong shape, NaN, or values outside the
-                support (shape alone where `x` is symbolic), if the context does
-                not suit, or if there are less than `num_orders` masks.
+            ValueError: as `checked`, or if there are less than `num_orders` masks.
         """
         return self.order_statistics(x, num_orders, context).log_prob
 

@@ -62,7 +62,7 @@ class Settings:
 
     degrees: masks.Degrees = dataclasses.field(init=False, repr=False)
     mask_sets: MaskSets = dataclasses.field(init=False, repr=False)
-    conditioning: Context | None = dataclasses.field(init=False, repr=False)
+    conditioning: Any = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         given = dict(vars(self))

@@ -85,7 +85,7 @@ class Assembly:
         self.context = []
         if settings.context_size:
             # Of degree 0: every unit and every output may see all of it.
-            layers = [*self.hidden, self.output or self.direct]
+            last: Any = self.direct if self.output is None else self.output
             self.context = [
                 keras.layers.Dense(
                     layer.units,
@@ -95,7 +95,7 @@ class Assembly:
                     dtype=layer.dtype_policy,
                     name=f"context_{layer.name}",
                 )
-                for layer in layers
+                for layer in (*self.hidden, last)
             ]
         self.input_dropout = None
         if settings.input_dropout:

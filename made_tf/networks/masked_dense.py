@@ -148,7 +148,7 @@ class MaskedDense(keras.layers.Layer):
             return kernel
         return ops.cast(kernel, self.compute_dtype) * self.kernel_scale
 
-    def call(self, inputs, shift=None):
+    def call(self, inputs, *, shift=None):
         """Multiplies, adds the bias, activates: `[..., in]` -> `[..., out]`.
 
         Args:

@@ -57,7 +57,7 @@ class SharedDense(MaskedDense):
                 name="mask_kernel", shape=self.mask.shape, initializer="zeros"
             )
 
-    def call(self, inputs, in_degrees=None, out_degrees=None, shift=None):
+    def call(self, inputs, in_degrees=None, out_degrees=None, *, shift=None):
         """Multiplies, adds the bias, activates: `[..., in]` -> `[..., out]`.
 
         Args:
@@ -68,7 +68,7 @@ class SharedDense(MaskedDense):
             shift: what else is added before the activation, `[..., out]`.
         """
         if in_degrees is None and self.mask_kernel is None:
-            return super().call(inputs, shift)  # which skips the empty half where it can
+            return super().call(inputs, shift=shift)  # which skips the empty half where it can
         own = (
             ops.convert_to_tensor(self.mask.in_degrees),
             ops.convert_to_tensor(self.mask.out_degrees),
