@@ -34,7 +34,10 @@ def splits(seed):
     order = np.random.default_rng(seed).permutation(len(digits.data))
     x = (digits.data[order] >= DIGITS_THRESHOLD).astype(np.float32)
     classes = np.eye(NUM_CLASSES, dtype=np.float32)[digits.target[order]]
-    return [tuple(part) for part in zip(*(np.split(each, [1257, 1437]) for each in (x, classes)))]
+    return [
+        tuple(part)
+        for part in zip(*(np.split(each, [1257, 1437]) for each in (x, classes)), strict=True)
+    ]
 
 
 def train(train_rows, valid_rows, with_classes, args, seed):

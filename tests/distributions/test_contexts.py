@@ -1,4 +1,4 @@
-"""`MADEDistribution(model, context=...)`: batch shapes, rows, densities, TFP around it, questions."""
+"""`MADEDistribution(model, context=...)`: batches, rows, densities, TFP around it, questions."""
 
 import pickle
 
