@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from made_tf.conditionals.regions import Region
 from made_tf.masks import comes_first
 from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
@@ -18,7 +19,7 @@ from made_tf.portable.arrays import BoolArray, FloatArray
 from made_tf.portable.patterns import pieces
 from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
-from made_tf.sampling.known import KnownSets, KnownValues
+from made_tf.sampling.known import KnownRegions, KnownValues
 from made_tf.sampling.order_mixture import choose_set, each_row_by_its_set
 
 __all__ = ["ROWS_AT_ONCE", "EvidenceFirst"]
@@ -59,12 +60,13 @@ class EvidenceFirst:
         rows = tf.TensorSpec([None, model.event_size], tf.float32)
         seeds = tf.TensorSpec([None, 2], tf.int32)
         allowed = tf.TensorSpec([None, model.event_size, None], tf.float32)
+        region = Region(allowed, rows, rows)
         sets = StackedSets(tf.TensorSpec([None, level.shape[1]], tf.int32) for level in self._sets)
         # Traced once, for any number of rows and any sets.
         self._terms = tf.function(self._make_terms, [rows, sets], autograph=False)
         self._draws = tf.function(self._make_draws, [seeds, rows, rows, sets], autograph=False)
         self._draws_within = tf.function(
-            self._make_draws_within, [seeds, allowed, sets], autograph=False
+            self._make_draws_within, [seeds, region, sets], autograph=False
         )
 
     @property
@@ -115,9 +117,9 @@ class EvidenceFirst:
         observed = known[None].astype(np.float32)
         return self._draws(seeds, observed, values, sets)
 
-    def draw_within(self, seeds, allowed, sets: StackedSets):
-        """Draws rows within sets of values `[1, D, K]`: rows `[n, D]`, log-weights `[n]`."""
-        return self._draws_within(seeds, allowed, sets)
+    def draw_within(self, seeds, region: Region, sets: StackedSets):
+        """Draws rows within one region of each variable: rows `[n, D]`, log-weights `[n]`."""
+        return self._draws_within(seeds, region, sets)
 
     def _make_terms(self, x, sets):
         family = self._model.conditionals
@@ -132,8 +134,8 @@ class EvidenceFirst:
     def _make_draws(self, seeds, observed, values, sets):
         return self._drawn(seeds, KnownValues(observed, values), sets)
 
-    def _make_draws_within(self, seeds, allowed, sets):
-        return self._drawn(seeds, KnownSets(allowed), sets)
+    def _make_draws_within(self, seeds, region, sets):
+        return self._drawn(seeds, KnownRegions(Region(*region)), sets)
 
     def _drawn(self, seeds, given, sets):
         sets = StackedSets(sets)  # which a traced function gets as a mere tuple
