@@ -164,11 +164,10 @@ class Inflated(Conditionals):
         sums = ops.cumsum(weights, axis=-1)
         total = sums[..., -1:] + ops.exp(-largest)
         passed = ops.cast(ops.expand_dims(uniforms, -1) >= sums / total, "float32")
-        return self._chosen_point_or(ops.sum(passed, axis=-1), drawn)
+        return self._chosen_point_or(ops.sum(passed, axis=-1, keepdims=True), drawn)
 
     def _chosen_point_or(self, index, drawn):
-        """Returns the point of each number, or what was drawn where it is that of none."""
-        index = ops.expand_dims(index, -1)  # [N, D, 1]
+        """Returns the point of each number `[N, D, 1]`, or what was drawn where it is of none."""
         chosen = ops.equal(index, np.arange(self.num_points, dtype=np.float32))
         at = ops.sum(ops.where(chosen, self.constant("points"), 0.0), axis=-1)
         return ops.where(index[..., 0] < self.num_points, at, drawn)
@@ -195,7 +194,8 @@ class Inflated(Conditionals):
         log_parts = self._restricted(params, region)[1]
         _, inner = self._parameters(params)
         drawn = self.family.transform_in(inner, _rest_of(noise), self._region_of_other(region))
-        return self._chosen_point_or(number_of_steps(log_parts, noise[..., 0]), drawn)
+        index = number_of_steps(log_parts, noise[..., 0])
+        return self._chosen_point_or(ops.expand_dims(index, -1), drawn)
 
     def _restricted(self, params, region):
         """Returns log P(region), `[N, D]`, and its parts: points, other values `[N, D, J + 1]`."""

@@ -98,13 +98,9 @@ def _column_region(place: _Place, family: Conditionals, wanted: Any):
     rest = rest[_rows_of(family, place.variable, rest, family.on_line)]
     rest = [value for value in np.unique(rest) if not any(each.holds(value) for each in intervals)]
     if len(intervals) + len(rest) > 1 or (rest and not is_point):
-        own = family.select(np.array([place.variable]))
         limit = "one Interval or one value" if is_point else "one Interval"
-        raise place.refuse(
-            f"restrict variable {place.variable} to {limit}: its values, {own.support}, are too "
-            "many for a set",
-            wanted,
-        )
+        expected = f"restrict variable {place.variable} to {limit}"
+        raise place.refuse(f"{expected}: its values are too many for a set", wanted)
     if intervals:
         return allowed, *intervals[0].ends()
     return (allowed, rest[0], rest[0]) if rest else (allowed, np.inf, -np.inf)
@@ -128,11 +124,11 @@ def _values_and_intervals(place: _Place, family: Conditionals, wanted: Any):
         if not isinstance(value, numbers.Real) or isinstance(value, bool):
             raise place.refuse("give each variable an Interval or a list of values", value)
     with np.errstate(over="ignore"):
-        numbers_ = np.array(values, np.float64).astype(np.float32)
-    for value in numbers_[~_rows_of(family, place.variable, numbers_, family.in_support)]:
+        given = np.array(values, np.float64).astype(np.float32)
+    for value in given[~_rows_of(family, place.variable, given, family.in_support)]:
         received = f"{value} for variable {place.variable} in query {place.query}"
         raise ValueError(family.refusal(f"`{place.argument}`", place.variable, received))
-    return numbers_, intervals
+    return given, intervals
 
 
 def _rows_of(family: Conditionals, variable: int, values: npt.NDArray, check: Any) -> BoolArray:
