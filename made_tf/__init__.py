@@ -26,6 +26,7 @@ _HOMES = {
     "Ensemble": "models",
     "EnsembleDistribution": "distributions",
     "Inflated": "conditionals",
+    "Interval": "queries",
     "LogisticMixture": "conditionals",
     "MADE": "models",
     "MADEDistribution": "distributions",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from made_tf.distributions import EnsembleDistribution, MADEDistribution
     from made_tf.models import MADE, Ensemble
     from made_tf.networks import MaskConstraint, MaskedDense, MaskedInitializer
+    from made_tf.queries import Interval
 
 
 def __getattr__(name: str):

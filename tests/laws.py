@@ -52,6 +52,17 @@ def log_prob(family, params, x, nudge=0.0):
     return np.stack([law.log_prob(own, values, nudge) for law, own, values in parts], axis=1)
 
 
+def log_prob_in(family, params, region, nudge=0.0):
+    """Returns log P(x_k in its region), `[N, D]`, see `Law.log_in`."""
+    parts = zip(laws(family), parameters_of(family, params), family.choices(), strict=True)
+    columns = []
+    for column, (law, own, choices) in enumerate(parts):
+        allowed, low, high = (np.asarray(part, np.float64)[:, column] for part in region)
+        allowed = allowed[:, : len(choices)]
+        columns.append(law.log_in(own, allowed, low, high, nudge))
+    return np.stack(columns, axis=1)
+
+
 def encode(family, x):
     """Returns the features of each column, D times `[N, f]`."""
     x = np.asarray(x, np.float64)
@@ -95,6 +106,19 @@ class Law:
     def mass(self, params, x):
         """Returns P(X = x), `[N]`, which is 0 where there is a density."""
         return np.exp(self.log_prob(params, x)) if self.is_discrete else np.zeros(len(x))
+
+    def log_in(self, params, allowed, low, high, nudge=0.0):
+        """Returns log P(X in a region), `[N]`: `allowed` `[N, K]` of the choices, ends `[N]`.
+
+        `nudge` as in `log_prob`.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_prob = self.log_between(params, low, high, nudge)
+        return np.where(low > high, -np.inf, log_prob)
+
+    def log_between(self, params, low, high, nudge):
+        """Returns log P(low <= X <= high), `[N]`, whatever where low > high."""
+        raise NotImplementedError
 
     def in_support(self, x):
         return np.isfinite(x)
@@ -140,6 +164,10 @@ class Bernoulli(Law):
     def log_prob(self, params, x, nudge=0.0):
         return scipy.special.log_expit((2 * x - 1) * params[:, 0])
 
+    def log_in(self, params, allowed, low, high, nudge=0.0):
+        logs = [self.log_prob(params, np.full(len(params), x)) for x in (0, 1)]
+        return log_of_total(np.stack(logs, axis=1), allowed)
+
     def cdf(self, params, x):
         return np.where(x < 0, 0, np.where(x < 1, scipy.special.expit(-params[:, 0]), 1.0))
 
@@ -162,6 +190,9 @@ class Categorical(Law):
 
     def log_probs(self, params):
         return scipy.special.log_softmax(params, axis=1)
+
+    def log_in(self, params, allowed, low, high, nudge=0.0):
+        return log_of_total(self.log_probs(params), allowed)
 
     def log_prob(self, params, x, nudge=0.0):
         return np.take_along_axis(self.log_probs(params), x.astype(int)[:, None], 1)[:, 0]
@@ -216,6 +247,21 @@ def log_interval(lower, upper, width):
     )
 
 
+def log_of_total(logs, weights=1.0):
+    """The log of a weighted sum over the last axis, -infinity where there is none."""
+    with np.errstate(divide="ignore"):
+        return scipy.special.logsumexp(logs, axis=1, b=np.broadcast_to(weights, logs.shape))
+
+
+def log_mass(law, lower, upper):
+    """log P(lower < Z < upper) of a symmetric distribution, from the nearer tail."""
+    lower, upper = np.broadcast_arrays(lower, upper)
+    is_below = lower + upper < 0
+    lower, upper = np.where(is_below, -upper, lower), np.where(is_below, -lower, upper)
+    tail = law.logsf(lower)
+    return tail + np.log(-np.expm1(np.minimum(law.logsf(upper) - tail, 0.0)))
+
+
 class Real(Law):
     """What real columns share: the standardised value and the hats."""
 
@@ -254,6 +300,11 @@ class Normal(Real):
     def log_prob(self, params, x, nudge=0.0):
         z = self.standardise(x) * (1 + nudge * UNIT)
         return self._law(params).logpdf(z) - np.log(self.scale)
+
+    def log_between(self, params, low, high, nudge):
+        loc, scale = params[:, 0], np.exp(7 * np.tanh(params[:, 1] / 7))
+        ends = [(self.standardise(x) * (1 + nudge * UNIT) - loc) / scale for x in (low, high)]
+        return log_mass(scipy.stats.norm, *ends)
 
     def breaks(self, params):
         return self.loc + self.scale * self._law(params).ppf(scipy.stats.norm.cdf(np.arange(-7, 8)))
@@ -296,6 +347,16 @@ class Mixture(Real):
         z = (self.standardise(x)[:, None] - loc) / scale
         return (np.exp(log_weights) * self.component.cdf(z)).sum(axis=1)
 
+    def log_between(self, params, low, high, nudge):
+        ends = (self.standardise(x) * (1 + nudge * UNIT) for x in (low, high))
+        return self.log_mass(params, *ends)
+
+    def log_mass(self, params, lower, upper):
+        """The same of standardised ends."""
+        log_weights, loc, scale = self.components(params)
+        ends = ((end[:, None] - loc) / scale for end in (lower, upper))
+        return log_of_total(log_weights + log_mass(self.component, *ends))
+
     def breaks(self, params):
         _, loc, scale = self.components(params)
         z = loc.T + scale.T * np.linspace(-24, 24, 193)
@@ -331,6 +392,17 @@ class Intervals(Law):
         )
         parts = log_weights + log_interval(lower, upper, width / scale)
         return scipy.special.logsumexp(parts, axis=1)
+
+    def between(self, low, high):
+        """The first and the last point of an interval."""
+        raise NotImplementedError
+
+    def log_between(self, params, low, high, nudge):
+        first, last = self.between(low, high)
+        ends = self.ends(np.minimum(first, last))[0], self.ends(last)[1]
+        moves = (nudge * UNIT * self.size(x) for x in (first, last))
+        ends = (self.hidden.standardise(end + move) for end, move in zip(ends, moves, strict=True))
+        return np.where(first > last, -np.inf, self.hidden.log_mass(params, *ends))
 
     def cdf(self, params, x):
         x = np.broadcast_to(x, len(params))
@@ -370,6 +442,15 @@ class Discretized(Intervals):
     def point(self, index):
         return (self.origin + index * self.step).astype(np.float32)
 
+    def between(self, low, high):
+        # An end within a hundredth of a step of a point, or in float32, is this point.
+        low, high = (np.clip(end, -1e9, 1e9) for end in (low, high))
+        near = [0.01 + 2 * UNIT * np.abs(end) / self.step for end in (low, high)]
+        first = np.ceil((low - self.origin) / self.step - near[0])
+        last = np.floor((high - self.origin) / self.step + near[1])
+        first, last = np.maximum(first, self.low), np.minimum(last, self.high)
+        return self.origin + first * self.step, self.origin + last * self.step
+
     def ends(self, x):
         index = self.index(x)
         lower = np.where(index <= self.low, -np.inf, self.origin + (index - 0.5) * self.step)
@@ -407,6 +488,9 @@ class Count(Intervals):
         self.hidden = LogisticMixture(config, column)
         self.num_params = self.hidden.num_params
 
+    def between(self, low, high):
+        return np.maximum(np.ceil(low), 0.0), np.minimum(np.floor(high), _LARGEST_COUNT)
+
     def ends(self, x):
         with np.errstate(divide="ignore"):
             lower, width = np.log(x), np.log1p(1 / x)
@@ -433,6 +517,11 @@ class Count(Intervals):
 
     def encode(self, x):
         return self.hidden.encode(np.log1p(x))
+
+
+def tail_mass(near, far):
+    """log(exp(-near) - exp(-far))."""
+    return -near + np.log(-np.expm1(np.minimum(near - far, 0.0)))
 
 
 class Binned(Real):
@@ -497,6 +586,34 @@ class Binned(Real):
         take = (np.arange(len(params)), index)
         return passed[take] + weights[take] * share
 
+    def log_between(self, params, low, high, nudge):
+        if self.is_discrete:
+            rows = zip(params, low, high, strict=True)
+            return np.array([self._log_total(row[None], *ends) for row, *ends in rows])
+        bottoms, tops = np.append(-np.inf, self.edges), np.append(self.edges, np.inf)
+        low, high = (end[:, None] * (1 + nudge * UNIT) for end in (low, high))
+        low, high = np.maximum(low, bottoms), np.minimum(high, tops)  # [N, K]
+        logs = np.log(np.maximum(high - low, 0) / (tops - bottoms))
+        first, last = (self.edges[0] - high, self.edges[0] - low), (low - tops[-2], high - tops[-2])
+        for k, distances in ((0, first), (-1, last)):
+            near, far = (each[:, k] / self.tails[k] for each in distances)
+            logs[:, k] = np.where(near < far, tail_mass(near, far), -np.inf)
+        return log_of_total(scipy.special.log_softmax(params, axis=1) + logs)
+
+    def _log_total(self, params, low, high):
+        """Of a grid: point after point, where all that counts is."""
+        if low > high:
+            return -np.inf
+        first, last, (below, above) = self.edges[0], self.edges[-1], self.tails
+        low = max(low, min(high, first) - 60 * below)
+        high = min(high, max(low, last) + 60 * above)
+        start, end = (low - first) / self.step - 0.51, (high - first) / self.step - 0.49
+        points = first + self.step * (np.arange(np.ceil(start), np.floor(end) + 1) + 0.5)
+        if not len(points):
+            return -np.inf
+        logs = self.log_prob(np.repeat(params, len(points), axis=0), points)
+        return scipy.special.logsumexp(logs)
+
     def breaks(self, params):
         fall = np.linspace(0, 30, 121)
         below, above = self.edges[0] - self.tails[0] * fall, self.edges[-1] + self.tails[1] * fall
@@ -554,6 +671,13 @@ class Inflated(Law):
         elsewhere = self.inner.log_prob(inner, np.where(has, x, some), nudge) + logs[:, -1]
         mass = np.where(at, logs[:, :-1], -np.inf).max(axis=1)
         return np.logaddexp(mass, np.where(has, elsewhere, -np.inf))
+
+    def log_in(self, params, allowed, low, high, nudge=0.0):
+        logs, inner = self.split(params)
+        count = len(self.points)
+        other = self.inner.log_in(inner, allowed[:, count:], low, high, nudge)
+        weights = np.hstack([allowed[:, :count], np.ones((len(params), 1))])
+        return log_of_total(np.hstack([logs[:, :-1], (logs[:, -1] + other)[:, None]]), weights)
 
     def cdf(self, params, x):
         logs, inner = self.split(params)

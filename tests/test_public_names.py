@@ -25,6 +25,7 @@ CLASSES = {
     "Count",
     "Discretized",
     "Inflated",
+    "Interval",
     "LogisticMixture",
     "Mixed",
     "Normal",

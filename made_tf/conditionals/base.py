@@ -11,6 +11,7 @@ import numpy.typing as npt
 from keras import ops
 
 from made_tf.conditionals.columns import Columns
+from made_tf.conditionals.regions import Region
 from made_tf.portable.rows import finite_table
 
 __all__ = ["FAMILIES", "Conditionals", "as_float32", "register"]
@@ -148,9 +149,27 @@ class Conditionals(Columns):
         """
         raise ValueError(f"Sets of values need discrete conditionals. Received: {self.name}")
 
+    def transform_in(self, params, noise, region: Region):
+        """Returns `transform` for the conditionals restricted to regions.
+
+        Args:
+            params: `[N, P]`.
+            noise: as from `noise`.
+            region: what each column may be.
+        """
+        return self.transform_within(params, noise, region.allowed)
+
+    def log_prob_in(self, params, region: Region):
+        """Returns log P(x_k is in its region | x_<k) in nats: `[N, P]` -> `[N, D]`."""
+        return self.log_prob_within(params, region.allowed)
+
     @abc.abstractmethod
     def in_support(self, x):
         """Returns, for each value of `[N, D]`, whether it can occur (NaN never can)."""
+
+    def on_line(self, x):
+        """Returns, for each value of `[N, D]`, whether it is one that intervals are made of."""
+        return ops.zeros_like(x, dtype="bool")
 
     def distribution(self, params):
         """Returns the same as a `tfd.Distribution`: batch shape `[N]`, event shape `[D]`."""

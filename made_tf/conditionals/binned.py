@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import as_float32, register
+from made_tf.conditionals.bins import parts_of_bins
 from made_tf.conditionals.classes import IMPOSSIBLE, number_of_steps
 from made_tf.conditionals.grids import (
     LARGEST_INDEX,
@@ -15,9 +16,10 @@ from made_tf.conditionals.grids import (
     is_recorded_on_grid,
 )
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers, spread, spread_lists
 from made_tf.conditionals.real_columns import RealColumns
-from made_tf.conditionals.special_functions import log_softmax
+from made_tf.conditionals.special_functions import log_softmax, log_sum_exp
 from made_tf.portable.arguments import integer
 
 __all__ = ["Binned"]
@@ -182,6 +184,35 @@ class Binned(RealColumns, OnGrids):
         sign = ops.where(is_first, -1.0, 1.0)
         on_grid = self.grid_point(begin + sign * steps)
         return ops.where(self.constant("is_grid") > 0, on_grid, begin + sign * away)
+
+    def log_prob_between(self, params, low, high):
+        parts = self._parts_between(low, high)
+        log_prob = log_sum_exp(log_softmax(self._logits(params)) + parts.log_shares)
+        return ops.where(log_prob > 0.5 * IMPROBABLE, log_prob, -np.inf)
+
+    def transform_between(self, params, noise, low, high):
+        parts = self._parts_between(low, high)
+        log_weights = log_softmax(self._logits(params)) + parts.log_shares
+        place = parts.place(number_of_steps(log_weights, noise[..., 0]), noise[..., 1])
+        first, last = self.indices_between(low, high)
+        point = self.grid_point(ops.maximum(ops.minimum(ops.floor(place), last), first))
+        real = ops.maximum(ops.minimum(place, high), low)
+        return ops.where(self.constant("is_grid") > 0, point, real)
+
+    def _parts_between(self, low, high):
+        """Returns what of each bin lies in intervals.
+
+        On a grid point n, of which the first above the first edge is 0, counts as all that lies
+        from n to n + 1: then its bins are like those of reals.
+        """
+        is_grid = self.constant("is_grid")
+        first, last = self.indices_between(low, high)
+        low, high = ops.where(is_grid > 0, first, low), ops.where(is_grid > 0, last + 1.0, high)
+        entries = np.arange(self.layout.parameters.largest, dtype=np.int32)
+        entries = ops.expand_dims(self.constant("first_entry"), -1) + entries  # [D, K]
+        begins, sizes = (ops.take(self.constant(name), entries, axis=0) for name in _TABLES[1:])
+        top = begins[..., 0] + is_grid  # the table counts the points of the first bin from -1 down
+        return parts_of_bins(low, high, begins, sizes, top, self.constant("num_edges"))
 
     def in_support(self, x):
         is_real = ops.logical_and(self.constant("is_grid") < 1, ops.isfinite(x))

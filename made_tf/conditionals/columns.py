@@ -106,6 +106,15 @@ class Columns(abc.ABC):
         """Returns the values that each column can take; `None` where there are infinitely many."""
         return [None] * self.event_size
 
+    def choices(self) -> list[npt.NDArray[np.float32]]:
+        """Returns the values that a set of each column is made of; none where it has no sets."""
+        return [np.zeros(0, np.float32) if each is None else each for each in self.states()]
+
+    @property
+    def is_line(self) -> BoolArray:
+        """Which columns have values of which intervals are made, beside their `choices`: `[D]`."""
+        return np.zeros(self.event_size, bool)
+
     def finite_states(self) -> list[npt.NDArray[np.float32]]:
         """Returns the values that each column can take.
 

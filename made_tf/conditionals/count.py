@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import register
-from made_tf.conditionals.intervals import Interval, Intervals
+from made_tf.conditionals.intervals import Intervals, Span
 from made_tf.conditionals.mixtures import LogisticMixture
 
 __all__ = ["Count"]
@@ -53,7 +53,7 @@ class Count(Intervals):
         series = t * (1.0 - t * (0.5 - t * (1.0 / 3.0 - t * 0.25)))
         width = ops.where(t < 0.01, series, log_above - log_below)
         width = ops.where(x < 0.5, 1.0, width)  # of an interval without a lower end: any
-        return Interval(
+        return Span(
             lower, upper, width / self.mixture.constant("data_scale"), x < 0.5, x >= _LARGEST
         )
 
@@ -63,6 +63,15 @@ class Count(Intervals):
 
     def hidden(self, x):
         return ops.log(ops.maximum(x, 0.0) + 1.0)
+
+    def ends(self, low, high):
+        return ops.maximum(ops.ceil(low), 0.0), ops.minimum(ops.floor(high), _LARGEST)
+
+    def width(self, first, last):
+        # From the upper end of `last` down to that of the count before `first`.
+        below = ops.maximum(first, 1.0)
+        wide = ops.log1p(ops.maximum(last + 1.0 - below, 0.0) / below)
+        return wide / self.mixture.constant("data_scale")
 
     def in_support(self, x):
         whole = ops.equal(x, ops.floor(x))

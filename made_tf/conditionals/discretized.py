@@ -8,7 +8,7 @@ from keras import ops
 
 from made_tf.conditionals.base import register
 from made_tf.conditionals.grids import LARGEST_INDEX, OnGrids, find_step, grid_constants
-from made_tf.conditionals.intervals import Interval, Intervals
+from made_tf.conditionals.intervals import Intervals, Span
 from made_tf.conditionals.mixtures import LogisticMixture
 from made_tf.conditionals.numbers_of_columns import check_numbers, check_positive, spread
 
@@ -94,7 +94,7 @@ class Discretized(Intervals, OnGrids):
             self.mixture.standardise(self.grid_point(index)),
             0.5 * self.constant("width"),
         )
-        return Interval(
+        return Span(
             middle - half,
             middle + half,
             ops.zeros_like(middle) + self.constant("width"),
@@ -109,6 +109,16 @@ class Discretized(Intervals, OnGrids):
 
     def hidden(self, x):
         return x
+
+    def ends(self, low, high):
+        first, last = self.indices_between(low, high)
+        first = ops.maximum(first, self.constant("low_index"))
+        last = ops.minimum(last, self.constant("high_index"))
+        return self.grid_point(first), self.grid_point(last)
+
+    def width(self, first, last):
+        steps = self.grid_index(last) - self.grid_index(first) + 1.0
+        return steps * self.constant("width")
 
     def in_support(self, x):
         index = self.grid_index(x)

@@ -25,6 +25,7 @@ __all__ = [
 #: Points of a grid are counted up to here on either side, exactly in float32.
 LARGEST_INDEX = 2.0**22
 
+_FAR = 1e30  # of all numbers on grids, and finite
 _ROUNDING = 1.2e-7  # relatively, of numbers in float32
 _OFF_GRID = 1e-2  # of a step: what rounding may do to a value on the grid
 _DIGITS = 6  # of numbers in float32 files, and of denominators
@@ -45,6 +46,22 @@ class OnGrids(Conditionals):
         # take a product with the reciprocal for a division by a constant, so it is hidden.
         divisor = ops.maximum(self.constant("denominator"), -ops.abs(index))
         return (index * self.constant("numerator") + self.constant("start")) / divisor
+
+    def indices_between(self, low, high):
+        """Returns the numbers of the first and the last point from `low` to `high`, `[N, D]` each.
+
+        An end that is a point up to rounding counts as one. The last number is smaller than the
+        first where there is no point.
+        """
+        ends = []
+        for end, sign in ((low, 1.0), (high, -1.0)):
+            end = ops.clip(end, -_FAR, _FAR)
+            index = ops.clip(self.grid_index(end), -LARGEST_INDEX - 1, LARGEST_INDEX + 1)
+            # The nearest point may lie outside: then the next one is the first inside.
+            outside = sign * (end - self.grid_point(index)) - 2.0 * _ROUNDING * ops.abs(end)
+            is_outside = ops.cast(outside * self.constant("per_unit") > _OFF_GRID, "float32")
+            ends.append(index + sign * is_outside)
+        return ends
 
     def is_on_grid(self, x):
         """Returns whether numbers are points, up to rounding, `[N, D]`."""

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import Conditionals
+from made_tf.conditionals.regions import Region
 from made_tf.portable.arrays import IntArray
 
 __all__ = ["Group", "grouped", "in_order", "take"]
@@ -31,6 +32,10 @@ class Group:
     columns: Any = None
     is_own: Any = None
     typical: Any = None
+
+    def own(self, region: Region) -> Region:
+        """Returns what the group's columns may be, of a region of all columns."""
+        return region if self.columns is None else region.map(lambda part: take(part, self.columns))
 
 
 def grouped(families: Sequence[Conditionals]) -> list[Group]:

@@ -7,9 +7,11 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32, register
+from made_tf.conditionals.classes import number_of_steps
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers
-from made_tf.conditionals.special_functions import log_softmax
+from made_tf.conditionals.special_functions import log_softmax, log_sum_exp
 
 __all__ = ["MISSING", "Inflated"]
 
@@ -162,7 +164,10 @@ class Inflated(Conditionals):
         sums = ops.cumsum(weights, axis=-1)
         total = sums[..., -1:] + ops.exp(-largest)
         passed = ops.cast(ops.expand_dims(uniforms, -1) >= sums / total, "float32")
-        index = ops.sum(passed, axis=-1, keepdims=True)  # [N, D, 1]
+        return self._chosen_point_or(ops.sum(passed, axis=-1, keepdims=True), drawn)
+
+    def _chosen_point_or(self, index, drawn):
+        """Returns the point of each number `[N, D, 1]`, or what was drawn where it is of none."""
         chosen = ops.equal(index, np.arange(self.num_points, dtype=np.float32))
         at = ops.sum(ops.where(chosen, self.constant("points"), 0.0), axis=-1)
         return ops.where(index[..., 0] < self.num_points, at, drawn)
@@ -170,6 +175,45 @@ class Inflated(Conditionals):
     def in_support(self, x):
         at, other = self._split(x)
         return ops.logical_or(ops.sum(at, axis=-1) > 0, self.family.in_support(other))
+
+    def choices(self):
+        points, inner = self.constant("points"), self.family.choices()
+        return [np.concatenate([own, each]) for own, each in zip(points, inner, strict=True)]
+
+    @property
+    def is_line(self):
+        return self.family.is_line
+
+    def on_line(self, x):
+        return self.family.on_line(x)
+
+    def log_prob_in(self, params, region):
+        return self._restricted(params, region)[0]
+
+    def transform_in(self, params, noise, region):
+        log_parts = self._restricted(params, region)[1]
+        _, inner = self._parameters(params)
+        drawn = self.family.transform_in(inner, _rest_of(noise), self._region_of_other(region))
+        index = number_of_steps(log_parts, noise[..., 0])
+        return self._chosen_point_or(ops.expand_dims(index, -1), drawn)
+
+    def _restricted(self, params, region):
+        """Returns log P(region), `[N, D]`, and its parts: points, other values `[N, D, J + 1]`."""
+        masses, inner = self._parameters(params)
+        allowed = region.allowed[..., : self.num_points]
+        others = self.family.log_prob_in(inner, self._region_of_other(region))
+        logits = ops.concatenate([masses, ops.zeros_like(masses[..., :1])], axis=-1)
+        log_probs = log_softmax(logits)
+        at_points = ops.where(allowed > 0, log_probs[..., :-1], IMPROBABLE)
+        elsewhere = ops.expand_dims(ops.maximum(others + log_probs[..., -1], IMPROBABLE), -1)
+        parts = ops.concatenate([at_points, elsewhere], axis=-1)
+        total = log_sum_exp(parts)
+        total = ops.where(total > 0.5 * IMPROBABLE, total, -np.inf)
+        is_all = ops.logical_and(ops.min(allowed, axis=-1) > 0, ops.equal(others, 0.0))
+        return ops.where(is_all, 0.0, total), parts
+
+    def _region_of_other(self, region):
+        return region._replace(allowed=region.allowed[..., self.num_points :])
 
     def together_with(self):
         return f"{type(self).__name__} {self.num_points} {self.family.together_with()}"

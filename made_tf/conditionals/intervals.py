@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from made_tf.conditionals.base import Conditionals, as_float32
+from made_tf.conditionals.base import as_float32
+from made_tf.conditionals.lines import Lines
 from made_tf.conditionals.mixtures import LogisticMixture
 from made_tf.conditionals.special_functions import (
     log_of_difference,
@@ -16,11 +17,12 @@ from made_tf.conditionals.special_functions import (
     log_sum_exp,
     softplus,
 )
+from made_tf.conditionals.truncated import LARGEST
 
-__all__ = ["Interval", "Intervals"]
+__all__ = ["Intervals", "Span"]
 
 
-class Interval(NamedTuple):
+class Span(NamedTuple):
     """The intervals of values, on the line of the mixture's standardised values; `[N, D]` each.
 
     Attributes:
@@ -38,7 +40,7 @@ class Interval(NamedTuple):
     is_highest: object
 
 
-class Intervals(Conditionals):
+class Intervals(Lines):
     """Values that stand for intervals of a hidden real variable with a logistic mixture.
 
     What is drawn is drawn from the mixture and put into its interval, so that the law of the draws
@@ -61,7 +63,7 @@ class Intervals(Conditionals):
         self.mixture = mixture
 
     @abc.abstractmethod
-    def interval(self, x) -> Interval:
+    def interval(self, x) -> Span:
         """Returns the intervals of values `[N, D]`."""
 
     @abc.abstractmethod
@@ -71,6 +73,20 @@ class Intervals(Conditionals):
     @abc.abstractmethod
     def hidden(self, x):
         """Returns a number inside each value's interval, `[N, D]`."""
+
+    @abc.abstractmethod
+    def ends(self, low, high):
+        """Returns the first and the last value from `low` to `high`, `[N or 1, D]` each.
+
+        The last one is less than the first where there is no value.
+        """
+
+    @abc.abstractmethod
+    def width(self, first, last):
+        """Returns how long the intervals of all values from one to another are together, `[N, D]`.
+
+        On the line of the standardised values, computed without cancellation.
+        """
 
     def together_with(self):
         return f"{type(self).__name__} {self.mixture.together_with()}"
@@ -122,3 +138,23 @@ class Intervals(Conditionals):
         loc, scale = (self.mixture.constant(name) for name in ("data_loc", "data_scale"))
         moved = slack * (ops.abs(hidden) + ops.abs(loc) + scale)
         return self.value(hidden - moved), self.value(hidden + moved)
+
+    def log_prob_between(self, params, low, high):
+        first, last = self.ends(low, high)
+        log_mass = self.mixture.log_mass(params, *self._hidden_ends(first, last))
+        return ops.where(first <= last, log_mass, -np.inf)
+
+    def transform_between(self, params, noise, low, high):
+        first, last = self.ends(low, high)
+        z = self.mixture.place_between(params, noise, *self._hidden_ends(first, last))
+        loc, scale = (self.mixture.constant(name) for name in ("data_loc", "data_scale"))
+        return ops.maximum(ops.minimum(self.value(loc + scale * z), last), first)
+
+    def _hidden_ends(self, first, last):
+        """Returns where the intervals of values from `first` to `last` begin, end; how wide."""
+        begin, end = self.interval(first), self.interval(last)
+        lower = ops.where(begin.is_lowest, -LARGEST, begin.lower)
+        upper = ops.where(end.is_highest, LARGEST, end.upper)
+        is_open = ops.logical_or(begin.is_lowest, end.is_highest)
+        width = ops.where(is_open, 2.0 * LARGEST, self.width(first, last))
+        return lower, upper, ops.maximum(width, 0.0)

@@ -14,6 +14,7 @@ from made_tf.conditionals.base import FAMILIES, Conditionals, as_float32, regist
 from made_tf.conditionals.classes import IMPOSSIBLE
 from made_tf.conditionals.groups import Group, grouped, in_order, take
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.regions import Region
 from made_tf.conditionals.suggestions import suggest
 from made_tf.portable.arrays import IntArray
 from made_tf.portable.rows import finite_table
@@ -114,6 +115,17 @@ class Mixed(Conditionals):
                 states[column] = values
         return states
 
+    def choices(self):
+        choices: list = [None] * self.event_size
+        for group in self._groups:
+            for column, values in zip(group.columns, group.family.choices(), strict=True):
+                choices[column] = values
+        return choices
+
+    @property
+    def is_line(self):
+        return self._of_columns(lambda family: family.is_line, bool)
+
     def select(self, columns):
         selected = super().select(columns)
         if isinstance(columns, np.ndarray):
@@ -197,8 +209,23 @@ class Mixed(Conditionals):
         self.check_temperature()
         return self._together(self._drawn("transform_at", params, noise, temperature))
 
+    def transform_in(self, params, noise, region):
+        return self._together(self._drawn("transform_in", params, noise, region=region))
+
+    def log_prob_in(self, params, region):
+        return self._together(
+            [
+                group.family.log_prob_in(self._parameters(group, params), group.own(region))
+                for group in self._groups
+            ]
+        )
+
     def in_support(self, x):
         parts = [group.family.in_support(take(x, group.columns)) for group in self._groups]
+        return in_order(parts, self._columns())
+
+    def on_line(self, x):
+        parts = [group.family.on_line(take(x, group.columns)) for group in self._groups]
         return in_order(parts, self._columns())
 
     @classmethod
@@ -250,7 +277,7 @@ class Mixed(Conditionals):
             "families": [keras.saving.serialize_keras_object(family) for family in self.families]
         }
 
-    def _drawn(self, method: str, params, noise, *arguments) -> list:
+    def _drawn(self, method: str, params, noise, *arguments, region: Region | None = None) -> list:
         """Calls a method of each group: `[N, P]`, `[N, D]` or `[N, D, C]` -> what it returns."""
         parts = []
         for group in self._groups:
@@ -259,7 +286,8 @@ class Mixed(Conditionals):
                 channels = int(group.family.channels.max())
                 own = own[..., :channels] if channels > 1 else own[..., 0]
             call = getattr(group.family, method)
-            parts.append(call(self._parameters(group, params), own, *arguments))
+            rest = arguments if region is None else (group.own(region),)
+            parts.append(call(self._parameters(group, params), own, *rest))
         return parts
 
     def _together(self, parts):

@@ -11,6 +11,7 @@ from keras import ops
 from made_tf.conditionals.base import as_float32, register
 from made_tf.conditionals.classes import number_of_steps
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_positive, spread
 from made_tf.conditionals.real_columns import RealColumns
 from made_tf.conditionals.special_functions import (
@@ -18,6 +19,12 @@ from made_tf.conditionals.special_functions import (
     log_sum_exp,
     normal_quantile,
     softplus,
+)
+from made_tf.conditionals.truncated import (
+    Standard,
+    StandardLogistic,
+    StandardNormal,
+    draw_between,
 )
 from made_tf.portable.arguments import integer
 
@@ -59,6 +66,9 @@ class Mixture(RealColumns):
         super().__init__(data_loc, data_scale, knots)
         self.num_components = integer("num_components", num_components)
         self.min_scale = check_positive("min_scale", min_scale, optional=True)
+
+    #: The component, restricted to intervals.
+    standard: type[Standard]
 
     @staticmethod
     @abc.abstractmethod
@@ -133,12 +143,53 @@ class Mixture(RealColumns):
 
     def transform(self, params, noise):
         logits, loc, log_scale = self.components(params)
-        component = number_of_steps(logits, noise[..., 0])
-        components = np.arange(self.num_components, dtype=np.float32)
-        chosen = ops.cast(ops.equal(ops.expand_dims(component, -1), components), "float32")
+        chosen = self._one_of(number_of_steps(logits, noise[..., 0]))
         loc, log_scale = ops.sum(chosen * loc, axis=-1), ops.sum(chosen * log_scale, axis=-1)
         z = loc + ops.exp(log_scale) * noise[..., 1]
         return self.constant("data_loc") + self.constant("data_scale") * z
+
+    def log_prob_between(self, params, low, high):
+        log_mass = self.log_mass(params, *self.standardised_ends(low, high))
+        return ops.where(low < high, log_mass, -np.inf)
+
+    def transform_between(self, params, noise, low, high):
+        z = self.place_between(params, noise, *self.standardised_ends(low, high))
+        x = self.constant("data_loc") + self.constant("data_scale") * z
+        return ops.maximum(ops.minimum(x, high), low)
+
+    def log_mass(self, params, lower, upper, width):
+        """Returns the log probabilities of intervals of standardised values, `[N, D]`.
+
+        Args:
+            params: `[N, P]`.
+            lower: where they begin, finite: `[N or 1, D]`.
+            upper: where they end, likewise.
+            width: upper - lower, computed without cancellation.
+        """
+        logits, loc, log_scale = self.components(params)
+        ends = _within_components(loc, log_scale, lower, upper, width)
+        return log_sum_exp(log_softmax(logits) + self._log_masses(*ends))
+
+    def place_between(self, params, noise, lower, upper, width):
+        """Returns standardised values drawn within intervals, `[N, D]`; the same arguments."""
+        logits, loc, log_scale = self.components(params)
+        ends = _within_components(loc, log_scale, lower, upper, width)
+        log_weights = log_softmax(logits) + self._log_masses(*ends)
+        chosen = self._one_of(number_of_steps(log_weights, noise[..., 0]))
+        loc, log_scale, *ends = (
+            ops.sum(chosen * part, axis=-1) for part in (loc, log_scale, *ends)
+        )
+        return loc + ops.exp(log_scale) * draw_between(self.standard, noise[..., 1], *ends)
+
+    def _log_masses(self, lower, upper, width):
+        smallest = float(np.finfo(np.float32).tiny)
+        log_masses = self.standard.log_between(lower, upper, ops.maximum(width, smallest))
+        return ops.where(width > 0, log_masses, IMPROBABLE)
+
+    def _one_of(self, component):
+        """Returns 1 for the component of a number and 0 for the others: `[N, D]` -> `[N, D, K]`."""
+        components = np.arange(self.num_components, dtype=np.float32)
+        return ops.cast(ops.equal(ops.expand_dims(component, -1), components), "float32")
 
     @classmethod
     def arguments_of(cls, x):
@@ -167,6 +218,7 @@ class NormalMixture(Mixture):
     """
 
     name = "normal_mixture"
+    standard = StandardNormal
 
     @staticmethod
     def component_log_prob(z):
@@ -191,6 +243,7 @@ class LogisticMixture(Mixture):
     """
 
     name = "logistic_mixture"
+    standard = StandardLogistic
 
     @staticmethod
     def component_log_prob(z):
@@ -204,6 +257,13 @@ class LogisticMixture(Mixture):
         from tensorflow_probability import distributions as tfd
 
         return _mixture(self.unpack(params), tfd.Logistic)
+
+
+def _within_components(loc, log_scale, lower, upper, width):
+    """Returns ends and widths of intervals in the units of each component, `[N, D, K]` each."""
+    narrow = ops.exp(-log_scale)
+    lower, upper, width = (ops.expand_dims(each, -1) for each in (lower, upper, width))
+    return (lower - loc) * narrow, (upper - loc) * narrow, width * narrow
 
 
 def _mixture(parameters, component):

@@ -11,6 +11,7 @@ from made_tf.conditionals.base import as_float32, register
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.real_columns import RealColumns
 from made_tf.conditionals.special_functions import bounded, normal_quantile
+from made_tf.conditionals.truncated import StandardNormal, draw_between
 
 __all__ = ["Normal"]
 
@@ -66,6 +67,16 @@ class Normal(RealColumns):
         parameters = self.unpack(params)
         return parameters["loc"] + parameters["scale"] * noise
 
+    def log_prob_between(self, params, low, high):
+        log_prob = StandardNormal.log_between(*self._ends(params, low, high)[2:])
+        return ops.where(low < high, log_prob, -np.inf)
+
+    def transform_between(self, params, noise, low, high):
+        loc, scale, *ends = self._ends(params, low, high)
+        z = loc + scale * draw_between(StandardNormal, noise, *ends)
+        x = self.constant("data_loc") + self.constant("data_scale") * z
+        return ops.maximum(ops.minimum(x, high), low)
+
     def transform_at(self, params, noise, temperature):
         # A normal density to the power 1 / T is that of T times the variance.
         return self.transform(params, noise * ops.sqrt(temperature))
@@ -86,3 +97,12 @@ class Normal(RealColumns):
     def _loc_and_log_scale(self, params):
         params = self.layout.parameters.pad(params)  # [N, 2 D] -> [N, D, 2]
         return params[..., 0], bounded(params[..., 1], _LOG_SCALE_BOUND)
+
+    def _ends(self, params, low, high):
+        """Returns locations, scales, and the ends and the width of intervals in their units."""
+        (params,) = as_float32(params)
+        loc, log_scale = self._loc_and_log_scale(params)
+        lower, upper, width = self.standardised_ends(low, high)
+        narrow = ops.exp(-log_scale)
+        ends = (lower - loc) * narrow, (upper - loc) * narrow
+        return loc, ops.exp(log_scale), *ends, width * narrow

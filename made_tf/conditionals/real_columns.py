@@ -12,21 +12,23 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from made_tf.conditionals.base import Conditionals
+from made_tf.conditionals.lines import Lines
 from made_tf.conditionals.numbers_of_columns import (
     check_numbers,
     check_positive,
     spread,
     spread_lists,
 )
+from made_tf.conditionals.truncated import LARGEST
 
 __all__ = ["RealColumns", "quantile_knots"]
 
 _INPUT_BOUND = 1e3  # of the standardised values that the network sees
 _NUM_KNOTS = 33
+_LARGEST = float(np.finfo(np.float32).max)
 
 
-class RealColumns(Conditionals):
+class RealColumns(Lines):
     """Variables on the real line, whatever their conditionals are.
 
     Args:
@@ -102,6 +104,14 @@ class RealColumns(Conditionals):
     def standardise(self, x):
         """Returns (x - data_loc) / data_scale."""
         return (x - self.constant("data_loc")) / self.constant("data_scale")
+
+    def standardised_ends(self, low, high):
+        """Returns where intervals begin and end, standardised and finite, and how wide they are."""
+        low, high = (ops.clip(end, -_LARGEST, _LARGEST) for end in (low, high))
+        ends = (ops.clip(self.standardise(end), -LARGEST, LARGEST) for end in (low, high))
+        # Of the ends themselves, of which a difference hardly rounds.
+        width = (high - low) / self.constant("data_scale")
+        return (*ends, ops.clip(width, 0.0, 2.0 * LARGEST))
 
     def in_support(self, x):
         return ops.isfinite(x)

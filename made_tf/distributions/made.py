@@ -276,22 +276,41 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         return self.queries.conditional_log_prob(x, evidence, seed, self._vectors_of(x))
 
     def log_prob_in(self, allowed, num_samples: int = 1000, seed: int = 0) -> Estimate:
-        """Estimates log P(x_1 in A_1, x_2 in A_2, ...) for discrete variables.
+        """Estimates log P(x_1 in A_1, x_2 in A_2, ...), the A_k being sets or intervals.
 
         By progressive sampling, under an order that puts the restricted
         variables first where there is one.
 
         Args:
-            allowed: for each query a mapping: variable (from 0) -> the values
-                it may have. Or `[queries, D, K]`, 1 for each value 0..K-1 that
-                is allowed, K being the largest number of states.
+            allowed: for each query a mapping: variable (from 0) -> what it may
+                be, a list of values or a `made_tf.Interval`. A variable with
+                classes takes either, or several of both; one of real numbers,
+                counts or points of a grid takes one interval, or of the latter
+                two one value. Point masses (`Inflated`) may be named in a list,
+                alone or beside an interval. An interval holds those between
+                its ends, but never `MISSING`: a missing cell counts only where
+                it is named, or where nothing is said of the variable.
+                Or an array `[queries, D, K]`, where all variables have classes:
+                1 for each value 0..K-1 that is allowed, K being the largest
+                number of states.
             num_samples: how many draws each query gets, at least 2.
             seed: a 32-bit integer.
 
+        Returns:
+            An `Estimate`; of a query that nothing can meet -infinity.
+
         Raises:
-            ValueError: if the model is not discrete or an argument is out of range.
+            ValueError: if there is no such variable or value, a variable gets a
+                set that has none, or another argument is out of range.
+
+        Example:
+            >>> from made_tf import Categorical, Interval, NormalMixture
+            >>> dist = MADEDistribution(MADE(2, conditionals=[NormalMixture(), Categorical(3)]))
+            >>> estimate = dist.log_prob_in([{0: Interval(-1, 2), 1: [0, 2]}, {0: Interval(low=5)}])
+            >>> estimate.log_prob.shape
+            (2,)
         """
-        return self.queries.log_prob_in(allowed, num_samples, seed)
+        return self.queries.log_prob_in(allowed, num_samples, seed, self._vectors_of(allowed))
 
     @property
     def num_orders(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from made_tf.queries.estimate import Estimate
+from made_tf.queries.interval import Interval
 from made_tf.queries.particles import pick
 from made_tf.queries.subsets import Queries
 from made_tf.queries.value_sets import allowed_sets
 
-__all__ = ["Estimate", "Queries", "allowed_sets", "pick"]
+__all__ = ["Estimate", "Interval", "Queries", "allowed_sets", "pick"]

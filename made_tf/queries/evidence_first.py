@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from made_tf.conditionals.regions import Region
 from made_tf.masks import comes_first
 from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
@@ -21,7 +22,7 @@ from made_tf.portable.arrays import BoolArray, FloatArray
 from made_tf.portable.patterns import pieces
 from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
-from made_tf.sampling.known import KnownSets, KnownValues
+from made_tf.sampling.known import KnownRegions, KnownValues
 from made_tf.sampling.order_mixture import choose_set, each_row_by_its_set
 
 __all__ = ["ROWS_AT_ONCE", "EvidenceFirst", "row_spec", "split_row", "with_vectors"]
@@ -63,12 +64,14 @@ class EvidenceFirst:
         rows = row_spec(model)
         seeds = tf.TensorSpec([None, 2], tf.int32)
         allowed = tf.TensorSpec([None, model.event_size, None], tf.float32)
+        region = Region(allowed, observed, observed)
+        vectors = tf.TensorSpec([None, model.settings.context_size], tf.float32)
         sets = StackedSets(tf.TensorSpec([None, level.shape[1]], tf.int32) for level in self._sets)
         # Traced once, for any number of rows and any sets.
         self._terms = tf.function(self._make_terms, [rows, sets], autograph=False)
         self._draws = tf.function(self._make_draws, [seeds, observed, rows, sets], autograph=False)
         self._draws_within = tf.function(
-            self._make_draws_within, [seeds, allowed, sets], autograph=False
+            self._make_draws_within, [seeds, region, vectors, sets], autograph=False
         )
 
     @property
@@ -119,9 +122,18 @@ class EvidenceFirst:
         observed = known[None].astype(np.float32)
         return self._draws(seeds, observed, values, sets)
 
-    def draw_within(self, seeds, allowed, sets: StackedSets):
-        """Draws rows within sets of values `[1, D, K]`: rows `[n, D]`, log-weights `[n]`."""
-        return self._draws_within(seeds, allowed, sets)
+    def draw_within(self, seeds, region: Region, sets: StackedSets, vectors=None):
+        """Draws rows within one region of each variable: rows `[n, D]`, log-weights `[n]`.
+
+        Args:
+            seeds: int32 `[n, 2]`.
+            region: what each variable may be.
+            sets: each row draws one of them first.
+            vectors: the rows' encoded context, `[n, W]`; `None` for a model without one.
+        """
+        if vectors is None:
+            vectors = np.zeros((len(seeds), 0), np.float32)
+        return self._draws_within(seeds, region, vectors, sets)
 
     def _make_terms(self, rows, sets):
         family = self._model.conditionals
@@ -138,8 +150,9 @@ class EvidenceFirst:
         values, vectors = split_row(self._model, rows)
         return self._drawn(seeds, KnownValues(observed, values), sets, vectors)
 
-    def _make_draws_within(self, seeds, allowed, sets):
-        return self._drawn(seeds, KnownSets(allowed), sets)
+    def _make_draws_within(self, seeds, region, vectors, sets):
+        given = KnownRegions(Region(*region))
+        return self._drawn(seeds, given, sets, vectors if vectors.shape[1] else None)
 
     def _drawn(self, seeds, given, sets, vectors=None):
         sets = StackedSets(sets)  # which a traced function gets as a mere tuple

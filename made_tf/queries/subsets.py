@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
+from made_tf.conditionals.regions import Region
 from made_tf.conditionals.row_checks import check_partial_rows
 from made_tf.masks import comes_first
 from made_tf.models.made import MADE
@@ -27,7 +28,8 @@ from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
-from made_tf.queries.value_sets import Values, restricted_variables, written_down
+from made_tf.queries.regions import restricted_variables
+from made_tf.queries.value_sets import Values, written_down
 
 __all__ = ["Queries"]
 
@@ -189,19 +191,25 @@ class Queries:
         return drawn[..., :size]
 
     def log_prob_in(
-        self, allowed: npt.ArrayLike | Values, num_samples: int = 1000, seed: int = 0
+        self,
+        allowed: npt.ArrayLike | Values,
+        num_samples: int = 1000,
+        seed: int = 0,
+        vectors: FloatArray | None = None,
     ) -> Estimate:
-        """Estimates the log of P(x_k in its set, for all k) by progressive sampling.
+        """Estimates the log of P(x_k in its region, for all k) by progressive sampling.
 
-        Each variable is drawn from its conditional within its set, and the
-        product of P(set | x_<k) along the way is the draw's weight.
+        Each variable is drawn from its conditional within its region, and the
+        product of P(region | x_<k) along the way is the draw's weight.
 
         Args:
-            allowed: `[N, D, K]`, 1 for the values 0..K-1 that a query allows
-                and 0 for the others; K is the largest number of states. Or a
-                list of N mappings, as `allowed_sets` takes.
+            allowed: a list of N mappings, as `MADEDistribution.log_prob_in`
+                takes. Or, where all variables have classes, `[N, D, K]`, 1 for
+                the values 0..K-1 that a query allows and 0 for the others; K is
+                the largest number of states.
             num_samples: how many draws each query gets, at least 2.
             seed: a 32-bit integer.
+            vectors: the encoded context of each query, `[N, W]`; `None` for a model without one.
 
         Returns:
             An `Estimate`, `[N]`.
@@ -210,15 +218,15 @@ class Queries:
             Yang et al. 2019, Deep Unsupervised Cardinality Estimation,
             arXiv:1905.04278, section 5.1.
         """
-        queries = written_down(self.model, allowed)
+        regions = written_down(self.model, allowed)
         num_samples = integer("num_samples", num_samples, 2)
         seeds = seed_pairs(_checked_seed(seed), np.arange(num_samples))
         parts = []
-        for query, restricted in zip(
-            queries, restricted_variables(self.model, queries), strict=True
-        ):
+        for number, restricted in enumerate(restricted_variables(self.model, regions)):
             sets = self.sets_for(restricted) or self._exact.own
-            log_weights = self._exact.draw_within(seeds, query[None], sets)[1]
+            query = Region(*(part[number, None] for part in regions))
+            own = None if vectors is None else np.repeat(vectors[number, None], num_samples, axis=0)
+            log_weights = self._exact.draw_within(seeds, query, sets, own)[1]
             parts.append(Estimate.of_weights(log_weights[None]))
         return Estimate(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 

@@ -1,4 +1,4 @@
-"""What is known about a row before it is drawn: values, or sets of values.
+"""What is known about a row before it is drawn: values, sets of them, or intervals.
 
 The sampler draws each variable from its conditional as far as what is known
 allows, and the weight of the row is how probable that was:
@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-__all__ = ["KnownSets", "KnownValues"]
+from made_tf.conditionals.regions import Region
+
+__all__ = ["KnownRegions", "KnownValues"]
 
 
 class KnownValues(NamedTuple):
@@ -48,24 +50,24 @@ class KnownValues(NamedTuple):
         return tf.reduce_sum(tf.where(self.observed > 0, log_prob, 0.0), axis=1)
 
 
-class KnownSets(NamedTuple):
-    """Discrete variables with a set of values each.
+class KnownRegions(NamedTuple):
+    """Variables with a set of values, or an interval of them, each.
 
     Attributes:
-        allowed: float32 `[n or 1, D, K]`, 1 for the values 0..K-1 that can be.
+        region: what each variable may be.
     """
 
-    allowed: Any
+    region: Region
 
-    def map(self, function: Callable) -> KnownSets:
+    def map(self, function: Callable) -> KnownRegions:
         """Applies a function to what has variables along axis 1."""
-        return KnownSets(function(self.allowed))
+        return KnownRegions(self.region.map(function))
 
     def transform(self, family, params, noise):
-        """Returns values `[n, D]` drawn from the conditionals within the sets."""
-        return family.transform_within(params, noise, self.allowed)
+        """Returns values `[n, D]` drawn from the conditionals within the regions."""
+        return family.transform_in(params, noise, self.region)
 
     def log_weight(self, family, params, x):
-        """Returns the log of the product of P(set | x_<k): `[n, P]`, `[n, D]` -> `[n]`."""
+        """Returns the log of the product of P(region | x_<k): `[n, P]`, `[n, D]` -> `[n]`."""
         del x
-        return tf.reduce_sum(family.log_prob_within(params, self.allowed), axis=1)
+        return tf.reduce_sum(family.log_prob_in(params, self.region), axis=1)

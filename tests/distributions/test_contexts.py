@@ -157,6 +157,11 @@ def test_answers_are_those_of_enumeration(models, name):
     else:
         error = np.maximum(found.standard_error, 1e-3)
         assert (np.abs(found.log_prob - np.log(marginal)) < 5 * error).all()
+    if not exact:
+        queries = [{1: [1], 3: [int(row[3])]} for row in evidence]
+        estimate = dist.log_prob_in(queries, num_samples=2000, seed=1)
+        error = np.maximum(estimate.standard_error, 1e-3)
+        assert (np.abs(estimate.log_prob - np.log(marginal)) < 5 * error).all()
     conditional = dist.condition(evidence)
     pairs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)[:, None]
     total = np.exp(np.float64(conditional.log_prob(pairs))).sum(axis=0)

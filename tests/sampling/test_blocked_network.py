@@ -7,10 +7,11 @@ import scipy.stats
 import tensorflow as tf
 
 import made_tf
+from made_tf.conditionals.regions import Region
 from made_tf.sampling import random
 from made_tf.sampling.block import Block
 from made_tf.sampling.blocked_network import BlockedNetwork
-from made_tf.sampling.known import KnownSets, KnownValues
+from made_tf.sampling.known import KnownRegions, KnownValues
 
 CONFIGS = {
     "one hidden layer": {},
@@ -185,11 +186,12 @@ def test_known_sets_hold_and_weigh_as_much_as_they_are_probable(family, block_le
         allowed = np.random.default_rng(1).integers(0, 2, (20, 6, max(states)))
         allowed[:, :, :2] |= allowed[:, :, :2].sum(2, keepdims=True) == 0
         allowed = allowed.astype(np.float32)
+        low, high = (np.full((20, 6), end, np.float32) for end in (-np.inf, np.inf))
         u = uniforms(20, 6)
         draw_given = network.sample_and_log_weight
         if block_length > 1:
             draw_given = tf.function(draw_given, autograph=False)
-        rows, log_weight = draw_given(u, KnownSets(allowed), degrees)
+        rows, log_weight = draw_given(u, KnownRegions(Region(allowed, low, high)), degrees)
         rows = rows.numpy().astype(int)
         inside = np.take_along_axis(allowed, rows[:, :, None], axis=2)
         assert (inside == 1).all()
