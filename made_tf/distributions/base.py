@@ -155,6 +155,22 @@ class SeededRows(RowDistribution):
         """Returns the encoded contexts of the batch, `[B, W]`; `None` without a context."""
         return None if self._contexts is None else self._contexts.vectors()
 
+    def _vectors_of(self, x) -> np.ndarray | None:
+        """Returns the encoded context of each of so many rows, `[N, W]`.
+
+        Raises:
+            ValueError: if there is neither one context nor one for each row.
+        """
+        if self._contexts is None:
+            return None
+        vectors, count = self._vectors().numpy(), len(x)
+        if self.batch_shape.rank > 1 or (self.batch_shape.rank == 1 and len(vectors) != count):
+            raise ValueError(
+                "`context` must be one for all rows, or have one for each of them. "
+                f"Received: contexts of shape {self.batch_shape} for {count} rows"
+            )
+        return np.broadcast_to(vectors, (count, vectors.shape[1]))
+
     def _rows(self, seeds, vectors=None):
         """Draws rows: int32 `[n, 2]`, `[n, W]` -> float32 `[n, D]`, without a gradient."""
         raise NotImplementedError

@@ -201,22 +201,6 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
             self.queries, evidence, self.validate_args, self.allow_nan_stats, vectors=vectors
         )
 
-    def _vectors_of(self, x) -> np.ndarray | None:
-        """Returns the encoded context of each of so many rows, `[N, W]`.
-
-        Raises:
-            ValueError: if there is neither one context nor one for each row.
-        """
-        if self._contexts is None:
-            return None
-        vectors, count = self._vectors().numpy(), len(x)
-        if self.batch_shape.rank > 1 or (self.batch_shape.rank == 1 and len(vectors) != count):
-            raise ValueError(
-                "`context` must be one for all rows, or have one for each of them. "
-                f"Received: contexts of shape {self.batch_shape} for {count} rows"
-            )
-        return np.broadcast_to(vectors, (count, vectors.shape[1]))
-
     def impute(self, x, seed: int = 0, first_row: int = 0) -> np.ndarray:
         """Fills in missing values by one draw from the conditional of each row.
 

@@ -165,13 +165,14 @@ def test_an_encoder_trains_with_the_layers_and_lies_in_the_file(tmp_path):
 def test_files_and_int8_keep_the_density(name, tmp_path):
     model = made(name, trained=True)
     x, context = data()
-    for _ in range(2):
+    for quantized in (False, True):
+        if quantized:
+            model.quantize("int8")
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
         np.testing.assert_array_equal(
             loaded.log_prob(x, context=context), model.log_prob(x, context=context)
         )
-        model.quantize("int8")
     unconditional = MADE(SIZE, **{"hidden_units": (12,), "seed": 0, **KINDS[name]})
     unconditional.save_weights(tmp_path / "other.weights.h5")
     with pytest.raises(ValueError):
@@ -221,7 +222,7 @@ X, CONTEXT = data(10)
         (lambda model: model.fit((X, CONTEXT[:, :2])), r"`context` must have the shape \[10, 3\]"),
         (lambda model: model.fit((X, CONTEXT[:9])), r"`context` must have the shape \[10, 3\]"),
         (lambda model: model.fit((X, CONTEXT + np.nan)), r"`context` must be finite"),
-        (lambda model: model.fit((2 * X, CONTEXT)), r"`x`.*0 and 1"),
+        (lambda model: model.fit((2 * X, CONTEXT)), r"`x` must contain.*0 or 1 only"),
         (lambda model: model.fit({"x": X, "c": CONTEXT}), r"`x` must be rows with their context"),
         (lambda model: model.log_prob(X), r"`context` must be given: .* context of 3 numbers"),
         (lambda model: model.log_prob(X, context=CONTEXT[0]), r"\[rows, 3\].*shape=\(3,\)"),
@@ -253,12 +254,12 @@ def test_bad_contexts_are_refused(call, message):
 def test_regression_with_a_full_density():
     """p(y | x): of a curve whose noise grows, the density knows both."""
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, size=(2000, 1)).astype("float32")
+    x = rng.uniform(-1, 1, size=(6000, 1)).astype("float32")
     y = (np.sin(3 * x) + (0.1 + 0.3 * (x > 0)) * rng.normal(size=x.shape)).astype("float32")
     features = keras.Sequential([keras.Input((1,)), keras.layers.Dense(32, activation="tanh")])
     model = MADE(1, (32,), conditionals="normal", context=features)
-    model.compile(keras.optimizers.Adam(0.01))
-    model.fit((y, x), batch_size=200, epochs=40, verbose=0)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.02, 600)))
+    model.fit((y, x), batch_size=300, epochs=30, verbose=0)
     at = np.array([[-0.5], [0.5]], "float32")
     draws = made_tf.MADEDistribution(model, context=at).sample(2000, seed=0).numpy()[..., 0]
     np.testing.assert_allclose(draws.mean(axis=0), np.sin(3 * at[:, 0]), atol=0.08)
@@ -286,7 +287,7 @@ class Autoencoder(keras.Model):
             )  # two halves of log 2 pi are left out
         return self.decoder.log_prob(x, context=z) + prior - posterior
 
-    def compute_loss(self, x=None, **kwargs):
+    def compute_loss(self, x=None, *args, **kwargs):
         return -ops.mean(self.elbo(x))
 
     def call(self, x):
