@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import BoolArray
+from made_tf.portable.rows import plain_array
 
 __all__ = [
     "AutoregressiveReport",
@@ -68,7 +71,9 @@ class AutoregressiveReport:
         return f"NOT autoregressive, {len(self.violations)} violations: {pairs}"
 
 
-def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> AutoregressiveReport:
+def check_autoregressive(
+    model: MADE, num_rows: int = 8, seed: int = 0, context: Any = None
+) -> AutoregressiveReport:
     """Finds which output depends on which input, in two independent ways.
 
     By perturbation: each input is set to another value of its support in
@@ -80,28 +85,36 @@ def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> Autor
     Args:
         model: the model; its size is no limit, its D costs D forward passes.
         num_rows: how many random rows are perturbed.
-        seed: seed of the rows.
+        seed: seed of the rows, and of a random context.
+        context: of a model with a context, the one at which to check: `[W]`, by
+            default random, or what its Keras model takes, with one row.
 
     Returns:
         The report; it is true where the property holds.
 
     Raises:
         ValueError: if `model` is no `MADE` or gives parameters that are not
-            finite, or `num_rows` is not a positive integer.
+            finite, `num_rows` is not a positive integer, or the context does
+            not suit the model.
     """
     if not isinstance(model, MADE):
         raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
     num_rows = integer("num_rows", num_rows)
-    rows, others = row_pairs(model, np.random.default_rng(seed), num_rows)
+    rng = np.random.default_rng(seed)
+    rows, others = row_pairs(model, rng, num_rows)
+    conditioning = model.conditioning
+    if conditioning is not None and conditioning.encoder is None and context is None:
+        context = rng.normal(size=conditioning.size)
+    vectors = model.encode_context(_repeated(_one_context(model, context), num_rows))
     variable_of = model.conditionals.layout.parameters.owners
-    base = _parameters(model, rows)
+    base = _parameters(model, rows, vectors)
     if not np.isfinite(base).all():
         raise ValueError("`model` must give finite parameters. Received: NaN or infinity")
     depends = np.zeros((model.event_size, model.event_size), bool)
     for j in range(model.event_size):
         changed = rows.copy()
         changed[:, j] = others[:, j]
-        moved = (_parameters(model, changed) != base).any(axis=0)
+        moved = (_parameters(model, changed, vectors) != base).any(axis=0)
         np.logical_or.at(depends[:, j], variable_of, moved)
     return AutoregressiveReport(
         depends,
@@ -110,19 +123,23 @@ def check_autoregressive(model: MADE, num_rows: int = 8, seed: int = 0) -> Autor
     )
 
 
-def total_probability(model: MADE) -> float:
+def total_probability(model: MADE, context: Any = None) -> float:
     """Sums the probabilities of all states; 1 for a normalised density.
 
     Args:
         model: a model with discrete conditionals, at most 20 variables and
             2^20 states.
+        context: of a model with a context, the one given which to sum: `[W]`, or
+            what its Keras model takes, with one row.
 
     Returns:
         The sum, in double precision.
 
     Raises:
-        ValueError: if the states are too many, or infinitely many.
+        ValueError: if the states are too many, or infinitely many, or the
+            context does not suit the model.
     """
+    one = _one_context(model, context)
     if model.event_size > _MAX_VARIABLES:
         raise ValueError(
             f"`model` must have at most {_MAX_VARIABLES} variables for its states to be "
@@ -134,7 +151,11 @@ def total_probability(model: MADE) -> float:
         raise ValueError(
             f"`model` must have at most {_MAX_STATES} states. Received: {count} states"
         )
-    return sum_of_states(states, model.log_prob)
+    if one is None:
+        return sum_of_states(states, model.log_prob)
+    return sum_of_states(
+        states, lambda rows: model.log_prob(rows, context=_repeated(one, len(rows)))
+    )
 
 
 def sum_of_states(states: list, log_prob: Callable) -> float:
@@ -176,7 +197,8 @@ def mask_violations(model: MADE) -> dict[str, int]:
 def not_finite(model: MADE) -> list[str]:
     """Lists the layers in which a weight in use, or a bias, is NaN or infinite.
 
-    What the mask forbids does not count: the forward pass never reads it.
+    What the mask forbids does not count: the forward pass never reads it. Of a
+    context the layers that add it and those that encode it are looked at, too.
 
     Returns:
         Layer names; none for a model that can be sampled and exported.
@@ -185,12 +207,61 @@ def not_finite(model: MADE) -> list[str]:
     def is_finite(weight) -> bool:
         return bool(np.isfinite(ops.convert_to_numpy(ops.cast(weight, "float32"))).all())
 
-    return [
+    found = [
         layer.name
         for layer in model.masked_layers()
         if not is_finite(layer.masked_kernel())
         or (layer.bias is not None and not is_finite(layer.bias))
     ]
+    found += [layer.name for layer in model.context_layers if not is_finite(layer.kernel)]
+    if model.context_encoder is not None:
+        wrong = [weight.path for weight in model.context_encoder.weights if not is_finite(weight)]
+        found += dict.fromkeys(path.rsplit("/", 1)[0] for path in wrong)
+    return found
+
+
+def _one_context(model: MADE, context: Any) -> Any:
+    """Returns one context with an axis of one row; `None` for a model without a context.
+
+    Raises:
+        ValueError: if it is missing, given to a model without one, or of another shape.
+    """
+    conditioning = model.conditioning
+    if conditioning is None:
+        if context is not None:
+            raise ValueError(
+                "`context` must be None: the model was made without one. "
+                f"Received: context of type {type(context).__name__}"
+            )
+        return None
+    if context is None:
+        raise ValueError(
+            "`context` must be given: this is a model of p(x | context), with "
+            f"{conditioning.describe()}"
+        )
+    if conditioning.encoder is None:
+        vector = plain_array("context", context)
+        if vector.shape != (conditioning.size,) or not np.isfinite(vector).all():
+            raise ValueError(
+                f"`context` must be finite, of shape [{conditioning.size}]. "
+                f"Received: context.shape={vector.shape}"
+            )
+        return vector[None].astype(np.float32)
+    arrays = conditioning.arrays(context)
+    shapes = [tuple(np.shape(part)) for part in keras.tree.flatten(arrays)]
+    if any(shape[:1] != (1,) for shape in shapes):
+        raise ValueError(
+            "`context` must be what the model's encoder takes, with one row. "
+            f"Received: parts of shapes {shapes}"
+        )
+    return arrays
+
+
+def _repeated(context: Any, num_rows: int) -> Any:
+    """Returns one context so many times; `None` for none."""
+    if context is None:
+        return None
+    return keras.tree.map_structure(lambda part: np.repeat(part, num_rows, axis=0), context)
 
 
 def _connected(model: MADE) -> BoolArray:
@@ -234,6 +305,6 @@ def row_pairs(model: MADE, rng: np.random.Generator, num_rows: int):
     return rows, others
 
 
-def _parameters(model: MADE, rows: np.ndarray) -> np.ndarray:
-    params = model(rows.astype(np.float32), training=False)
+def _parameters(model: MADE, rows: np.ndarray, vectors: Any) -> np.ndarray:
+    params = model.parameters(rows.astype(np.float32), vectors)
     return ops.convert_to_numpy(ops.cast(params, "float32"))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import reference
@@ -102,3 +103,59 @@ def test_stored_weights_off_the_mask_are_counted():
     model.direct_layer.project()
     assert verification.mask_violations(model)["direct"] == 0
     assert verification.mask_violations(reference.small_model(num_masks=2)) == {}
+
+
+def small_encoder():
+    return keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(6, activation="relu"), keras.layers.Dense(3)]
+    )
+
+
+@pytest.mark.parametrize("family", reference.DISCRETE)
+def test_a_model_with_a_context_is_checked_at_one(family):
+    model = reference.small_model(family, context=3)
+    report = verification.check_autoregressive(model)
+    assert report and report.depends.sum() == 10
+    context = np.array([1.0, -2.0, 0.5])
+    at_one = verification.check_autoregressive(model, context=context)
+    np.testing.assert_array_equal(at_one.depends, report.depends)
+    assert verification.total_probability(model, context) == pytest.approx(1, abs=1e-5)
+    unmask(model, model.direct_layer)
+    assert not verification.check_autoregressive(model, context=context)
+    assert abs(verification.total_probability(model, context) - 1) > 0.01
+
+
+def test_a_model_with_an_encoder_is_checked_at_one_input():
+    model = reference.small_model(context=small_encoder())
+    context = np.array([[1.0, -2.0, 0.5, 3.0]])
+    assert verification.check_autoregressive(model, context=context)
+    assert verification.total_probability(model, context) == pytest.approx(1, abs=1e-5)
+    for wrong in (context[0], np.repeat(context, 2, axis=0)):
+        with pytest.raises(ValueError, match="with one row. Received: parts of shapes"):
+            verification.total_probability(model, wrong)
+    for check in (verification.check_autoregressive, verification.total_probability):
+        with pytest.raises(ValueError, match="`context` must be given"):
+            check(model)
+
+
+def test_a_context_that_does_not_suit_is_refused():
+    for check in (verification.check_autoregressive, verification.total_probability):
+        with pytest.raises(ValueError, match="`context` must be None"):
+            check(reference.small_model(), context=np.zeros(3))
+        for wrong in (np.zeros(2), np.zeros((1, 3)), [0.0, np.nan, 0.0]):
+            with pytest.raises(ValueError, match=r"`context` must be finite, of shape \[3\]"):
+                check(reference.small_model(context=3), context=wrong)
+    with pytest.raises(ValueError, match="`context` must be given"):
+        verification.total_probability(reference.small_model(context=3))
+
+
+def test_weights_that_are_not_finite_are_found_in_what_reads_a_context():
+    model = reference.small_model(context=small_encoder())
+    assert verification.not_finite(model) == []
+    layer, (first, second) = model.context_layers[-1], model.context_encoder.layers
+    layer.kernel.assign(np.full(layer.kernel.shape, np.inf))
+    second.bias.assign(np.full(3, np.nan))
+    name = f"{model.context_encoder.name}/{second.name}"
+    assert verification.not_finite(model) == ["context_output", name]
+    first.kernel.assign(np.full(first.kernel.shape, np.nan))
+    assert len(verification.not_finite(model)) == 3

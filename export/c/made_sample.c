@@ -1,5 +1,7 @@
 /* Draws samples from a .tflite file of made_tf, with LiteRT alone. See usage() below. */
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +13,20 @@
 enum { kMaxBatch = 1 << 16, kMaxSide = 1 << 16, kMaxPictures = 1 << 16 };
 
 typedef struct {
-  const char *model, *sheet, *raw;
+  const char *model, *sheet, *raw, *context;
   long long seed, count, batch, width, height;
 } Options;
 
 static void usage(FILE* out) {
   fputs(
       "usage: made_sample MODEL.tflite [--seed S] [--count N] [--batch B]\n"
-      "                   [--width W --height H] [--output SHEET.pgm] [--raw ROWS.f32]\n"
+      "                   [--context V1,V2,...] [--width W --height H]\n"
+      "                   [--output SHEET.pgm] [--raw ROWS.f32]\n"
       "\n"
       "Draws N rows (1 by default), row i from the seed pair (S, i): the rows of\n"
       "LiteSampler(\"MODEL.tflite\").sample(N, seed=S). At most B of them at once (256).\n"
+      "--context gives the numbers that all rows are conditioned on, for a model of p(x | context)\n"
+      "and for no other.\n"
       "--output writes them as one sheet of pictures of W x H pixels; the file may tell the\n"
       "shape. --raw writes them as float32, row by row. Without either, rows go to the standard\n"
       "output as text.\n",
@@ -51,6 +56,7 @@ static bool parse_options(int argc, char** argv, Options* options) {
       {"--height", 1, kMaxSide, &options->height, NULL},
       {"--output", 0, 0, NULL, &options->sheet},
       {"--raw", 0, 0, NULL, &options->raw},
+      {"--context", 0, 0, NULL, &options->context},
   };
   for (int i = 1; i < argc; ++i) {
     if (strncmp(argv[i], "--", 2) != 0) {
@@ -96,6 +102,45 @@ static bool check_shape(const MadeModel* made, Options* options) {
   return true;
 }
 
+/* Reads `count` numbers with commas between them. */
+static bool parse_context(const char* text, float* out, size_t count) {
+  size_t found = 1;
+  for (const char* at = text; *at != '\0'; ++at) found += *at == ',';
+  if (found != count) {
+    return fail("--context must have %zu number(s), as the model's context. Received: %zu", count,
+                found);
+  }
+  for (size_t i = 0; i < count; ++i) {
+    char* end = NULL;
+    const double value = strtod(text, &end); /* NaN is not <= FLT_MAX */
+    if (end == text || *end != (i + 1 < count ? ',' : '\0') || !(fabs(value) <= FLT_MAX)) {
+      const int length = (int)strcspn(text, ",");
+      return fail("--context must be finite numbers with commas between them. Received: %.*s "
+                  "(number %zu)", length, text, i + 1);
+    }
+    out[i] = (float)value;
+    text = end + 1; /* not read after the last one */
+  }
+  return true;
+}
+
+static bool set_context(MadeModel* made, const Options* options) {
+  const size_t count = made->context_size;
+  if (count == 0) {
+    if (options->context == NULL) return true;
+    return fail("--context must not be given: the model of %s has no context", options->model);
+  }
+  if (options->context == NULL) {
+    return fail("--context must be given: %s is a model of p(x | context), with a context of %zu "
+                "number(s)", options->model, count);
+  }
+  float* values = malloc(count * sizeof *values);
+  if (values == NULL) return fail("out of memory for a context of %zu numbers", count);
+  const bool good = parse_context(options->context, values, count) && made_condition(made, values);
+  free(values);
+  return good;
+}
+
 static bool print_rows(const float* rows, size_t count, size_t width) {
   for (size_t i = 0; i < count * width; ++i) {
     if (printf("%.9g%c", (double)rows[i], (i + 1) % width == 0 ? '\n' : ' ') < 0) {
@@ -121,7 +166,7 @@ static bool draw_all(MadeModel* made, const Options* options, Output* raw, float
 }
 
 static bool run(MadeModel* made, Options* options, Output* sheet, Output* raw) {
-  if (!check_shape(made, options)) return false;
+  if (!check_shape(made, options) || !set_context(made, options)) return false;
   if (options->sheet != NULL && !output_open(sheet, options->sheet)) return false;
   if (options->raw != NULL && !output_open(raw, options->raw)) return false;
   const size_t width = (size_t)made->event_size, count = (size_t)options->count;

@@ -11,7 +11,7 @@
 
 static const char kMark[] = "\"sha256\":\"";
 static const char kImage[] = "\"image_shape\":[";
-enum { kDigits = 64 };
+enum { kDigits = 64, kMaxRow = 1 << 24 }; /* kMaxRow: values of a row */
 
 bool fail(const char* format, ...) {
   va_list arguments;
@@ -107,13 +107,13 @@ static void read_image_shape(MadeModel* made) {
   }
 }
 
-static bool find_sample(MadeModel* made, const char* path, LiteRtSignature* signature) {
+static bool find_sample(MadeModel* made, const char* path) {
   size_t count = 0;
   if (!worked(LiteRtGetNumModelSignatures(made->model, &count), "count signatures")) return false;
   for (size_t index = 0; index < count; ++index) {
     const char* key = NULL;
-    if (!worked(LiteRtGetModelSignature(made->model, index, signature), "read a signature") ||
-        !worked(LiteRtGetSignatureKey(*signature, &key), "read a signature's name")) {
+    if (!worked(LiteRtGetModelSignature(made->model, index, &made->sample), "read a signature") ||
+        !worked(LiteRtGetSignatureKey(made->sample, &key), "read a signature's name")) {
       return false;
     }
     if (key != NULL && strcmp(key, "sample") == 0) {
@@ -124,34 +124,66 @@ static bool find_sample(MadeModel* made, const char* path, LiteRtSignature* sign
   return fail("%s has no signature 'sample': made_tf exports files that have", path);
 }
 
-/* Reads a tensor's type and checks that it is a matrix. */
+/* Reads a tensor's type and checks that it has values for rows. */
 static bool check_tensor(LiteRtTensor tensor, int element_type, LiteRtRankedTensorType* type) {
   int kind = -1;
   return LiteRtGetTensorTypeId(tensor, &kind) == 0 && kind == kLiteRtRankedTensorTypeId &&
          LiteRtGetRankedTensorType(tensor, type) == 0 && type->element_type == element_type &&
-         type->layout.rank == 2;
+         type->layout.rank >= 2 &&
+         type->layout.rank <= sizeof type->layout.dimensions / sizeof *type->layout.dimensions;
 }
 
-static bool check_signature(MadeModel* made, const char* path, LiteRtSignature signature,
-                            LiteRtRankedTensorType* seeds, LiteRtRankedTensorType* x) {
-  size_t num_inputs = 0, num_outputs = 0;
-  const char *input = NULL, *output = NULL;
-  LiteRtTensor tensor = NULL;
-  const bool named = LiteRtGetNumSignatureInputs(signature, &num_inputs) == 0 && num_inputs == 1 &&
-                     LiteRtGetNumSignatureOutputs(signature, &num_outputs) == 0 &&
-                     num_outputs == 1 && LiteRtGetSignatureInputName(signature, 0, &input) == 0 &&
-                     LiteRtGetSignatureOutputName(signature, 0, &output) == 0 && input != NULL &&
-                     output != NULL && strcmp(input, "seeds") == 0 && strcmp(output, "x") == 0;
-  const bool shaped =
-      named && LiteRtGetSignatureInputTensorByIndex(signature, 0, &tensor) == 0 &&
-      check_tensor(tensor, kLiteRtElementTypeInt32, seeds) && seeds->layout.dimensions[1] == 2 &&
-      LiteRtGetSignatureOutputTensorByIndex(signature, 0, &tensor) == 0 &&
-      check_tensor(tensor, kLiteRtElementTypeFloat32, x) && x->layout.dimensions[1] > 0;
-  if (!shaped) {
-    return fail("the signature 'sample' of %s must lead from seeds, int32 [n, 2], to x, float32 "
-                "[n, D]", path);
+/* Returns how many values a row of a tensor has; 0 if that is no number, or too many. */
+static size_t row_size(const LiteRtLayout* layout) {
+  size_t size = 1;
+  for (unsigned k = 1; k < layout->rank; ++k) {
+    const int32_t side = layout->dimensions[k];
+    if (side < 1 || size > kMaxRow / (size_t)side) return 0;
+    size *= (size_t)side;
   }
-  made->event_size = x->layout.dimensions[1];
+  return size;
+}
+
+/* Looks for an input of `sample` by its name. */
+static bool find_input(const MadeModel* made, size_t num_inputs, const char* name,
+                       int element_type, MadeInput* input) {
+  for (size_t index = 0; index < num_inputs; ++index) {
+    const char* own = NULL;
+    LiteRtTensor tensor = NULL;
+    if (LiteRtGetSignatureInputName(made->sample, index, &own) != 0 || own == NULL) return false;
+    if (strcmp(own, name) == 0) {
+      input->index = index;
+      return LiteRtGetSignatureInputTensorByIndex(made->sample, index, &tensor) == 0 &&
+             check_tensor(tensor, element_type, &input->type);
+    }
+  }
+  return false;
+}
+
+static bool check_signature(MadeModel* made, const char* path) {
+  size_t num_inputs = 0, num_outputs = 0;
+  const char* output = NULL;
+  LiteRtTensor tensor = NULL;
+  bool good = LiteRtGetNumSignatureInputs(made->sample, &num_inputs) == 0 &&
+              (num_inputs == 1 || num_inputs == 2) &&
+              find_input(made, num_inputs, "seeds", kLiteRtElementTypeInt32, &made->seeds) &&
+              made->seeds.type.layout.rank == 2 && row_size(&made->seeds.type.layout) == 2;
+  if (good && num_inputs == 2) {
+    good = find_input(made, num_inputs, "context", kLiteRtElementTypeFloat32, &made->context);
+    made->context_size = good ? row_size(&made->context.type.layout) : 0;
+    good = made->context_size > 0;
+  }
+  good = good && LiteRtGetNumSignatureOutputs(made->sample, &num_outputs) == 0 &&
+         num_outputs == 1 && LiteRtGetSignatureOutputName(made->sample, 0, &output) == 0 &&
+         output != NULL && strcmp(output, "x") == 0 &&
+         LiteRtGetSignatureOutputTensorByIndex(made->sample, 0, &tensor) == 0 &&
+         check_tensor(tensor, kLiteRtElementTypeFloat32, &made->x_type) &&
+         made->x_type.layout.rank == 2 && row_size(&made->x_type.layout) > 0;
+  if (!good) {
+    return fail("the signature 'sample' of %s must lead from seeds, int32 [n, 2], and perhaps "
+                "context, float32 [n, ...], to x, float32 [n, D]", path);
+  }
+  made->event_size = made->x_type.layout.dimensions[1];
   return true;
 }
 
@@ -167,14 +199,41 @@ static bool compile(MadeModel* made) {
   return good;
 }
 
-/* Gives the input and the output `batch` rows, once: buffers must be asked for afterwards. */
-static bool resize(MadeModel* made, LiteRtRankedTensorType* seeds, LiteRtRankedTensorType* x) {
-  const int sizes[2] = {made->batch, 2};
+/* Gives an input `batch` rows, once: buffers must be asked for afterwards. */
+static bool resize(MadeModel* made, MadeInput* input) {
+  LiteRtLayout* layout = &input->type.layout;
+  int sizes[sizeof layout->dimensions / sizeof *layout->dimensions];
+  layout->dimensions[0] = made->batch;
+  for (unsigned k = 0; k < layout->rank; ++k) sizes[k] = layout->dimensions[k];
+  return worked(LiteRtCompiledModelResizeInputTensor(made->compiled, made->signature, input->index,
+                                                     sizes, layout->rank),
+                "resize an input");
+}
+
+/* Allocates the buffer of an input of so many bytes. */
+static bool allocate(MadeModel* made, MadeInput* input, size_t needed) {
+  LiteRtTensorBufferRequirements requirements = NULL;
+  size_t size = 0;
+  if (!worked(LiteRtGetCompiledModelInputBufferRequirements(made->compiled, made->signature,
+                                                            input->index, &requirements),
+              "tell what an input needs") ||
+      !worked(LiteRtCreateManagedTensorBufferFromRequirements(made->environment, &input->type,
+                                                              requirements, &input->buffer),
+              "allocate an input") ||
+      !worked(LiteRtGetTensorBufferPackedSize(input->buffer, &size), "measure an input")) {
+    return false;
+  }
+  return size >= needed || fail("LiteRT gives an input too small for %d rows", made->batch);
+}
+
+/* Gives inputs and output `batch` rows, and buffers. */
+static bool prepare(MadeModel* made) {
   LiteRtLayout layout = {0};
-  LiteRtTensorBufferRequirements input = NULL, output = NULL;
-  size_t input_size = 0, output_size = 0;
-  if (!worked(LiteRtCompiledModelResizeInputTensor(made->compiled, made->signature, 0, sizes, 2),
-              "resize the seeds") ||
+  LiteRtTensorBufferRequirements output = NULL;
+  const size_t rows = (size_t)made->batch;
+  const bool conditioned = made->context_size > 0;
+  size_t size = 0;
+  if (!resize(made, &made->seeds) || (conditioned && !resize(made, &made->context)) ||
       !worked(LiteRtGetCompiledModelOutputTensorLayouts(made->compiled, made->signature, 1,
                                                         &layout, true),
               "allocate tensors for so many rows")) {
@@ -182,36 +241,27 @@ static bool resize(MadeModel* made, LiteRtRankedTensorType* seeds, LiteRtRankedT
   }
   if (layout.rank != 2 || layout.dimensions[0] != made->batch ||
       layout.dimensions[1] != made->event_size) {
-    return fail("LiteRT gives x another shape than [%d, %d]", made->batch, made->event_size);
+    return fail("LiteRT gives x another shape than [%d, %d] before it runs: --batch 1 may do (the "
+                "model that encodes the context reshapes it?)", made->batch, made->event_size);
   }
-  seeds->layout.dimensions[0] = x->layout.dimensions[0] = made->batch;
-  if (!worked(LiteRtGetCompiledModelInputBufferRequirements(made->compiled, made->signature, 0,
-                                                            &input),
-              "tell what the input needs") ||
+  made->x_type.layout.dimensions[0] = made->batch;
+  if (!allocate(made, &made->seeds, rows * 2 * sizeof(int32_t)) ||
+      (conditioned &&
+       !allocate(made, &made->context, rows * made->context_size * sizeof(float))) ||
       !worked(LiteRtGetCompiledModelOutputBufferRequirements(made->compiled, made->signature, 0,
                                                              &output),
               "tell what the output needs") ||
-      !worked(LiteRtCreateManagedTensorBufferFromRequirements(made->environment, seeds, input,
-                                                              &made->seeds),
-              "allocate the input") ||
-      !worked(LiteRtCreateManagedTensorBufferFromRequirements(made->environment, x, output,
-                                                              &made->x),
+      !worked(LiteRtCreateManagedTensorBufferFromRequirements(made->environment, &made->x_type,
+                                                              output, &made->x),
               "allocate the output") ||
-      !worked(LiteRtGetTensorBufferPackedSize(made->seeds, &input_size), "measure the input") ||
-      !worked(LiteRtGetTensorBufferPackedSize(made->x, &output_size), "measure the output")) {
+      !worked(LiteRtGetTensorBufferPackedSize(made->x, &size), "measure the output")) {
     return false;
   }
-  const size_t rows = (size_t)made->batch;
-  if (input_size < rows * 2 * sizeof(int32_t) ||
-      output_size < rows * (size_t)made->event_size * sizeof(float)) {
-    return fail("LiteRT gives buffers that are too small for %d rows", made->batch);
-  }
-  return true;
+  return size >= rows * (size_t)made->event_size * sizeof(float) ||
+         fail("LiteRT gives an output too small for %d rows", made->batch);
 }
 
 bool made_open(MadeModel* made, const char* path, int batch) {
-  LiteRtSignature signature = NULL;
-  LiteRtRankedTensorType seeds, x;
   memset(made, 0, sizeof *made);
   made->batch = batch;
   if (!read_file(made, path) || !check_whole(made, path) ||
@@ -228,14 +278,31 @@ bool made_open(MadeModel* made, const char* path, int batch) {
     return fail("%s is no complete LiteRT model (.tflite): status %d", path, status);
   }
   read_image_shape(made);
-  return find_sample(made, path, &signature) &&
-         check_signature(made, path, signature, &seeds, &x) && compile(made) &&
-         resize(made, &seeds, &x);
+  return find_sample(made, path) && check_signature(made, path) && compile(made) && prepare(made);
+}
+
+bool made_condition(MadeModel* made, const float* context) {
+  void* address = NULL;
+  if (!worked(LiteRtLockTensorBuffer(made->context.buffer, &address,
+                                     kLiteRtTensorBufferLockModeWrite),
+              "write the context")) {
+    return false;
+  }
+  float* values = address;
+  for (size_t i = 0; i < (size_t)made->batch; ++i) {
+    memcpy(values + i * made->context_size, context, made->context_size * sizeof *values);
+  }
+  return worked(LiteRtUnlockTensorBuffer(made->context.buffer), "hand over the context");
 }
 
 bool made_draw(MadeModel* made, int32_t seed, int64_t first, float* rows) {
   void* address = NULL;
-  if (!worked(LiteRtLockTensorBuffer(made->seeds, &address, kLiteRtTensorBufferLockModeWrite),
+  LiteRtTensorBuffer inputs[2] = {NULL, NULL};
+  const size_t num_inputs = made->context_size > 0 ? 2 : 1;
+  if (num_inputs == 2) inputs[made->context.index] = made->context.buffer;
+  inputs[made->seeds.index] = made->seeds.buffer;
+  if (!worked(LiteRtLockTensorBuffer(made->seeds.buffer, &address,
+                                     kLiteRtTensorBufferLockModeWrite),
               "write the seeds")) {
     return false;
   }
@@ -245,9 +312,9 @@ bool made_draw(MadeModel* made, int32_t seed, int64_t first, float* rows) {
     pairs[2 * i] = seed;
     pairs[2 * i + 1] = row > INT32_MAX ? INT32_MAX : (int32_t)row; /* beyond: surplus rows */
   }
-  if (!worked(LiteRtUnlockTensorBuffer(made->seeds), "hand over the seeds") ||
-      !worked(LiteRtRunCompiledModel(made->compiled, made->signature, 1, &made->seeds, 1,
-                                     &made->x),
+  if (!worked(LiteRtUnlockTensorBuffer(made->seeds.buffer), "hand over the seeds") ||
+      !worked(LiteRtRunCompiledModel(made->compiled, made->signature, num_inputs, inputs,
+                                     1, &made->x),
               "draw rows") ||
       !worked(LiteRtLockTensorBuffer(made->x, &address, kLiteRtTensorBufferLockModeRead),
               "read the rows")) {
@@ -258,7 +325,8 @@ bool made_draw(MadeModel* made, int32_t seed, int64_t first, float* rows) {
 }
 
 void made_close(MadeModel* made) {
-  if (made->seeds != NULL) LiteRtDestroyTensorBuffer(made->seeds);
+  if (made->seeds.buffer != NULL) LiteRtDestroyTensorBuffer(made->seeds.buffer);
+  if (made->context.buffer != NULL) LiteRtDestroyTensorBuffer(made->context.buffer);
   if (made->x != NULL) LiteRtDestroyTensorBuffer(made->x);
   if (made->compiled != NULL) LiteRtDestroyCompiledModel(made->compiled);
   if (made->model != NULL) LiteRtDestroyModel(made->model);

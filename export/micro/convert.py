@@ -92,13 +92,19 @@ def to_micro(
         What was written; `str(report)` is readable.
 
     Raises:
-        ValueError: as of `to_tflite`, and if the model has more than one order.
+        ValueError: as of `to_tflite`, and if the model has more than one order
+            or a context.
         OSError: if the file cannot be written there.
         ExportError: if the file needs an operator that TFLM lacks, or does not
             draw what the model draws.
     """
     started = time.perf_counter()
     path = check_target(model, path)
+    if model.conditioning is not None:
+        raise ValueError(
+            "`model` must have no context: a file for microcontrollers has one input, the "
+            f"uniforms. Received: a model with {model.conditioning.describe()}"
+        )
     num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
     if has_many_orders(model, num_orders):
         raise ValueError(
@@ -106,7 +112,8 @@ def to_micro(
             f"Received: num_orders={num_orders}, any_order={model.any_order}"
         )
     model = with_weights(model, "float32")
-    chosen = {_SIGNATURE: Chosen(SIGNATURES[_SIGNATURE], 1)}
+    signature = SIGNATURES[_SIGNATURE]
+    chosen = {_SIGNATURE: Chosen(signature, signature.inputs, 1)}
     made = make_signatures(model, chosen, block_length, 1, num_orders)
     content = convert(made, "float32", describe_model(model, num_orders, "float32"))
     content = with_select_v2(content)

@@ -1,12 +1,15 @@
 // The page: chooses a model, draws samples, completes what is drawn.
 
+import { ContextFields } from './contexts.js';
 import { median, openModel, startRuntime } from './model.js';
 import { Pad, picture, table } from './pictures.js';
 
 const $ = (id) => document.getElementById(id);
 const COMPLETIONS = 8;
+const context = new ContextFields($('context'));
 let model = null;
 let pad = null;
+let last = Promise.resolve();
 
 function say(text, isError = false) {
   $('status').textContent = text;
@@ -14,7 +17,12 @@ function say(text, isError = false) {
 }
 
 /** Runs one task at a time, with buttons off; an error is told, never thrown. */
-async function task(text, action) {
+function task(text, action) {
+  last = last.then(() => run(text, action));
+  return last;
+}
+
+async function run(text, action) {
   document.querySelectorAll('button').forEach((button) => (button.disabled = true));
   say(text);
   await new Promise((resolve) => setTimeout(resolve)); // lets the text appear
@@ -47,6 +55,7 @@ function show(name) {
     ['orders', metadata.any_order ? 'any' : String(metadata.num_orders)],
     ['version', `made_tf ${metadata.version}`],
   ];
+  if (metadata.context) facts.push(['context', `${metadata.context.shape.join(' x ')} numbers`]);
   if (metadata.licence) facts.push(['licence', metadata.licence]);
   $('facts').replaceChildren(
     ...facts.flatMap(([key, value]) => {
@@ -55,6 +64,7 @@ function show(name) {
       return [term, text];
     }),
   );
+  context.show(metadata);
   const canComplete = metadata.image_shape !== null && model.batches('impute').length > 0;
   $('completing').hidden = !canComplete;
   $('completions').replaceChildren();
@@ -85,7 +95,7 @@ async function draw() {
     if (shape === null) return;
     $('samples').append(...rows.map((row, i) => picture(row, shape, `sample ${first + i}`)));
   };
-  const { rows, times } = await model.sample(seed, count, append);
+  const { rows, times } = await model.sample(seed, count, context.values(), append);
   if (shape === null) {
     $('samples').append(table(rows, model.metadata.variables, model.eventSize));
   }
@@ -99,8 +109,8 @@ async function complete() {
   $('completions').replaceChildren();
   const append = (rows, first) =>
     $('completions').append(...rows.map((row, i) => picture(row, shape, `completion ${first + i}`)));
-  const seed = number('seed');
-  const { rows, times } = await model.impute(pad.values, pad.observed(), seed, COMPLETIONS, append);
+  const given = [pad.values, pad.observed(), number('seed'), COMPLETIONS, context.values()];
+  const { rows, times } = await model.impute(...given, append);
   window.madeCompletions = rows;
   say(told(times, rows.length));
 }
@@ -116,6 +126,7 @@ $('drawing').addEventListener('submit', (event) => {
   event.preventDefault();
   task('Drawing …', draw);
 });
+$('context').addEventListener('change', () => $('drawing').requestSubmit());
 $('complete').addEventListener('click', () => task('Completing …', complete));
 $('clear').addEventListener('click', () => pad.clear());
 $('known').addEventListener('change', () => {

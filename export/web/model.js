@@ -1,6 +1,7 @@
 // A model in the browser: LiteRT.js with its CPU (WASM) backend.
 
 import { loadAndCompile, loadLiteRt, Tensor } from './litert/index.js';
+import { contextSize } from './contexts.js';
 import { readMetadata } from './metadata.js';
 
 const INT32 = 2 ** 31;
@@ -15,6 +16,7 @@ export function startRuntime() {
 /** Checks a file before the runtime sees it, then compiles it. */
 export async function openModel(bytes) {
   const metadata = await readMetadata(bytes);
+  contextSize(metadata); // throws for one that the page cannot give
   await startRuntime();
   return new Model(await loadAndCompile(bytes, { accelerator: 'wasm' }), metadata, bytes.length);
 }
@@ -36,28 +38,26 @@ class Model {
       .sort((a, b) => b - a);
   }
 
-  /** Draws rows: row i from seeds [seed, i]. Returns the rows and the milliseconds of each. */
-  async sample(seed, count, onRows = () => {}) {
-    return this.inBatches('sample', count, onRows, (first, rows) => ({
+  /**
+   * Draws rows: row i from seeds [seed, i], all of them given `context`, which is null for a model
+   * without one. Returns the rows and the milliseconds of each.
+   */
+  async sample(seed, count, context, onRows = () => {}) {
+    return this.inBatches('sample', count, context, onRows, (first, rows) => ({
       seeds: seedsOf(seed, first, rows),
     }));
   }
 
   /** Fills in what is not observed, `count` times. */
-  async impute(x, observed, seed, count, onRows = () => {}) {
-    const repeat = (values, type, rows) =>
-      new Tensor(new type(rows * values.length).map((_, i) => values[i % values.length]), [
-        rows,
-        values.length,
-      ]);
-    return this.inBatches('impute', count, onRows, (first, rows) => ({
+  async impute(x, observed, seed, count, context, onRows = () => {}) {
+    return this.inBatches('impute', count, context, onRows, (first, rows) => ({
       x: repeat(x, Float32Array, rows),
       observed: repeat(observed, Int32Array, rows),
       seeds: seedsOf(seed, first, rows),
     }));
   }
 
-  async inBatches(kind, count, onRows, inputsOf) {
+  async inBatches(kind, count, context, onRows, inputsOf) {
     const sizes = this.batches(kind);
     if (sizes.length === 0) {
       throw new Error(
@@ -70,6 +70,7 @@ class Model {
     while (rows.length < count) {
       const size = sizes.find((n) => n <= count - rows.length) ?? sizes[sizes.length - 1];
       const inputs = inputsOf(rows.length, size);
+      if (context !== null) inputs.context = repeat(context, Float32Array, size);
       const started = performance.now();
       const outputs = await this.compiled.run(`${kind}_${size}`, inputs);
       const values = await outputs.x.data();
@@ -91,6 +92,12 @@ class Model {
   close() {
     this.compiled.delete();
   }
+}
+
+/** One row's values, for so many rows. */
+function repeat(values, type, rows) {
+  const all = new type(rows * values.length).map((_, i) => values[i % values.length]);
+  return new Tensor(all, [rows, values.length]);
 }
 
 function seedsOf(seed, first, rows) {

@@ -12,7 +12,15 @@ from made_tf.export.runtime import read_metadata
 __all__ = ["PAGE", "make_server"]
 
 #: The page's own files.
-PAGE = ("index.html", "style.css", "app.js", "model.js", "metadata.js", "pictures.js")
+PAGE = (
+    "index.html",
+    "style.css",
+    "app.js",
+    "contexts.js",
+    "model.js",
+    "metadata.js",
+    "pictures.js",
+)
 _TYPES = {
     ".wasm": "application/wasm",
     ".js": "text/javascript",

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 import reference
@@ -111,3 +112,61 @@ def test_bad_input_is_told_and_leaves_no_file(programs, model, tmp_path):
         done = run(programs, *arguments)
         assert done.returncode in (1, 2) and words in done.stderr, (arguments, done.stderr)
     assert {path.name for path in tmp_path.iterdir()} == set(bad)
+
+
+@pytest.fixture(scope="module")
+def conditioned(tmp_path_factory):
+    """Files of models with a context: of three numbers, and of 2 x 2 that a Keras model reads."""
+    folder = tmp_path_factory.mktemp("conditioned")
+    keras.utils.set_random_seed(0)
+    encoder = keras.Sequential(
+        [keras.Input((2, 2)), keras.layers.GlobalMaxPooling1D(), keras.layers.Dense(3)]
+    )
+    paths = [folder / "vector.tflite", folder / "encoder.tflite"]
+    for path, context in zip(paths, (3, encoder), strict=True):
+        made = reference.small_model("bernoulli", 16, hidden_units=(20,), context=context)
+        export.to_tflite(made, path, signatures="sample")
+    return paths
+
+
+@pytest.mark.parametrize("batch", [1, 64, 1024])
+def test_all_rows_are_drawn_given_the_context(programs, conditioned, tmp_path, batch):
+    vector, encoder = conditioned
+    raw = tmp_path / "rows.f32"
+    drawn = []
+    for path, text, context in (
+        (vector, "0.1,-2,3e0", [0.1, -2.0, 3.0]),
+        (vector, "-3, 2, 0.7", [-3.0, 2.0, 0.7]),
+        (encoder, "0.1,-2,3,1", [[0.1, -2.0], [3.0, 1.0]]),
+    ):
+        count = 300 if batch > 1 else 20
+        options = ("--count", count, "--batch", batch, "--raw", raw, "--seed", 5)
+        done = run(programs, path, *options, "--context", text)
+        assert done.returncode == 0, done.stderr
+        rows = np.fromfile(raw, np.float32).reshape(-1, 16)
+        expected = export.LiteSampler(path).sample(count, seed=5, context=context)
+        np.testing.assert_array_equal(rows, expected)
+        drawn.append(rows)
+    assert (drawn[0] != drawn[1]).any()
+
+
+def test_a_context_that_does_not_suit_is_told(programs, model, conditioned, tmp_path):
+    vector, encoder = conditioned
+    output = tmp_path / "rows.f32"
+    for path, text, words in (
+        (vector, None, "--context must be given: "),
+        (vector, None, "with a context of 3 number(s)"),
+        (encoder, "1,2,3", "--context must have 4 number(s), as the model's context. Received: 3"),
+        (vector, "1,2,3,", "Received: 4"),
+        (vector, "", "Received: 1"),
+        (vector, "1,x,3", "--context must be finite numbers with commas between them. Received: x"),
+        (vector, "1,2,3x", "Received: 3x (number 3)"),
+        (vector, "1,,3", "(number 2)"),
+        (vector, "nan,2,3", "Received: nan (number 1)"),
+        (vector, "1,1e39,3", "Received: 1e39 (number 2)"),
+        (model, "1", "--context must not be given"),
+    ):
+        options = () if text is None else ("--context", text)
+        done = run(programs, path, "--raw", output, *options)
+        assert done.returncode == 1 and words in done.stderr, (options, done.stderr)
+    assert list(tmp_path.iterdir()) == []

@@ -82,3 +82,10 @@ def test_a_file_that_draws_other_rows_is_not_handed_over(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="must end in .tflite"):
         export.to_micro(reference.small_model(), tmp_path / "micro.bin")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_models_with_a_context_are_refused(tmp_path):
+    model = reference.small_model(context=3)
+    with pytest.raises(ValueError, match="`model` must have no context.*a context of 3 numbers"):
+        export.to_micro(model, tmp_path / "micro.tflite")
+    assert list(tmp_path.iterdir()) == []

@@ -47,6 +47,27 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def conditioned(tmp_path_factory):
+    """Models with a context: of all orders and three named numbers, of forty, of 2 x 2."""
+    folder = tmp_path_factory.mktemp("conditioned")
+    keras.utils.set_random_seed(0)
+    encoder = keras.Sequential([keras.Input((2, 2)), keras.layers.Flatten()])
+    named = {
+        "context_names": ["size", "a rather long name of a number", "shade"],
+        "signatures": ["sample", "impute"],
+    }
+    for name, context, options in (
+        ("named", 3, {**named, "image_shape": (8, 8), "batch_sizes": (4,)}),
+        ("many", 40, {"signatures": "sample", "batch_sizes": (1,)}),
+        ("square", encoder, {"signatures": "sample"}),
+    ):
+        size = {"event_size": 64, "num_masks": None} if name == "named" else {}
+        made = reference.small_model(hidden_units=(40,), context=context, **size)
+        export.to_tflite(made, folder / f"{name}.tflite", **options)
+    return folder
+
+
 # How the page reads a file, in Node.
 
 SCRIPT = """
@@ -127,7 +148,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, litert, files):
-    """Opens the page for a file: page(name) -> its address."""
+    """Opens the page for a file: page(its name, or its path) -> its address."""
     servers = []
 
     def get(name):
@@ -256,3 +277,80 @@ def test_bad_files_and_bad_numbers_are_told(browser, page, files, tmp_path):
     assert "16 drawn" in wait(browser)
     told, _ = draw(browser, seed="1.5", count=1)
     assert "an integer of 32 bits" in told
+
+
+def fill(browser, *values):
+    """Types the context, one text for each field, and returns what the page says of the rows."""
+    for number, value in enumerate(values, start=1):
+        element = browser.find_element("id", f"context-{number}")
+        element.clear()
+        element.send_keys(str(value))
+    # A field that has changed draws anew, when it is left.
+    browser.find_element("id", "seed").click()
+    told = wait(browser)
+    return told, browser.execute_script("return window.madeSamples.map((row) => Array.from(row))")
+
+
+def labels(browser):
+    script = (
+        "return Array.from(document.querySelectorAll('#context label'))"
+        ".map((label) => label.textContent)"
+    )
+    return browser.execute_script(script)
+
+
+def test_a_context_has_fields_and_rows_are_drawn_given_it(browser, page, conditioned):
+    page(conditioned / "named.tflite")
+    assert labels(browser) == ["size", "a rather long name of a number", "shade"]
+    device = export.LiteSampler(conditioned / "named.tflite")
+    script = "return window.madeSamples.map((row) => Array.from(row))"
+    first = np.array(browser.execute_script(script))
+    unequal = (first != device.sample(16, context=[0.0] * 3)).any(axis=1).sum()
+    assert unequal <= 1  # WebAssembly may round a sum elsewhere
+    told, rows = fill(browser, -3.5, 2, 0.1)
+    assert told.startswith("16 drawn")
+    expected = device.sample(16, context=[-3.5, 2.0, 0.1])
+    assert (np.array(rows) != expected).any(axis=1).sum() <= 1 and (first != rows).any()
+
+    browser.find_element("id", "complete").click()
+    assert wait(browser).startswith("8 drawn")
+    found = np.array(
+        browser.execute_script("return window.madeCompletions.map((row) => Array.from(row))")
+    )
+    given = np.tile(np.concatenate([np.zeros(32), np.full(32, np.nan)]), (8, 1))
+    expected = device.impute(given, context=[-3.5, 2.0, 0.1])
+    assert (found != expected).any(axis=1).sum() <= 1
+    screenshot(browser, "context", 1100)
+    screenshot(browser, "context_phone", 390, 844)
+    width = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert width <= 0
+
+    fill(browser, "")
+    assert status(browser) == "size: a finite number"
+    assert fill(browser, 1)[0].startswith("16 drawn")
+
+
+def test_a_long_context_is_one_field_of_text(browser, page, conditioned):
+    page(conditioned / "many.tflite")
+    assert labels(browser) == ["40 numbers with commas between them"]
+    context = np.random.default_rng(0).normal(size=40).round(2)
+    _, rows = fill(browser, ", ".join(map(str, context)))
+    expected = export.LiteSampler(conditioned / "many.tflite").sample(16, context=context)
+    assert (np.array(rows) != expected).any(axis=1).sum() <= 1
+    screenshot(browser, "context_of_many", 1100)
+    assert fill(browser, "1, 2")[0] == "The context must be 40 numbers. There are 2."
+    assert fill(browser, "1, x" + ", 0" * 38)[0] == "context, number 2: a finite number"
+
+
+def test_fields_follow_the_file(browser, page, files, conditioned):
+    page("classes.tflite")
+    context = browser.find_element("id", "context")
+    assert not context.is_displayed()
+    chooser = browser.find_element("id", "file")
+    chooser.send_keys(str(conditioned / "named.tflite"))
+    assert "16 drawn" in wait(browser) and context.is_displayed()
+    chooser.send_keys(str(conditioned / "square.tflite"))
+    assert "a context of shape 2 x 2" in wait(browser)
+    assert len(labels(browser)) == 3  # the model before is still there
+    chooser.send_keys(str(files / "classes.tflite"))
+    assert "16 drawn" in wait(browser) and not context.is_displayed()
