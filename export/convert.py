@@ -20,7 +20,7 @@ from made_tf.conditionals.row_checks import check_rows
 from made_tf.export.checks.report import ExportReport
 from made_tf.export.checks.verify import verify_static, verify_tflite
 from made_tf.export.contexts import check_contexts
-from made_tf.export.file.compact import compact
+from made_tf.export.file.compact import compact, share_constants
 from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import add_metadata, describe_model, seal
 from made_tf.export.file.static import STATIC, quantize_static
@@ -159,21 +159,29 @@ def convert(
         description: what the file tells of the model.
         calibration: rows for the format `"static_int8"`.
     """
+    # What `TFLiteConverter.convert` calls in the end. Before, it loads the saved model twice, and
+    # afterwards it reads and writes the file again and again: half of the time.
+    from tensorflow.lite.python.convert import convert_saved_model, deduplicate_readonly_buffers
+
     with tempfile.TemporaryDirectory() as directory, _only_warnings():
         # A module without variables: those of a tracked model would stay in the graph as
         # resources, which LiteRT reads as zeros.
         tf.saved_model.save(tf.Module(), directory, signatures=signatures)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            directory, signature_keys=list(signatures)
+        content = convert_saved_model(
+            saved_model_dir=directory,
+            saved_model_version=1,
+            saved_model_tags={tf.saved_model.SERVING},
+            saved_model_exported_names=list(signatures),
+            target_ops=[tf.lite.OpsSet.TFLITE_BUILTINS],
+            allow_custom_ops=False,
+            enable_tflite_resource_variables=True,
         )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        converter.exclude_conversion_metadata = True  # `compact` would take it out again
-        content = converter.convert()
         if weights == STATIC:
             rows = np.ascontiguousarray(calibration, dtype=np.float32)
-            content = quantize_static(content, list(signatures), rows)
+            content = quantize_static(deduplicate_readonly_buffers(content), list(signatures), rows)
     model = read_model(content)
     if weights != STATIC:
+        share_constants(model)
         pack_weights(model, weights)
     if description is not None:
         add_metadata(model, description)

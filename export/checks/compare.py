@@ -89,13 +89,17 @@ def _wrong_values(
     temperature: FloatArray | None,
 ) -> BoolArray:
     """Returns which values `[n, D]` are not what the parameters make of the uniforms."""
+    # Columns of several channels are drawn many times below: their operators are started once.
+    nearby = family.transform_nearby
+    if np.any(family.channels > 1):
+        nearby = tf.function(nearby, autograph=False)
 
     def sample(params, shift=0.0) -> list[FloatArray]:
         """Returns the least and the most that other uniforms give, as far as there are others."""
         shifted = tf.clip_by_value(uniforms + shift, 2.0**-24, 1 - 2.0**-24)
         noise = family.noise(tf.cast(shifted, tf.float32))
         if temperature is None:
-            return [each.numpy() for each in family.transform_nearby(params, noise, _SLACK)]
+            return [each.numpy() for each in nearby(tf.constant(params), noise, _SLACK)]
         return [family.transform_at(params, noise, temperature[:, None]).numpy()] * 2
 
     discrete, channels = family.is_discrete, family.channels

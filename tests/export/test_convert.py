@@ -9,12 +9,16 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import reference
+import tensorflow as tf
 
 import made_tf
 from made_tf import export
 from made_tf.export import convert
+from made_tf.export.file.compact import compact
 from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import seal
+from made_tf.export.file.weights import pack_weights, with_weights
+from made_tf.export.signatures import choose_signatures, make_signatures
 
 FAMILIES = ["bernoulli", "categorical", "ragged", "normal", "scaled_normal"]
 
@@ -149,6 +153,19 @@ def test_compacting_takes_room_and_nothing_else(exported, tmp_path, monkeypatch)
     np.testing.assert_array_equal(theirs.log_prob(rows), ours.log_prob(rows))
     content = pathlib.Path(report.path).read_bytes()
     assert seal(write_model(read_model(content))) == content
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_the_short_way_to_a_file_gives_that_of_the_public_converter(tmp_path, weights):
+    model = with_weights(reference.small_model("ragged"), weights)
+    made = make_signatures(model, choose_signatures(model, ["sample", "log_prob"]))
+    tf.saved_model.save(tf.Module(), str(tmp_path), signatures=made)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path), signature_keys=list(made))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    theirs = read_model(converter.convert())
+    pack_weights(theirs, weights)
+    compact(theirs)
+    assert convert.convert(made, weights) == write_model(theirs)
 
 
 def test_the_batch_size_chooses_the_blocks(tmp_path):
