@@ -8,6 +8,7 @@ from keras import ops
 from made_tf.conditionals.base import Conditionals, as_float32, register
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.special_functions import softplus
+from made_tf.portable.arguments import boolean
 
 __all__ = ["Bernoulli"]
 
@@ -18,13 +19,21 @@ class Bernoulli(Conditionals):
 
     The negative log-likelihood is the cross entropy of Germain et al. 2015,
     equation 2.
+
+    Args:
+        tells_unknown: whether the network sees x and 1 - x. Where it sees x alone, a
+            variable that a mask or `input_dropout` hides looks as if it were 0: of no
+            matter under one order, but of much in a model of all orders.
     """
 
     name = "bernoulli"
     support = "0 or 1"
 
+    def __init__(self, tells_unknown=False):
+        self.tells_unknown = boolean("tells_unknown", tells_unknown)
+
     def make_layout(self, event_size):
-        return Layout.of_sizes(np.ones(event_size), np.ones(event_size))
+        return Layout.of_sizes(np.full(event_size, 1 + self.tells_unknown), np.ones(event_size))
 
     @property
     def is_discrete(self):
@@ -34,7 +43,9 @@ class Bernoulli(Conditionals):
         return [np.array([0.0, 1.0], np.float32)] * self.event_size
 
     def encode(self, x):
-        return x
+        if not self.tells_unknown:
+            return x
+        return ops.reshape(ops.stack([x, 1.0 - x], axis=-1), (-1, 2 * x.shape[-1]))
 
     def unpack(self, params):
         return {"logits": params}
@@ -70,3 +81,6 @@ class Bernoulli(Conditionals):
 
         (logits,) = as_float32(params)
         return tfd.Independent(tfd.Bernoulli(logits=logits, dtype="float32"), 1)
+
+    def get_config(self):
+        return {"tells_unknown": True} if self.tells_unknown else {}  # as in files of before

@@ -12,6 +12,7 @@ from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.real_columns import RealColumns
 from made_tf.conditionals.special_functions import bounded, normal_quantile
 from made_tf.conditionals.truncated import StandardNormal, draw_between
+from made_tf.portable.arguments import boolean
 
 __all__ = ["Normal"]
 
@@ -31,6 +32,8 @@ class Normal(RealColumns):
     Args:
         data_loc: where the data lie, a number or one for each variable.
         data_scale: how far they spread, a positive number or one for each.
+        tells_unknown: whether the network also sees that a variable is known, as a
+            constant 1: without it, one that is hidden looks as if it were `data_loc`.
 
     Raises:
         ValueError: if a number is not finite, or a scale not positive.
@@ -39,11 +42,22 @@ class Normal(RealColumns):
     name = "normal"
     per_column = ("data_loc", "data_scale")
 
-    def __init__(self, data_loc=0.0, data_scale=1.0):
+    def __init__(self, data_loc=0.0, data_scale=1.0, tells_unknown=False):
         super().__init__(data_loc, data_scale)
+        self.tells_unknown = boolean("tells_unknown", tells_unknown)
+
+    @property
+    def num_features(self):
+        return 1 + self.tells_unknown
 
     def make_layout(self, event_size):
-        return Layout.of_sizes(np.ones(event_size), np.full(event_size, 2))
+        return Layout.of_sizes(np.full(event_size, self.num_features), np.full(event_size, 2))
+
+    def encode(self, x):
+        z = super().encode(x)
+        if not self.tells_unknown:
+            return z
+        return ops.reshape(ops.stack([z, ops.ones_like(z)], axis=-1), (-1, 2 * z.shape[-1]))
 
     def unpack(self, params):
         (params,) = as_float32(params)
@@ -92,7 +106,8 @@ class Normal(RealColumns):
         return {name: arguments[name] for name in cls.per_column}
 
     def get_config(self):
-        return {"data_loc": self.data_loc, "data_scale": self.data_scale}
+        config = {"data_loc": self.data_loc, "data_scale": self.data_scale}
+        return {**config, "tells_unknown": True} if self.tells_unknown else config
 
     def _loc_and_log_scale(self, params):
         params = self.layout.parameters.pad(params)  # [N, 2 D] -> [N, D, 2]
