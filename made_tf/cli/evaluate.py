@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from made_tf.cli.contexts import CONTEXT, read_contexts
 from made_tf.cli.opening import open_model
 from made_tf.cli.options import INPUT_FILE, JSON, MODEL, NUM_ORDERS, OutputFile, check_outputs
 from made_tf.cli.running import quiet
@@ -27,6 +28,7 @@ __all__ = ["evaluate"]
     type=OutputFile(".csv", ".npz"),
     help="Also write the NLL of each row: high values are anomalies.",
 )
+@CONTEXT
 def evaluate(
     model: Path,
     data: Path,
@@ -34,6 +36,7 @@ def evaluate(
     num_orders: int | None,
     as_json: bool,
     per_row: Path | None,
+    context: Path | None,
 ) -> None:
     """Score the rows of DATA under MODEL, a .keras or .tflite file.
 
@@ -43,7 +46,7 @@ def evaluate(
     which is the standard deviation of a row's log-probabilities, and the
     standard error that so few orders leave, both in nats, averaged over rows.
     """
-    check_outputs([per_row], [model, data])
+    check_outputs([per_row], [path for path in (model, data, context) if path])
     from made_tf.data.readers import load_rows
     from made_tf.data.writers import save_rows
     from made_tf.scoring import summarise
@@ -55,8 +58,9 @@ def evaluate(
             f"{data} must have the {scorer.event_size} columns of {model}. "
             f"Received: {x.shape[1]} columns"
         )
+    contexts = read_contexts(context, model, scorer.context_shape, len(x))
     with quiet():
-        scored = scorer.score(x, num_orders)
+        scored = scorer.score(x, num_orders, contexts)
     if per_row:
         save_rows(per_row, -scored.log_prob[:, None], ["nll"], array="nll")
     summary = summarise(scored, scorer.event_size)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from made_tf.cli.contexts import context_shape, read_contexts
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import ARRAY, INPUT_FILE, MODEL, Integers, OutputFile, check_outputs
 from made_tf.cli.running import quiet
@@ -54,6 +55,15 @@ __all__ = ["export"]
     help="Names for the file to tell: a .csv with a header, or a .json such as "
     '[{"name": "colour", "categories": ["red", "blue"]}, ...].',
 )
+@click.option(
+    "--context",
+    type=INPUT_FILE,
+    help="What the rows of --data are conditioned on, for a model of p(x | context): a table with "
+    "one row for all of them, or one for each.",
+)
+@click.option(
+    "--context-names", metavar="NAME,NAME,...", help="Names of its numbers, for the file to tell."
+)
 @click.option("--licence", help="The model's licence, for the file to tell.")
 @click.option(
     "--micro",
@@ -72,6 +82,8 @@ def export(
     array: str | None,
     image_shape: tuple[int, int] | None,
     variables: Path | None,
+    context: Path | None,
+    context_names: str | None,
     licence: str | None,
     micro: bool,
 ) -> None:
@@ -80,11 +92,12 @@ def export(
     The file is compared with the model before it is handed over; what was
     compared is printed.
     """
-    check_outputs([output], [path for path in (model, data, calibration, variables) if path])
+    inputs = (model, data, calibration, variables, context)
+    check_outputs([output], [path for path in inputs if path])
     if model.suffix == ".tflite":
         raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
     if micro:
-        others = (signatures, data, calibration, image_shape, variables, licence)
+        others = (*inputs[1:], signatures, image_shape, context_names, licence)
         if batch_sizes or weights != "float32" or any(other is not None for other in others):
             raise click.UsageError("--micro goes with MODEL and --output alone.")
         loaded = load_keras(model)
@@ -101,6 +114,13 @@ def export(
         None if file is None else load_rows(file, array) for file in (data, calibration)
     )
     loaded = load_keras(model)
+    contexts = None
+    if context is not None or (rows is not None and loaded.conditioning is not None):
+        if rows is None:
+            raise click.UsageError("--context goes with --data.")
+        contexts = read_contexts(context, model, context_shape(loaded, model), len(rows))
+        if contexts is not None and len(contexts) == 1:
+            contexts = contexts.repeat(len(rows), axis=0)
     names = signatures if signatures in (None, "all") else str(signatures).split(",")
     with quiet():
         from made_tf.export import to_tflite
@@ -116,6 +136,8 @@ def export(
             variables=named,
             image_shape=image_shape,
             licence=licence,
+            context=contexts,
+            context_names=None if context_names is None else context_names.split(","),
         )
     click.echo(str(report))
 

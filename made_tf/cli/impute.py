@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from made_tf.cli.contexts import CONTEXT, context_shape, read_contexts
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import (
     ARRAY,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from made_tf.distributions.made import MADEDistribution
+    from made_tf.portable.arrays import FloatArray
 
 __all__ = ["impute"]
 
@@ -53,6 +55,7 @@ _ROWS = 1024  # filled in at once
     show_default=True,
     help="How many weighted draws a row takes for which MODEL has no fitting order.",
 )
+@CONTEXT
 def impute(
     model: Path,
     data: Path,
@@ -61,6 +64,7 @@ def impute(
     seed: int,
     num_orders: int | None,
     num_particles: int,
+    context: Path | None,
 ) -> None:
     """Fill in the missing values of DATA by draws from MODEL, a .keras file.
 
@@ -71,7 +75,7 @@ def impute(
     is missing does not come last in its order, and warns where too few of them
     count.
     """
-    check_outputs([output], [model, data])
+    check_outputs([output], [path for path in (model, data, context) if path])
     if model.suffix == ".tflite":
         raise ValueError(f"{model} cannot fill in rows: MODEL must be a file that ends in .keras.")
     import numpy as np
@@ -88,14 +92,20 @@ def impute(
             f"{data} must have the {loaded.event_size} columns of {model}. "
             f"Received: {x.shape[1]} columns"
         )
+    contexts = read_contexts(context, model, context_shape(loaded, model), len(x))
     with quiet():
         check_support(data, x, columns, loaded.conditionals, array)
         from made_tf.distributions.made import MADEDistribution
 
-        dist = MADEDistribution(loaded, num_orders=num_orders, num_particles=num_particles)
+        dist = MADEDistribution(
+            loaded,
+            num_orders=num_orders,
+            num_particles=num_particles,
+            context=None if contexts is None else contexts[0],
+        )
         missing = np.isnan(x)
         warned: list[str] = []
-        filled = _filled(dist, x, seed, warned)
+        filled = _filled(dist, x, contexts, seed, warned)
         first = next(filled)  # what libraries have to tell, they tell now
     rows = itertools.chain([first], filled)
     batches = with_progress(rows, len(x), desc="filling in", delay=1, mininterval=0.5)
@@ -109,12 +119,21 @@ def impute(
 
 
 def _filled(
-    dist: MADEDistribution, x: npt.NDArray, seed: int, warned: list[str]
+    dist: MADEDistribution,
+    x: npt.NDArray,
+    contexts: FloatArray | None,
+    seed: int,
+    warned: list[str],
 ) -> Iterator[npt.NDArray]:
     """Yields rows filled in, some at a time; puts into `warned` what the library warns of."""
     for start in range(0, len(x), _ROWS):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            rows = dist.impute(x[start : start + _ROWS], seed, first_row=start)
+            some = x[start : start + _ROWS]
+            if contexts is None or len(contexts) == 1:
+                rows = dist.impute(some, seed, first_row=start)
+            else:
+                vectors = dist.model.encode_context(contexts[start : start + _ROWS]).numpy()
+                rows = dist.queries.sample_conditional(some, 1, seed, start, vectors)[0]
         warned.extend(str(w.message) for w in caught if issubclass(w.category, UserWarning))
         yield rows

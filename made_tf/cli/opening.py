@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from made_tf.cli.contexts import context_shape
 from made_tf.cli.running import quiet
 
 if TYPE_CHECKING:
@@ -13,21 +14,35 @@ if TYPE_CHECKING:
 
     from made_tf.conditionals import Conditionals
     from made_tf.data.splits import Splits
+    from made_tf.portable.arrays import FloatArray
     from made_tf.scoring import Scores
 
 __all__ = ["family_of", "load_keras", "open_model"]
 
 
+_ROWS = 1024  # drawn at once
+
+
 class Scorer(Protocol):
-    """What `evaluate` and `sample` need of a model on the host or on the device."""
+    """What `evaluate` and `sample` need of a model on the host or on the device.
+
+    Contexts are `[1, ...]`, one for all rows, or have one for each; `None` for a model without.
+    """
 
     event_size: int
 
-    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+    @property
+    def context_shape(self) -> tuple[int, ...] | None:
+        """The shape of one row's context; `None` for a model without one."""
+        ...
+
+    def score(self, x: npt.NDArray, num_orders: int | None, contexts: FloatArray | None) -> Scores:
         """Scores rows `[N, D]` under the average of M orders; `None` for the model's own M."""
         ...
 
-    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+    def stream(
+        self, num_samples: int, seed: int, contexts: FloatArray | None
+    ) -> Iterator[npt.NDArray]:
         """Draws rows, `num_samples` in all: `[some, D]` at a time."""
         ...
 
@@ -40,7 +55,13 @@ class _Host:
         self.model = load_keras(path, or_ensemble=True)
         self.event_size = self.model.event_size
 
-    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+    @property
+    def context_shape(self) -> tuple[int, ...] | None:
+        return context_shape(self.model, self.path)
+
+    def score(self, x: npt.NDArray, num_orders: int | None, contexts: FloatArray | None) -> Scores:
+        import numpy as np
+
         from made_tf.scoring import score
 
         if num_orders is not None and not hasattr(self.model, "num_orders"):
@@ -48,16 +69,38 @@ class _Host:
                 f"{self.path} holds an ensemble, which averages over as many orders as its members "
                 "do: --num-orders is for single models."
             )
-        return score(self.model, x, num_orders)
+        if contexts is not None:
+            contexts = np.broadcast_to(contexts, (len(x), *contexts.shape[1:]))
+        return score(self.model, x, num_orders, contexts)
 
-    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
+    def stream(
+        self, num_samples: int, seed: int, contexts: FloatArray | None
+    ) -> Iterator[npt.NDArray]:
         with quiet():
             from made_tf.distributions.ensemble import EnsembleDistribution
             from made_tf.distributions.made import MADEDistribution
             from made_tf.models.made import MADE
         single = isinstance(self.model, MADE)
         distribution = MADEDistribution if single else EnsembleDistribution
-        return distribution(self.model).stream(num_samples, seed)
+        if contexts is None or len(contexts) == 1:
+            context = None if contexts is None else contexts[0]
+            return distribution(self.model, context=context).stream(num_samples, seed)
+        return self._stream_each(distribution(self.model, context=contexts[0]), seed, contexts)
+
+    def _stream_each(
+        self, distribution: Any, seed: int, contexts: FloatArray
+    ) -> Iterator[npt.NDArray]:
+        """Draws a row for each context: the rows of the distribution with all of them as batch."""
+        import tensorflow as tf
+
+        from made_tf.portable.seeds import seed_batches
+
+        members = getattr(self.model, "members", None)  # of an ensemble
+        for seeds in seed_batches(len(contexts), seed, _ROWS):
+            some = contexts[seeds[:, 1]]  # the second number of a row's seed is that of the row
+            vectors = [each.encode_context(some) for each in members or [self.model]]
+            rows = distribution._rows(tf.constant(seeds), vectors if members else vectors[0])
+            yield rows.numpy()
 
 
 class _Device:
@@ -71,7 +114,11 @@ class _Device:
             self.sampler = LiteSampler(path)
         self.event_size = self.sampler.event_size
 
-    def score(self, x: npt.NDArray, num_orders: int | None) -> Scores:
+    @property
+    def context_shape(self) -> tuple[int, ...] | None:
+        return self.sampler.context_shape
+
+    def score(self, x: npt.NDArray, num_orders: int | None, contexts: FloatArray | None) -> Scores:
         if num_orders is not None:
             raise ValueError(
                 f"{self.path} has the density that it was exported with: --num-orders is for "
@@ -79,10 +126,16 @@ class _Device:
             )
         from made_tf.scoring import Scores
 
-        return Scores(self.sampler.log_prob(x))
+        return Scores(self.sampler.log_prob(x, context=_for_all_or_each(contexts)))
 
-    def stream(self, num_samples: int, seed: int) -> Iterator[npt.NDArray]:
-        return self.sampler.stream(num_samples, seed)
+    def stream(
+        self, num_samples: int, seed: int, contexts: FloatArray | None
+    ) -> Iterator[npt.NDArray]:
+        return self.sampler.stream(num_samples, seed, context=_for_all_or_each(contexts))
+
+
+def _for_all_or_each(contexts: FloatArray | None) -> FloatArray | None:
+    return contexts[0] if contexts is not None and len(contexts) == 1 else contexts
 
 
 def open_model(path: Path) -> Scorer:

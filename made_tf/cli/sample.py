@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from made_tf.cli.contexts import CONTEXT, read_contexts
 from made_tf.cli.opening import open_model
 from made_tf.cli.options import MODEL, SEED, Integers, OutputFile, check_outputs
 from made_tf.cli.running import quiet
@@ -38,15 +39,21 @@ __all__ = ["sample"]
     type=Integers("8x8", "x", 2),
     help="Height and width of a row's picture, for .png.",
 )
+@CONTEXT
 def sample(
-    model: Path, num: int, seed: int, output: Path, image_shape: tuple[int, int] | None
+    model: Path,
+    num: int,
+    seed: int,
+    output: Path,
+    image_shape: tuple[int, int] | None,
+    context: Path | None,
 ) -> None:
     """Draw new rows from MODEL, a .keras or .tflite file.
 
     The same seed gives the same rows from either file: bit for bit for bits
     and classes, within rounding for real numbers.
     """
-    check_outputs([output], [model])
+    check_outputs([output], [path for path in (model, context) if path])
     from made_tf.data.writers import save_stream
     from made_tf.portable.progress import with_progress
 
@@ -59,7 +66,8 @@ def sample(
             raise click.UsageError(f"--num must be at most {MAX_PICTURES} for pictures.")
     with quiet():
         opened = open_model(model)
-        drawn = opened.stream(num, seed)
+        contexts = read_contexts(context, model, opened.context_shape, num)
+        drawn = opened.stream(num, seed, contexts)
         first = next(drawn)  # what libraries have to tell, they tell now
     rows = itertools.chain([first], drawn)
     batches = with_progress(rows, num, delay=1, mininterval=0.5)  # a bar after one second

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from made_tf.cli.contexts import context_facts
+
 if TYPE_CHECKING:
     from made_tf.models.made import MADE
     from made_tf.training.parts import Part
@@ -94,6 +96,7 @@ def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
         "masks_per": model.mask_sets.masks_per,
         "mask_weights": model.mask_weights,
         "num_orders": model.num_orders,
+        "context": context_facts(model),
         "layers": layers,
         "parameters": model.count_params(),
         "size_bytes": path.stat().st_size,
@@ -106,6 +109,8 @@ def keras_text(facts: dict[str, Any]) -> str:
     lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}{residual}"]
     if facts["num_masks"] != 1:
         lines.append(_masks_text(facts))
+    if facts["context"]:
+        lines.append(_context_text(facts["context"]))
     for layer in facts["layers"]:
         inputs, outputs = layer["shape"]
         lines.append(
@@ -114,6 +119,19 @@ def keras_text(facts: dict[str, Any]) -> str:
         )
     lines.append(f"parameters: {facts['parameters']:,}; file: {facts['size_bytes']:,} bytes")
     return "\n".join(lines)
+
+
+def _context_text(facts: dict[str, Any]) -> str:
+    if facts["encoder"] is None:
+        return f"context: {facts['size']} numbers"
+    of = "several inputs, or one of unknown shape"
+    if facts["shape"] is not None:
+        of = f"{_shape_text(facts['shape'])} numbers"
+    return f"context: {facts['size']} numbers, which the model {facts['encoder']!r} makes of {of}"
+
+
+def _shape_text(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _masks_text(facts: dict[str, Any]) -> str:
@@ -160,6 +178,10 @@ def _metadata_lines(metadata: dict[str, Any]) -> list[str]:
     for variable in metadata["variables"] or []:
         classes = ": " + ", ".join(variable["categories"]) if "categories" in variable else ""
         lines.append(f"variable {variable['name']}{classes}")
+    if metadata.get("context"):
+        names = metadata["context"]["names"]
+        named = f": {', '.join(names)}" if names else ""
+        lines.append(f"context: {_shape_text(metadata['context']['shape'])} numbers{named}")
     if metadata["licence"]:
         lines.append(f"licence: {metadata['licence']}")
     return lines

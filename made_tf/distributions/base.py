@@ -247,7 +247,8 @@ class SeededRows(RowDistribution):
 
         def draw(batch):
             vectors = tf.nest.map_structure(
-                lambda each: tf.repeat(each, len(batch), axis=0), self._vectors()
+                lambda each: None if each is None else tf.repeat(each, len(batch), axis=0),
+                self._vectors(),
             )
             return self._rows(tf.constant(batch), vectors).numpy()
 
