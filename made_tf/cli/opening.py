@@ -82,25 +82,8 @@ class _Host:
             from made_tf.models.made import MADE
         single = isinstance(self.model, MADE)
         distribution = MADEDistribution if single else EnsembleDistribution
-        if contexts is None or len(contexts) == 1:
-            context = None if contexts is None else contexts[0]
-            return distribution(self.model, context=context).stream(num_samples, seed)
-        return self._stream_each(distribution(self.model, context=contexts[0]), seed, contexts)
-
-    def _stream_each(
-        self, distribution: Any, seed: int, contexts: FloatArray
-    ) -> Iterator[npt.NDArray]:
-        """Draws a row for each context: the rows of the distribution with all of them as batch."""
-        import tensorflow as tf
-
-        from made_tf.portable.seeds import seed_batches
-
-        members = getattr(self.model, "members", None)  # of an ensemble
-        for seeds in seed_batches(len(contexts), seed, _ROWS):
-            some = contexts[seeds[:, 1]]  # the second number of a row's seed is that of the row
-            vectors = [each.encode_context(some) for each in members or [self.model]]
-            rows = distribution._rows(tf.constant(seeds), vectors if members else vectors[0])
-            yield rows.numpy()
+        context = contexts[0] if contexts is not None and len(contexts) == 1 else contexts
+        return distribution(self.model, context=context).stream(num_samples, seed)
 
 
 class _Device:

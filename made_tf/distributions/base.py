@@ -236,19 +236,23 @@ class SeededRows(RowDistribution):
             the rows of `sample(num_samples, seed)`.
 
         Raises:
-            ValueError: if an argument is out of range.
+            ValueError: if an argument is out of range, or there are several contexts and
+                not `num_samples` of them: row i is then drawn for context i, as by
+                `sample(seed=seed)`.
         """
         seeds = seed_batches(num_samples, seed, batch_size)
-        if self.batch_shape.rank:
+        if self.batch_shape.rank and self.batch_shape != [num_samples]:
             raise ValueError(
-                "`stream` draws from one distribution: take one of the batch first, as in "
-                f"`distribution[0].stream(...)`. Received: a batch of shape {self.batch_shape}"
+                "`stream` draws for one context, or for as many as `num_samples`: of others take "
+                f"one first, as in `distribution[0].stream(...)`. Received: num_samples="
+                f"{num_samples} for contexts of shape {self.batch_shape}"
             )
 
         def draw(batch):
+            # The second number of a row's seed is that of the row, and of its context.
+            numbers = batch[:, 1] if self.batch_shape.rank else np.zeros(len(batch), np.int32)
             vectors = tf.nest.map_structure(
-                lambda each: None if each is None else tf.repeat(each, len(batch), axis=0),
-                self._vectors(),
+                lambda each: None if each is None else tf.gather(each, numbers), self._vectors()
             )
             return self._rows(tf.constant(batch), vectors).numpy()
 

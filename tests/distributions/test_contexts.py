@@ -54,6 +54,8 @@ def test_rows_are_those_of_the_textbook_loop_for_each_context(models, name):
     np.testing.assert_array_equal(x, expected.reshape(6, 5, SIZE))
     one = MADEDistribution(model, context=CONTEXT[0])
     np.testing.assert_array_equal(one.sample(9, seed=1), np.concatenate(list(one.stream(9, 1, 4))))
+    each = MADEDistribution(model, context=CONTEXT)  # a row for each
+    np.testing.assert_array_equal(each.sample(seed=1), np.concatenate(list(each.stream(5, 1, 2))))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -221,7 +223,10 @@ def test_an_encoder_takes_its_inputs_with_a_batch_shape():
         (lambda model: MADEDistribution(model), "`context` must be given"),
         (lambda model: MADEDistribution(model, context=CONTEXT[:, :2]), r"\[\.\.\., 3\].*\(5, 2\)"),
         (lambda model: MADEDistribution(MADE(3), context=CONTEXT), "`context` must be None"),
-        (lambda model: MADEDistribution(model, context=CONTEXT).stream(3), "take one of the batch"),
+        (
+            lambda model: MADEDistribution(model, context=CONTEXT).stream(3),
+            "num_samples=3 for contexts of shape",
+        ),
         (
             lambda model: MADEDistribution(model, context=CONTEXT).impute(
                 np.full((4, SIZE), np.nan)
