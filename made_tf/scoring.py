@@ -173,6 +173,11 @@ def summarise(scores: Scores, event_size: int) -> dict[str, float]:
 def _in_pieces(function: Callable, x: npt.ArrayLike, context: Any = None) -> npt.NDArray:
     """Applies a function of rows, and perhaps of their context, to at most `_ROWS` at a time."""
     rows = np.asarray(x)
+    if context is not None:
+        conditioning = getattr(getattr(function, "__self__", None), "conditioning", None)
+        if conditioning is not None:
+            context = conditioning.arrays(context)
+            conditioning.check("context", context, len(rows))
     parts = []
     # No rows are one piece, too, about which the function itself may say what it must.
     for start in range(0, max(1, len(rows)), _ROWS):

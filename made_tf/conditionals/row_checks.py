@@ -19,6 +19,7 @@ __all__ = [
     "check_data",
     "check_partial_rows",
     "check_rows",
+    "is_concrete",
     "is_stream",
     "is_target",
     "to_numpy",
@@ -45,7 +46,7 @@ def check_rows(name: str, x, conditionals: Conditionals, may_be_empty: bool = Fa
         UserWarning: if float32, in which models compute, cannot tell values of a column apart.
     """
     event_size = conditionals.event_size
-    symbolic = keras.ops.is_tensor(x) and not _is_concrete(x)
+    symbolic = keras.ops.is_tensor(x) and not is_concrete(x)
     if not symbolic:
         x = to_numpy(name, x)
     if len(x.shape) != 2 or x.shape[-1] != event_size:
@@ -173,7 +174,8 @@ def is_target(y) -> bool:
     return y is not None and tuple(np.shape(y) if isinstance(y, list) else y.shape)[1:] != (0,)
 
 
-def _is_concrete(x) -> bool:
+def is_concrete(x) -> bool:
+    """Returns whether the values of an array or a tensor are known."""
     try:
         np.asarray(x)
     except Exception:  # noqa: BLE001 - each backend has its own error for a symbolic tensor

@@ -7,14 +7,14 @@ A model of p(x | context) takes rows together with their context: a pair `(x, co
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from made_tf.conditionals.row_checks import to_numpy
+from made_tf.conditionals.row_checks import is_concrete, to_numpy
 from made_tf.portable.arguments import integer
 
 __all__ = ["Context", "split_inputs"]
@@ -71,18 +71,64 @@ class Context:
             context = self.encoder(context, training=training)
         return ops.cast(ops.convert_to_tensor(context), "float32")
 
-    def arrays(self, context: Any) -> Any:
-        """Returns the same as arrays, unless they are tensors."""
+    def map(self, function: Callable, context: Any) -> Any:
+        """Applies a function to each part of a context and the shape of its rows.
 
-        def array(part):
-            return part if ops.is_tensor(part) else np.asarray(part)
+        Args:
+            function: from a part and its event shape (`None` where a size is open) to anything.
+            context: an array or a tensor; of an encoder of several inputs a mapping or a list.
 
+        Returns:
+            What the function gives, in the structure that the encoder takes.
+
+        Raises:
+            ValueError: if there are other parts than the encoder has inputs.
+        """
         if self.encoder is None:
-            return context if ops.is_tensor(context) else to_numpy("context", context)
-        return keras.tree.map_structure(array, context)
+            return function(context, (self.size,))
+        inputs = self.encoder.inputs
+        if len(inputs) == 1 and not isinstance(context, Mapping):
+            return function(context, tuple(inputs[0].shape[1:]))
+        if isinstance(context, Mapping):
+            named = self.encoder.input if len(inputs) > 1 else None
+            if not isinstance(named, Mapping):
+                named = {each.name: each for each in inputs}
+            if set(context) == set(named):
+                return {
+                    name: function(part, tuple(named[name].shape[1:]))
+                    for name, part in context.items()
+                }
+            expected = f"the parts {sorted(named)}"
+        elif isinstance(context, tuple | list) and len(context) == len(inputs):
+            pairs = zip(context, inputs, strict=True)
+            return [function(part, tuple(each.shape[1:])) for part, each in pairs]
+        else:
+            expected = f"{len(inputs)} parts, a mapping or a list of them"
+        received = sorted(context) if isinstance(context, Mapping) else type(context).__name__
+        raise ValueError(f"`context` must have {expected}. Received: {received}")
+
+    def arrays(self, context: Any) -> Any:
+        """Returns the same as arrays, unless they are tensors.
+
+        Raises:
+            ValueError: if a value of a vector is no number, or parts are missing.
+        """
+
+        def array(part, shape):
+            del shape
+            if ops.is_tensor(part):
+                return part
+            return np.asarray(part) if self.encoder is not None else to_numpy("context", part)
+
+        return context if context is None else self.map(array, context)
 
     def check(self, name: str, context: Any, num_rows: int | None) -> None:
         """Raises unless `context` suits so many rows (`None` where that is not known).
+
+        Args:
+            name: the argument's name, for the message.
+            context: arrays or tensors.
+            num_rows: N.
 
         Raises:
             ValueError: if it is missing, of another width or number of rows, or not finite.
@@ -91,28 +137,28 @@ class Context:
             raise ValueError(
                 f"`{name}` must be given: this is a model of p(x | context), with {self.describe()}"
             )
-        if self.encoder is not None:
-            parts = keras.tree.flatten(context)
-            lengths = {np.shape(part)[0] if np.ndim(part) else None for part in parts}
-            if num_rows is not None and lengths != {num_rows}:
+
+        def check(part, event_shape):
+            shape = tuple(part.shape)
+            expected = (num_rows, *event_shape)
+            if len(shape) != len(expected) or any(
+                None not in ends and ends[0] != ends[1]
+                for ends in zip(shape, expected, strict=True)
+            ):
+                rows = "rows" if num_rows is None else num_rows
+                wanted = ", ".join(str(size) for size in (rows, *event_shape))
                 raise ValueError(
-                    f"`{name}` must have {num_rows} rows, as many as `x`. Received: parts of "
-                    f"{sorted(map(str, lengths))} rows"
+                    f"`{name}` must have the shape [{wanted}]. Received: {name}.shape={shape}"
                 )
-            return
-        shape = tuple(context.shape)
-        unequal = num_rows is not None and shape[:1] not in ((num_rows,), (None,))
-        if len(shape) != 2 or shape[-1] != self.size or unequal:
-            rows = "rows" if num_rows is None else num_rows
-            raise ValueError(
-                f"`{name}` must have the shape [{rows}, {self.size}]. "
-                f"Received: {name}.shape={shape}"
-            )
-        if isinstance(context, np.ndarray) and not np.isfinite(context).all():
-            row, column = np.argwhere(~np.isfinite(context))[0]
-            raise ValueError(
-                f"`{name}` must be finite. Received: {name}[{row}, {column}]={context[row, column]}"
-            )
+            values = np.asarray(part) if is_concrete(part) else np.zeros(0)
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                place = tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
+                where = ", ".join(map(str, place))
+                raise ValueError(
+                    f"`{name}` must be finite. Received: {name}[{where}]={values[place]}"
+                )
+
+        self.map(check, context)
 
     def describe(self) -> str:
         """Tells what the context is, in a few words."""

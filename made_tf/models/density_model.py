@@ -73,14 +73,13 @@ class DensityModel(keras.Model):
                     "`context` must be None: the model was made without one. "
                     f"Received: context of type {type(context).__name__}"
                 )
-            x = as_rows("x", x)
+            x = self._arrays("x", x)
             check_rows("x", x, self.conditionals)
             return x
         if context is None and isinstance(x, tuple | dict):
             x, context = split_inputs("x", x, self.conditioning)
         x = as_rows("x", x)
         check_rows("x", x, self.conditionals)
-        self.conditioning.check("context", context, None)
         context = self.conditioning.arrays(context)
         self.conditioning.check("context", context, x.shape[0])
         return x, context
@@ -163,15 +162,17 @@ class DensityModel(keras.Model):
             parts = dict(
                 zip(
                     names,
-                    (self._arrays("validation_data", validation[0]), *validation[1:]),
+                    (self._arrays("validation_data[0]", validation[0]), *validation[1:]),
                     strict=False,
                 )
             )
             self._check_rows_and_weights("validation_data", parts)
             options["validation_data"] = tuple(parts.get(name) for name in names)
         elif validation is not None:
-            options["validation_data"] = self._arrays("validation_data", validation)
-            self._check_data("validation_data", options["validation_data"])
+            inputs = self._arrays("validation_data", validation)
+            self._check_data("validation_data", inputs)
+            # A pair of inputs alone would be inputs and targets.
+            options["validation_data"] = (inputs,) if isinstance(inputs, tuple) else inputs
         return super().fit(**options)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -226,8 +227,17 @@ class DensityModel(keras.Model):
 
     def _arrays(self, name: str, inputs: Any) -> Any:
         """Returns what Keras may take for inputs: arrays or tensors, or a stream as it is."""
-        if self.conditioning is None or inputs is None or is_stream(inputs):
+        if self.conditioning is None:
+            if isinstance(inputs, dict) or (
+                isinstance(inputs, tuple) and any(len(np.shape(part)) > 1 for part in inputs)
+            ):
+                raise ValueError(
+                    f"`{name}` must be rows alone: the model was made without a context. "
+                    f"Received: {name} of type {type(inputs).__name__}"
+                )
             return as_rows(name, inputs)
+        if inputs is None or is_stream(inputs):
+            return inputs
         rows, context = split_inputs(name, inputs, self.conditioning)
         return as_rows(name, rows), self.conditioning.arrays(context)
 

@@ -74,7 +74,7 @@ class Ensemble(DensityModel):
         return self.call(inputs)
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0],)
+        return self.members[0].compute_output_shape(input_shape)[:1]
 
     def compile(self, *args, **kwargs):
         """Configures `evaluate`: there is nothing to train."""
@@ -105,11 +105,24 @@ class Ensemble(DensityModel):
 
     def get_config(self):
         members = [keras.saving.serialize_keras_object(member) for member in self.members]
-        return {"name": self.name, "members": members}
+        config = {"name": self.name, "members": members}
+        encoders = [member.context_encoder for member in self.members]
+        # Of each member the first one with the same encoder, whose weights Keras saves once.
+        owners = [next(i for i, other in enumerate(encoders) if other is own) for own in encoders]
+        shared = None not in encoders and len(set(owners)) < len(owners)
+        return {**config, "encoder_owners": owners} if shared else config
 
     @classmethod
     def from_config(cls, config):
-        members = [keras.saving.deserialize_keras_object(each) for each in config["members"]]
+        config = dict(config)
+        owners = config.pop("encoder_owners", range(len(config["members"])))
+        members: list[MADE] = []
+        for number, (each, owner) in enumerate(zip(config["members"], owners, strict=True)):
+            if owner == number:
+                members.append(keras.saving.deserialize_keras_object(each))
+            else:
+                encoder = members[owner].context_encoder
+                members.append(MADE.from_config({**each["config"], "context": encoder}))
         return cls(**{**config, "members": members})
 
 
@@ -118,5 +131,8 @@ def _density(member: MADE) -> str:
     text = f"{member.event_size} variables, {family.name} {family.get_config() or ''}".rstrip()
     if member.conditioning is None:
         return text
-    kind = "numbers" if member.conditioning.encoder is None else "numbers by a Keras model"
-    return f"{text}, a context of {member.conditioning.size} {kind}"
+    text = f"{text}, a context of {member.conditioning.size} numbers"
+    if member.conditioning.encoder is None:
+        return text
+    inputs = [(each.dtype, tuple(each.shape)) for each in member.conditioning.encoder.inputs]
+    return f"{text} by a Keras model of inputs {inputs}"

@@ -15,7 +15,7 @@ from made_tf.models.order_statistics import OrderStatistics, combine
 from made_tf.models.settings import Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
 from made_tf.networks.assembly import Assembly
-from made_tf.networks.masked_dense import MaskedDense
+from made_tf.networks.masked_dense import matches
 
 __all__ = ["MADE"]
 
@@ -213,7 +213,9 @@ class MADE(ReportsSpread, DensityModel):
         return self._assembly.parameters(features, training, degrees, vectors)
 
     def compute_output_shape(self, input_shape):
-        return (self.split(input_shape)[0][0], self.conditionals.layout.parameters.total)
+        pairs = isinstance(input_shape, dict) or not isinstance(input_shape[0], int | None)
+        rows = self.split(input_shape)[0] if pairs else input_shape
+        return (rows[0], self.conditionals.layout.parameters.total)
 
     def log_prob(self, x, num_orders=None, context=None):
         """Returns the log-probability (or log-density) of each row, in nats.
@@ -320,8 +322,8 @@ class MADE(ReportsSpread, DensityModel):
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Quantizes the masked layers (`MaskedDense.quantize`), and not what encodes a context."""
-        masked = filters or (lambda layer: isinstance(layer, MaskedDense))
-        super().quantize(mode, config, filters=masked, **kwargs)
+        own = [layer for layer in self.masked_layers() if matches(layer, filters)]
+        super().quantize(mode, config, filters=lambda layer: layer in own, **kwargs)
 
     def describe(self) -> str:
         """Returns D, the family, the order and the degrees in a few lines of text."""

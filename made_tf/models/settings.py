@@ -164,12 +164,12 @@ class Settings:
     def config(self) -> dict[str, Any]:
         """Returns the arguments as JSON values and Keras' configs."""
         return {
-            **{name: getattr(self, name) for name in self.names()},
+            **{name: getattr(self, name) for name in self.names() if name != "context"},
             "conditionals": keras.saving.serialize_keras_object(self.conditionals),
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "context": None if self.conditioning is None else self.conditioning.config(),
+            **({} if self.conditioning is None else {"context": self.conditioning.config()}),
         }
 
     def fingerprint(self) -> np.ndarray:
@@ -193,7 +193,8 @@ class Settings:
             f"{self.conditionals.describe()}, "
             f"activation={keras.activations.serialize(self.activation)!r}, "
             f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}, "
-            f"residual={self.residual}, context of {self.context_size} numbers"
+            f"residual={self.residual}, "
+            f"{'no context' if self.conditioning is None else self.conditioning.describe()}"
         )
 
     def describe(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from made_tf.networks.masking import MaskConstraint, MaskedInitializer
 from made_tf.networks.staircase import best_staircase
 from made_tf.portable.digests import fingerprint
 
-__all__ = ["MaskedDense"]
+__all__ = ["MaskedDense", "matches"]
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
@@ -263,3 +264,18 @@ class MaskedDense(keras.layers.Layer):
             for array in (self.mask.in_degrees, self.mask.out_degrees, np.array([self.mask.strict]))
         )
         return fingerprint(content)
+
+
+def matches(layer: keras.layers.Layer, filters: Any) -> bool:
+    """Returns whether a layer passes the `filters` of Keras' `quantize`.
+
+    Args:
+        layer: a layer.
+        filters: `None` for all layers, a function, or one or more regular expressions of names.
+    """
+    if filters is None:
+        return True
+    if callable(filters):
+        return bool(filters(layer))
+    patterns = [filters] if isinstance(filters, str) else filters
+    return any(re.search(pattern, layer.name) for pattern in patterns)
