@@ -52,6 +52,9 @@ LONGER: dict[str, str] = {}
 ROOT = pathlib.Path(made_tf.__file__).resolve().parent.parent
 
 
+parsed = functools.cache(ast.parse)  # copies of the house differ in one file
+
+
 class House:
     """The modules of a checkout and what they import, read from their text."""
 
@@ -67,8 +70,7 @@ class House:
                     parts = [package, *inner.with_suffix("").parts]
                     self.files[".".join(parts).removesuffix(".__init__")] = path
         self.trees = {
-            module: ast.parse(path.read_text(encoding="utf-8"))
-            for module, path in self.files.items()
+            module: parsed(path.read_text(encoding="utf-8")) for module, path in self.files.items()
         }
         self.packages = {
             module for module, path in self.files.items() if path.name == "__init__.py"
