@@ -27,10 +27,12 @@ def context_shape(model: MADE) -> tuple[int, ...] | None:
     if encoder is None:
         return (model.conditioning.size,)
     shapes = [tuple(each.shape[1:]) for each in encoder.inputs]
-    if len(shapes) != 1 or None in shapes[0] or not shapes[0]:
+    is_numeric = all(each.dtype.startswith(("float", "int", "uint")) for each in encoder.inputs)
+    if len(shapes) != 1 or None in shapes[0] or not shapes[0] or not is_numeric:
         raise ValueError(
-            "`model` must encode its context from one input of known shape [rows, ...] to be "
-            "exported: put several side by side, and let the Keras model take them apart. "
+            "`model` must encode its context from one input of numbers, of known shape "
+            "[rows, ...], to be exported: put several side by side, and let the Keras model take "
+            "them apart. "
             f"Received: inputs of shapes {shapes}"
         )
     return shapes[0]
@@ -84,12 +86,11 @@ def check_contexts(model: MADE, context: npt.ArrayLike) -> FloatArray:
 def example_contexts(model: MADE, num_rows: int, seed: int) -> FloatArray | None:
     """Returns contexts to compare a file with its model by, where none are given.
 
-    Random numbers; zeros for an encoder of integers, which may know few of them.
+    Normal numbers; between 0 and 1 for an encoder, which may know few integers.
     """
     shape = context_shape(model)
     if shape is None:
         return None
-    encoder = model.conditioning.encoder
-    if encoder is not None and not encoder.inputs[0].dtype.startswith("float"):
-        return np.zeros((num_rows, *shape), np.float32)
-    return np.random.default_rng(seed).normal(size=(num_rows, *shape)).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    make = rng.normal if model.conditioning.encoder is None else rng.uniform
+    return make(size=(num_rows, *shape)).astype(np.float32)

@@ -45,7 +45,7 @@ def check_context(
             f"`context` must be finite, of shape {list(shape)} or {[num_rows, *shape]}. "
             f"Received: context.shape={given.shape}"
         )
-    return {"context": np.ascontiguousarray(np.broadcast_to(given, (num_rows, *shape)))}
+    return {"context": np.broadcast_to(given, (num_rows, *shape))}  # a view, of any size
 
 
 def check_rows(x: npt.ArrayLike, event_size: int) -> FloatArray:

@@ -179,7 +179,8 @@ class LiteSampler:
         return self.run("sample", seeds=seeds, **self._given(context, len(seeds)))["x"]
 
     def _given(self, context: npt.ArrayLike | None, num_rows: int) -> dict[str, FloatArray]:
-        return check_context(context, self.context_shape, num_rows)
+        given = check_context(context, self.context_shape, num_rows)
+        return {name: np.ascontiguousarray(values) for name, values in given.items()}
 
     def sample_and_log_prob(
         self, seeds: npt.NDArray[np.int32], context: npt.ArrayLike | None = None

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import parameter_properties, reparameterization
 
 from made_tf.conditionals import Conditionals
-from made_tf.distributions.contexts import contexts_of
+from made_tf.distributions.contexts import Contexts, as_tensors
 from made_tf.distributions.dict_view import as_dict
 from made_tf.models.density_model import DensityModel
 from made_tf.portable.progress import with_progress
@@ -122,13 +122,8 @@ class SeededRows(RowDistribution):
     """
 
     def __init__(self, model: DensityModel, context: Any, parameters: dict[str, Any]):
-        if context is not None and model.conditioning is not None:
-            is_vector = model.conditioning.encoder is None
-            context = tf.nest.map_structure(
-                lambda part: tf.convert_to_tensor(part, tf.float32 if is_vector else None), context
-            )
-        self._context = context
-        self._contexts = contexts_of(model, context)
+        self._context = context = as_tensors(model, context)
+        self._contexts = None if context is None else Contexts(model, context)
         super().__init__(model.conditionals, model.event_size, parameters)
 
     @property
@@ -163,7 +158,8 @@ class SeededRows(RowDistribution):
         """
         if self._contexts is None:
             return None
-        vectors, count = self._vectors().numpy(), len(x)
+        vectors = self._vectors().numpy()
+        count = len(x) if np.ndim(x) else len(vectors)  # of what is no table the rest will say so
         if self.batch_shape.rank > 1 or (self.batch_shape.rank == 1 and len(vectors) != count):
             raise ValueError(
                 "`context` must be one for all rows, or have one for each of them. "
@@ -248,11 +244,13 @@ class SeededRows(RowDistribution):
                 f"{num_samples} for contexts of shape {self.batch_shape}"
             )
 
+        all_vectors = self._vectors()  # encoded once
+
         def draw(batch):
             # The second number of a row's seed is that of the row, and of its context.
             numbers = batch[:, 1] if self.batch_shape.rank else np.zeros(len(batch), np.int32)
             vectors = tf.nest.map_structure(
-                lambda each: None if each is None else tf.gather(each, numbers), self._vectors()
+                lambda each: None if each is None else tf.gather(each, numbers), all_vectors
             )
             return self._rows(tf.constant(batch), vectors).numpy()
 

@@ -8,6 +8,7 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import parameter_properties
 
 from made_tf.distributions.base import RowDistribution
+from made_tf.distributions.contexts import Contexts, as_tensors
 from made_tf.portable.patterns import pattern_groups
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import split_row, with_vectors
@@ -42,12 +43,12 @@ class ConditionalMADE(RowDistribution):
         validate_args: as in every `tfd.Distribution`.
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
-        vectors: gives the encoded context of each row of the evidence, `[B, W]`,
-            whenever it is needed; `None` for a model without a context.
+        context: of a model with a context, what each row is conditioned on, of the
+            evidence's batch shape.
 
     Raises:
-        ValueError: if the evidence has the wrong shape, values outside the
-            support, or no NaN.
+        ValueError: if the evidence has the wrong shape, values outside the support, or no
+            NaN, or the context another batch shape.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ConditionalMADE(RowDistribution):
         validate_args=False,
         allow_nan_stats=True,
         name="ConditionalMADE",
-        vectors=None,
+        context=None,
     ):
         parameters = dict(locals())
         size = queries.model.event_size
@@ -68,8 +69,14 @@ class ConditionalMADE(RowDistribution):
                 f"Received: evidence.shape={evidence.shape}"
             )
         self._queries = queries
-        self._vectors = vectors
         self._batch = evidence.shape[:-1]
+        self._context = context = as_tensors(queries.model, context)
+        self._contexts = None if context is None else Contexts(queries.model, context)
+        if self._contexts is not None and self._contexts.batch_shape != list(self._batch):
+            raise ValueError(
+                "`context` must have the batch shape of `evidence`. Received: contexts of shape "
+                f"{self._contexts.batch_shape} for evidence of {self._batch}"
+            )
         self._values, self._known = queries.partial_rows("evidence", evidence.reshape(-1, size))
         self._patterns = list(pattern_groups(self._known))
         missing = ~self._known
@@ -84,7 +91,13 @@ class ConditionalMADE(RowDistribution):
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        return {"evidence": parameter_properties.ParameterProperties(event_ndims=1)}
+        def context_ndims(distribution):
+            return 0 if distribution._contexts is None else distribution._contexts.event_ndims
+
+        return {
+            "evidence": parameter_properties.ParameterProperties(event_ndims=1),
+            "context": parameter_properties.ParameterProperties(event_ndims=context_ndims),
+        }
 
     @property
     def unobserved(self):
@@ -99,17 +112,19 @@ class ConditionalMADE(RowDistribution):
     def evidence_log_prob(self) -> Estimate:
         """Returns log p(evidence) of each row of the batch, in nats."""
         parts = np.zeros((3, len(self._values)))
-        evidence = np.asarray(self._with_context(self._values))
+        evidence = np.asarray(with_vectors(self._queries.model, self._values, self._vectors()))
         for known, rows in self._patterns:
             parts[:, rows] = self._queries.log_marginal_of(evidence[rows], known, 0, rows)
         return Estimate(*parts.reshape(3, *self._batch))
 
-    def _with_context(self, values, repeated: int = 1, numbers=None):
-        """Returns rows `[S B, D + W]`: values with the contexts of these rows, S times over."""
-        vectors = None if self._vectors is None else self._vectors()
+    def _vectors(self):
+        """Returns the encoded context of each row of the batch, `[B, W]`; `None` without one."""
+        return None if self._contexts is None else self._contexts.vectors()
+
+    def _with_context(self, values, vectors, numbers, repeated=1):
+        """Returns rows `[S n, D + W]`: values with the vectors of n rows, S times over."""
         if vectors is not None:
-            vectors = vectors if numbers is None else tf.gather(vectors, numbers)
-            vectors = tf.tile(vectors, [repeated, 1])
+            vectors = tf.tile(tf.gather(vectors, numbers), [repeated, 1])
         return with_vectors(self._queries.model, values, vectors)
 
     def _batch_shape(self):
@@ -121,11 +136,11 @@ class ConditionalMADE(RowDistribution):
     def _log_prob(self, value):
         if not self._patterns:  # an empty batch
             return tf.zeros(self._log_prob_shape(self._checked_shape(value)))
-        rows = self._whole_rows(value)
+        rows, vectors = self._whole_rows(value), self._vectors()
         parts = []
         for known, numbers in self._patterns:
             own = tf.reshape(tf.gather(rows, numbers, axis=1), [-1, rows.shape[-1]])
-            log_prob = self._pattern_log_prob(own, known, numbers)
+            log_prob = self._pattern_log_prob(own, known, numbers, vectors)
             parts.append(tf.reshape(log_prob, [-1, len(numbers)]))
         log_prob = tf.gather(tf.concat(parts, axis=1), self._back(), axis=1)
         if not self._shared:
@@ -153,17 +168,17 @@ class ConditionalMADE(RowDistribution):
         place[self._unobserved] = np.arange(len(self._unobserved))
         return tf.gather(tf.concat([value, zeros], -1), place, axis=2) + self._values
 
-    def _pattern_log_prob(self, rows, known, numbers):
+    def _pattern_log_prob(self, rows, known, numbers, vectors):
         """Log-probabilities of the unobserved values of rows `[S len(numbers), D]` in a pattern."""
         model = self._queries.model
-        rows = self._with_context(rows, tf.shape(rows)[0] // len(numbers), numbers)
+        rows = self._with_context(rows, vectors, numbers, tf.shape(rows)[0] // len(numbers))
         sets = self._queries.sets_for(known, ~known)
         if sets is not None:
             return self._queries.log_prob_under(rows, ~known, sets)
-        evidence = self._with_context(self._values[numbers], 1, numbers)
+        evidence = self._with_context(self._values[numbers], vectors, numbers)
         evidence = self._queries.evidence_log_prob(evidence, known, numbers)
-        values, vectors = split_row(model, rows)
-        joint = model.statistics_given(values, vectors, num_orders=1).log_prob
+        values, own_vectors = split_row(model, rows)
+        joint = model.statistics_given(values, own_vectors, num_orders=1).log_prob
         joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
         return tf.reshape(joint, [-1])
 
@@ -173,10 +188,10 @@ class ConditionalMADE(RowDistribution):
             return tf.zeros([n, *self._batch, self._event_size])
         size, count = len(self._known[0]), len(self._values)
         seeds = tf.reshape(random.row_seeds(seed, n * count), [-1, count, 2])
-        parts = []
+        parts, vectors = [], self._vectors()
         for known, numbers in self._patterns:
             own = tf.reshape(tf.gather(seeds, numbers, axis=1), [-1, 2])
-            values = self._with_context(self._values[numbers], 1, numbers)
+            values = self._with_context(self._values[numbers], vectors, numbers)
             sets = self._queries.sets_for(known)
             if sets is not None:
                 values = tf.tile(values, [n, 1])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from tensorflow_probability.python.internal import tensor_util
 
 from made_tf.models.density_model import DensityModel
 
-__all__ = ["Contexts", "contexts_of"]
+__all__ = ["Contexts", "as_tensors"]
 
 
 class Contexts:
@@ -17,8 +19,7 @@ class Contexts:
 
     Args:
         model: a model with a context; its weights are read at each call.
-        context: of a vector context `[..., W]`; of a Keras model what it takes, with the batch
-            shape in place of the rows.
+        context: tensors as `as_tensors` gives, of any batch shape before that of one context.
 
     Attributes:
         batch_shape: the static shape of the batch.
@@ -29,55 +30,69 @@ class Contexts:
     """
 
     def __init__(self, model: DensityModel, context: Any):
-        self._model = model
-        encoder = model.conditioning.encoder
-        if encoder is None:
-            ranks = [1]
-            width = model.conditioning.size
-            if context.shape.rank == 0 or context.shape[-1] not in (None, width):
+        self._model, self._context = model, context
+        shapes: list[tf.TensorShape] = []
+
+        def batch_shape(part, event_shape):
+            shape, rank = part.shape, len(event_shape)
+            if shape.rank < rank or not shape[shape.rank - rank :].is_compatible_with(event_shape):
+                wanted = ", ".join(["...", *map(str, event_shape)])
                 raise ValueError(
-                    f"`context` must have the shape [..., {width}]. "
-                    f"Received: context.shape={tuple(context.shape)}"
+                    f"`context` must have the shape [{wanted}]. "
+                    f"Received: context.shape={tuple(shape)}"
                 )
-        else:
-            ranks = [len(each.shape) - 1 for each in encoder.inputs]
-        self._parts = keras.tree.flatten(context)
-        shapes = [
-            part.shape[: part.shape.rank - rank]
-            for part, rank in zip(self._parts, ranks, strict=True)
-        ]
-        if any(part.shape.rank < rank for part, rank in zip(self._parts, ranks, strict=True)) or (
-            any(not shape.is_compatible_with(shapes[0]) for shape in shapes)
-        ):
+            shapes.append(shape[: shape.rank - rank])
+            return rank
+
+        self.event_ndims = model.conditioning.map(batch_shape, context)
+        if any(not shape.is_compatible_with(shapes[0]) for shape in shapes):
             raise ValueError(
-                "`context` must have parts of one batch shape, each before the shape that the "
-                f"Keras model takes. Received: shapes {[tuple(part.shape) for part in self._parts]}"
+                "`context` must have parts of one batch shape. "
+                f"Received: parts of {[tuple(shape) for shape in shapes]}"
             )
-        self._structure, self._ranks = context, ranks
         self.batch_shape = shapes[0]
-        self.event_ndims = keras.tree.pack_sequence_as(context, ranks)
 
     def batch_shape_tensor(self):
         """Returns the shape of the batch, int32."""
-        rank = self.batch_shape.rank
-        return tf.shape(self._parts[0])[:rank]
+        first = keras.tree.flatten(self._context)[0]
+        return tf.shape(first)[: self.batch_shape.rank]
+
+    def broadcast(self, shape: tuple[int, ...]) -> Any:
+        """Returns the contexts in a larger batch, of the known shape `shape`."""
+
+        def larger(part, event_shape):
+            rank = len(event_shape)
+            part = tf.convert_to_tensor(part)
+            return tf.broadcast_to(part, [*shape, *part.shape[part.shape.rank - rank :]])
+
+        return self._model.conditioning.map(larger, self._context)
 
     def vectors(self):
         """Returns what the layers see: float32 `[B, W]`, B contexts in all."""
-        flat = []
-        for part, rank in zip(self._parts, self._ranks, strict=True):
-            own = tf.shape(part)[part.shape.rank - rank :]
-            rows = tf.reshape(part, tf.concat([[-1], own], 0))
-            flat.append(tf.ensure_shape(rows, [None, *part.shape[part.shape.rank - rank :]]))
-        context = keras.tree.pack_sequence_as(self._structure, flat)
-        return self._model.encode_context(context)
+
+        def flat(part, event_shape):
+            part = tf.convert_to_tensor(part)
+            own = part.shape[part.shape.rank - len(event_shape) :]
+            rows = tf.reshape(
+                part, tf.concat([[-1], tf.shape(part)[len(part.shape) - len(own) :]], 0)
+            )
+            return tf.ensure_shape(rows, [None, *own])
+
+        return self._model.encode_context(self._model.conditioning.map(flat, self._context))
 
 
-def contexts_of(model: DensityModel, context: Any) -> Contexts | None:
-    """Returns the contexts of a distribution; `None` for a model without a context.
+def as_tensors(model: DensityModel, context: Any) -> Any:
+    """Returns what a distribution is conditioned on as tensors; variables stay variables.
+
+    Args:
+        model: the model.
+        context: arrays, lists, tensors or variables.
+
+    Returns:
+        float32 for a vector; `None` for a model without a context.
 
     Raises:
-        ValueError: if the context is missing, given to a model without one, or does not suit it.
+        ValueError: if the context is missing, given to a model without one, or not finite.
     """
     if model.conditioning is None:
         if context is not None:
@@ -91,4 +106,18 @@ def contexts_of(model: DensityModel, context: Any) -> Contexts | None:
             "`context` must be given: this is a model of p(x | context), with "
             f"{model.conditioning.describe()}"
         )
-    return Contexts(model, context)
+    dtype = tf.float32 if model.conditioning.encoder is None else None
+
+    def tensor(part, event_shape):
+        del event_shape
+        if not tf.is_tensor(part):  # a variable is one
+            part = np.asarray(part)
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                raise ValueError(
+                    f"`context` must be finite. Received: {part[~np.isfinite(part)][0]}"
+                )
+        elif dtype is not None and part.dtype != dtype:
+            part = tf.cast(part, dtype)
+        return tensor_util.convert_nonref_to_tensor(part, dtype)
+
+    return model.conditioning.map(tensor, context)

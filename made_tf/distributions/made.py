@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -188,17 +190,21 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         """
         discrete = is_discrete(self._model.conditionals)
         kind = DiscreteConditionalMADE if discrete else ConditionalMADE
-        vectors = None
+        context = None
         if self._contexts is not None:
             evidence = np.asarray(evidence, np.float32)
-            shape = np.broadcast_shapes(evidence.shape[:-1], tuple(self.batch_shape))
+            own, batch = evidence.shape[:-1], tuple(self.batch_shape)
+            try:
+                shape = np.broadcast_shapes(own, batch)
+            except ValueError as error:
+                raise ValueError(
+                    f"`evidence` must fit contexts of shape {list(batch)}. "
+                    f"Received: evidence.shape={evidence.shape}"
+                ) from error
             evidence = np.broadcast_to(evidence, (*shape, *evidence.shape[-1:]))
-
-            def vectors():
-                return self._flat_rows(tf.zeros([*shape, self._event_size]))[1]
-
+            context = self._contexts.broadcast(shape)
         return kind(
-            self.queries, evidence, self.validate_args, self.allow_nan_stats, vectors=vectors
+            self.queries, evidence, self.validate_args, self.allow_nan_stats, context=context
         )
 
     def impute(self, x, seed: int = 0, first_row: int = 0) -> np.ndarray:
@@ -294,7 +300,9 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
             >>> estimate.log_prob.shape
             (2,)
         """
-        return self.queries.log_prob_in(allowed, num_samples, seed, self._vectors_of(allowed))
+        # Of one mapping that is not in a list the queries will say so.
+        vectors = None if isinstance(allowed, Mapping) else self._vectors_of(allowed)
+        return self.queries.log_prob_in(allowed, num_samples, seed, vectors)
 
     @property
     def num_orders(self) -> int:

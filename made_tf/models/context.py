@@ -17,7 +17,7 @@ from keras import ops
 from made_tf.conditionals.row_checks import is_concrete, to_numpy
 from made_tf.portable.arguments import integer
 
-__all__ = ["Context", "split_inputs"]
+__all__ = ["Context", "number_of_rows", "split_inputs"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,3 +189,11 @@ def split_inputs(name: str, inputs: Any, context: Context | None) -> tuple[Any, 
         f" this is a model of p(x | context), with {context.describe()}. Received: {name} of type "
         f"{type(inputs).__name__}"
     )
+
+
+def number_of_rows(input_shape: Any) -> int | None:
+    """Returns N of the shape of rows, or of the shapes of inputs; `None` where it is open."""
+    if isinstance(input_shape, Mapping):
+        input_shape = input_shape["x"]
+    first = input_shape[0]
+    return first[0] if isinstance(first, tuple | list) else first

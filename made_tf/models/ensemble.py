@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from made_tf.conditionals.row_checks import is_target
+from made_tf.models.context import number_of_rows
 from made_tf.models.density_model import DensityModel
 from made_tf.models.made import MADE
 
@@ -74,7 +75,7 @@ class Ensemble(DensityModel):
         return self.call(inputs)
 
     def compute_output_shape(self, input_shape):
-        return self.members[0].compute_output_shape(input_shape)[:1]
+        return (number_of_rows(input_shape),)
 
     def compile(self, *args, **kwargs):
         """Configures `evaluate`: there is nothing to train."""

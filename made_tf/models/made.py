@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.row_checks import is_target
+from made_tf.models.context import number_of_rows
 from made_tf.models.density_model import DensityModel, row_weights
 from made_tf.models.order_statistics import OrderStatistics, combine
 from made_tf.models.settings import Settings, expose_settings
@@ -213,9 +214,7 @@ class MADE(ReportsSpread, DensityModel):
         return self._assembly.parameters(features, training, degrees, vectors)
 
     def compute_output_shape(self, input_shape):
-        pairs = isinstance(input_shape, dict) or not isinstance(input_shape[0], int | None)
-        rows = self.split(input_shape)[0] if pairs else input_shape
-        return (rows[0], self.conditionals.layout.parameters.total)
+        return (number_of_rows(input_shape), self.conditionals.layout.parameters.total)
 
     def log_prob(self, x, num_orders=None, context=None):
         """Returns the log-probability (or log-density) of each row, in nats.

@@ -134,7 +134,7 @@ class BlockedNetwork:
         self, uniforms, arrangement: Arrangement, vectors=None, given=None, temperature=None
     ):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
-        self._weights.check()
+        self._weights.check(vectors)
         noise = arrangement.sort(self._family.noise(uniforms))
         if given is not None:
             given = given.map(arrangement.sort)

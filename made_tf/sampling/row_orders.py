@@ -127,7 +127,7 @@ class RowOrderNetwork:
 
     def _generate_each(self, noise, orders, hidden: list, given, vectors):
         """Returns values `[n, D]`, and sorted row by row parameters `[n, P]` and variables."""
-        self._weights.check()
+        self._weights.check(vectors)
         order = np.arange(1, noise.shape[1] + 1, dtype=np.int32)
         natural = arrange(self._family.layout, [order, *hidden])
         layers = sort_layers(self._weights.read(), self.plan, natural, transposed=True)

@@ -148,8 +148,11 @@ class Weights:
         """Returns the hidden layers, then the output with its direct connections."""
         return _read(self._model, tf.convert_to_tensor)
 
-    def check(self) -> None:
-        """Fails, when the graph runs, where a live weight is NaN or infinite."""
+    def check(self, vectors=None) -> None:
+        """Fails, when the graph runs, where a live weight or a vector is NaN or infinite."""
+        if vectors is not None:
+            message = "The context, or what encodes it, must be finite, and is not."
+            tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(vectors)), [message])
         for layer in self._model.masked_layers():
             stored = (layer.kernel, layer.kernel_scale, layer.bias)
             _assert_finite(layer, stored, lambda layer=layer: (layer.masked_kernel(), layer.bias))
@@ -168,7 +171,7 @@ class FrozenWeights(Weights):
         """Returns what was read."""
         return self._stored
 
-    def check(self) -> None:
+    def check(self, vectors=None) -> None:
         """Does nothing."""
 
 

@@ -107,11 +107,16 @@ def test_batches_of_any_shape_broadcast_slice_and_copy(models):
     )
 
 
-def test_the_context_has_a_gradient(models):
+def test_a_variable_as_context_has_a_gradient_and_is_read_at_each_call(models):
     model, rows = models["fixed"], all_rows()[:5].astype("float32")
     context = tf.Variable(CONTEXT, dtype=tf.float32)
+    dist = MADEDistribution(model, context=context)
     with tf.GradientTape() as tape:
-        log_prob = tf.reduce_sum(MADEDistribution(model, context=context).log_prob(rows))
+        log_prob = tf.reduce_sum(dist.log_prob(rows))
+    context.assign(-context)
+    np.testing.assert_allclose(
+        dist.log_prob(rows), MADEDistribution(model, context=-CONTEXT).log_prob(rows), atol=1e-6
+    )
     gradient = tape.gradient(log_prob, context).numpy()
     step = np.zeros_like(CONTEXT)
     step[2, 1] = 1e-2
@@ -165,6 +170,13 @@ def test_answers_are_those_of_enumeration(models, name):
     total = np.exp(np.float64(conditional.log_prob(pairs))).sum(axis=0)
     np.testing.assert_allclose(total, 1, atol=1e-5 if exact else 0.2)
     assert conditional.sample(3, seed=1).shape == [3, 5, 2]
+    if exact:  # so that each part answers as the whole
+        again = pickle.loads(pickle.dumps(conditional))
+        whole = conditional.log_prob(pairs).numpy()
+        one, turned = conditional[2].log_prob(pairs[:, 0]), conditional[::-1].log_prob(pairs)
+        np.testing.assert_allclose(one, whole[:, 2], atol=1e-5)
+        np.testing.assert_allclose(turned, whole[:, ::-1], atol=1e-5)
+        np.testing.assert_array_equal(again.sample(3, seed=1), conditional.sample(3, seed=1))
     one = MADEDistribution(model, context=CONTEXT[2], num_particles=4000)
     filled, alone = dist.impute(evidence, seed=4), one.impute(evidence[2:3], seed=4, first_row=2)
     np.testing.assert_array_equal(filled[2], alone[0])
@@ -202,6 +214,22 @@ def test_an_ensemble_shares_the_context(models):
     assert ((x == each[0]).all(axis=-1) | (x == each[1]).all(axis=-1)).all()
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.int32, bool, list, tf.float64])
+def test_contexts_of_every_kind_are_numbers(models, kind):
+    context = np.round(CONTEXT)
+    if kind is bool:
+        context = context > 0
+    if kind is list:
+        given = context.tolist()
+    else:
+        given = tf.cast(context, kind) if kind is tf.float64 else context.astype(kind)
+    expected = models["fixed"].log_prob(all_rows()[:5], context=context.astype("float32"))
+    dist = MADEDistribution(models["fixed"], context=given)
+    np.testing.assert_allclose(dist.log_prob(all_rows()[:5].astype("float32")), expected, atol=1e-6)
+    found = models["fixed"].log_prob(all_rows()[:5], context=given)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_an_encoder_takes_its_inputs_with_a_batch_shape():
     picture, kind = keras.Input((2, 2)), keras.Input((), dtype="int32")
     units = keras.layers.Concatenate()(
@@ -234,6 +262,16 @@ def test_an_encoder_takes_its_inputs_with_a_batch_shape():
             r"`context` must be one for all rows.*for 4 rows",
         ),
         (lambda model: EnsembleDistribution(Ensemble([model])), "`context` must be given"),
+        (
+            lambda model: MADEDistribution(model, context=CONTEXT * np.nan),
+            "must be finite",
+        ),
+        (
+            lambda model: MADEDistribution(model, context=CONTEXT).condition(
+                np.full((4, 4), np.nan)
+            ),
+            r"`evidence` must fit contexts of shape \[5\]",
+        ),
     ],
 )
 def test_contexts_that_do_not_suit_are_refused(models, call, message):

@@ -125,7 +125,7 @@ def test_inputs_come_in_every_form_that_keras_knows():
             "sample_weight": weights,
             "validation_data": (named,),
         },
-        {"x": pairs, "validation_data": pairs},
+        {"x": pairs, "validation_data": named},
         {"x": tf.data.Dataset.from_tensor_slices(named).batch(60)},
         {"x": Batches()},
     ]
@@ -191,6 +191,49 @@ def test_an_ensemble_is_conditioned_on_the_same_context():
         Ensemble([made(), MADE(SIZE, (8,))])
 
 
+def test_an_ensemble_of_one_encoder_is_one_when_it_is_loaded(tmp_path):
+    shared, (x, _), inputs = encoder(), data(), encoder_inputs()
+    ensemble = Ensemble(
+        [made(context=shared), made("residual", context=shared), made(context=encoder())]
+    )
+    ensemble.save(tmp_path / "ensemble.keras")
+    loaded = keras.saving.load_model(tmp_path / "ensemble.keras", compile=False)
+    first, second, third = (member.context_encoder for member in loaded.members)
+    assert first is second and first is not third
+    np.testing.assert_array_equal(
+        loaded.log_prob(x, context=inputs), ensemble.log_prob(x, context=inputs)
+    )
+
+
+@pytest.mark.parametrize("filters", [None, "hidden|context", lambda layer: layer.name != "output"])
+def test_what_takes_the_context_is_never_quantized(filters, tmp_path):
+    model, (x, _), inputs = made(context=encoder()), data(), encoder_inputs()
+    model.quantize("int8", filters=filters)
+    quantized = [layer.quantized for layer in model.masked_layers()]
+    assert quantized == (
+        [True] * 3 if filters is None else [True, False, filters != "hidden|context"]
+    )
+    policies = {layer.dtype_policy.name for layer in (*model.context_layers, *model.context.layers)}
+    assert policies == {"float32"}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(
+        loaded.log_prob(x, context=inputs), model.log_prob(x, context=inputs)
+    )
+
+
+def test_symbolic_inputs_and_shapes_that_are_open():
+    model = made()
+    for inputs in ((keras.Input((SIZE,)), keras.Input((WIDTH,))),):
+        assert model(inputs).shape == model(inputs[0], context=inputs[1]).shape == (None, SIZE)
+    with_encoder = made(context=keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]))
+    traced = tf.function(
+        lambda x, context: with_encoder.log_prob(x, context=context),
+        input_signature=[tf.TensorSpec([5, SIZE]), tf.TensorSpec([None, 2])],
+    )
+    assert traced(data(5)[0], np.zeros((5, 2))).shape == (5,)
+
+
 def test_scores_of_many_rows_take_their_context_along(monkeypatch):
     monkeypatch.setattr(made_tf.scoring, "_ROWS", 7)
     model, (x, context) = made("all orders", trained=True), data(30)
@@ -222,6 +265,13 @@ X, CONTEXT = data(10)
         (lambda model: model.fit((X, CONTEXT[:, :2])), r"`context` must have the shape \[10, 3\]"),
         (lambda model: model.fit((X, CONTEXT[:9])), r"`context` must have the shape \[10, 3\]"),
         (lambda model: model.fit((X, CONTEXT + np.nan)), r"`context` must be finite"),
+        (lambda model: model.fit((X, tf.constant(CONTEXT + np.nan))), r"`context` must be finite"),
+        (
+            lambda model: model.fit((X, CONTEXT), validation_data=(X, CONTEXT)),
+            r"`validation_data\[0\]` must be rows with their context",
+        ),
+        (lambda model: made_tf.scoring.log_prob(model, X, context=np.zeros((12, 3))), r"\[10, 3\]"),
+        (lambda model: MADE(SIZE).fit((X, CONTEXT)), r"the model was made without a context"),
         (lambda model: model.fit((2 * X, CONTEXT)), r"`x` must contain.*0 or 1 only"),
         (lambda model: model.fit({"x": X, "c": CONTEXT}), r"`x` must be rows with their context"),
         (lambda model: model.log_prob(X), r"`context` must be given: .* context of 3 numbers"),
@@ -229,7 +279,7 @@ X, CONTEXT = data(10)
         (lambda model: MADE(SIZE).log_prob(X, context=CONTEXT), r"`context` must be None"),
         (
             lambda model: made(context=encoder()).fit((X, CONTEXT[:9])),
-            r"`context` must have 10 rows",
+            r"`context` must have 2 parts",
         ),
         (lambda model: made(context=0), r"`context` must be a positive integer, the width"),
         (lambda model: made(context="age"), r"`context` must be a positive integer, the width"),
