@@ -154,10 +154,8 @@ class MADE(ReportsSpread, DensityModel):
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] != self.event_size:
-            raise ValueError(
-                f"MADE expected inputs of shape (None, {self.event_size}). "
-                f"Received: {tuple(input_shape)}"
-            )
+            expected = f"MADE expected inputs of shape (None, {self.event_size})."
+            raise ValueError(f"{expected} Received: {tuple(input_shape)}")
         layers = [(layer, layer.mask.shape[0]) for layer in self.masked_layers()]
         layers += [(layer, self.settings.context_size) for layer in self.context_layers]
         for layer, width in layers:
@@ -320,9 +318,9 @@ class MADE(ReportsSpread, DensityModel):
             self.mask_step.assign(store["mask_step"])  # the masks go on where they were
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Quantizes the masked layers (`MaskedDense.quantize`), and not what encodes a context."""
+        """Quantizes masked layers, which `filters` may choose among: `MaskedDense.quantize`."""
         own = [layer for layer in self.masked_layers() if matches(layer, filters)]
-        super().quantize(mode, config, filters=lambda layer: layer in own, **kwargs)
+        super().quantize(mode, config, filters=own.__contains__, **kwargs)
 
     def describe(self) -> str:
         """Returns D, the family, the order and the degrees in a few lines of text."""
