@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from made_tf.models.context import check_presence
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import BoolArray
@@ -227,18 +228,9 @@ def _one_context(model: MADE, context: Any) -> Any:
         ValueError: if it is missing, given to a model without one, or of another shape.
     """
     conditioning = model.conditioning
-    if conditioning is None:
-        if context is not None:
-            raise ValueError(
-                "`context` must be None: the model was made without one. "
-                f"Received: context of type {type(context).__name__}"
-            )
-        return None
+    check_presence(conditioning, context)
     if context is None:
-        raise ValueError(
-            "`context` must be given: this is a model of p(x | context), with "
-            f"{conditioning.describe()}"
-        )
+        return None
     if conditioning.encoder is None:
         vector = plain_array("context", context)
         if vector.shape != (conditioning.size,) or not np.isfinite(vector).all():

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability.python.internal import tensor_util
 
+from made_tf.models.context import check_presence
 from made_tf.models.density_model import DensityModel
 
 __all__ = ["Contexts", "as_tensors"]
@@ -94,18 +95,9 @@ def as_tensors(model: DensityModel, context: Any) -> Any:
     Raises:
         ValueError: if the context is missing, given to a model without one, or not finite.
     """
-    if model.conditioning is None:
-        if context is not None:
-            raise ValueError(
-                "`context` must be None: the model was made without one. "
-                f"Received: context of type {type(context).__name__}"
-            )
-        return None
+    check_presence(model.conditioning, context)
     if context is None:
-        raise ValueError(
-            "`context` must be given: this is a model of p(x | context), with "
-            f"{model.conditioning.describe()}"
-        )
+        return None
     dtype = tf.float32 if model.conditioning.encoder is None else None
 
     def tensor(part, event_shape):

@@ -17,7 +17,7 @@ from keras import ops
 from made_tf.conditionals.row_checks import is_concrete, to_numpy
 from made_tf.portable.arguments import integer
 
-__all__ = ["Context", "number_of_rows", "split_inputs"]
+__all__ = ["Context", "check_presence", "number_of_rows", "split_inputs"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -133,10 +133,7 @@ class Context:
         Raises:
             ValueError: if it is missing, of another width or number of rows, or not finite.
         """
-        if context is None:
-            raise ValueError(
-                f"`{name}` must be given: this is a model of p(x | context), with {self.describe()}"
-            )
+        check_presence(self, context)
 
         def check(part, event_shape):
             shape = tuple(part.shape)
@@ -165,6 +162,28 @@ class Context:
         if self.encoder is None:
             return f"a context of {self.size} numbers"
         return f"a context of {self.size} numbers by the model {self.encoder.name!r}"
+
+
+def check_presence(conditioning: Context | None, context: Any) -> None:
+    """Raises unless a context is given to a model that has one, and to no other.
+
+    Args:
+        conditioning: what the model is conditioned on.
+        context: what was given.
+
+    Raises:
+        ValueError: if it is missing or superfluous.
+    """
+    if conditioning is None and context is not None:
+        raise ValueError(
+            "`context` must be None: the model was made without one. "
+            f"Received: context of type {type(context).__name__}"
+        )
+    if conditioning is not None and context is None:
+        raise ValueError(
+            "`context` must be given: this is a model of p(x | context), with "
+            f"{conditioning.describe()}"
+        )
 
 
 def split_inputs(name: str, inputs: Any, context: Context | None) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from made_tf.conditionals.row_checks import (
     is_stream,
     is_target,
 )
-from made_tf.models.context import split_inputs
+from made_tf.models.context import check_presence, split_inputs
 
 __all__ = ["DensityModel", "row_weights"]
 
@@ -68,11 +68,7 @@ class DensityModel(keras.Model):
                 given to a model without one.
         """
         if self.conditioning is None:
-            if context is not None:
-                raise ValueError(
-                    "`context` must be None: the model was made without one. "
-                    f"Received: context of type {type(context).__name__}"
-                )
+            check_presence(None, context)
             x = self._arrays("x", x)
             check_rows("x", x, self.conditionals)
             return x

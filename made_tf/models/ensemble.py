@@ -124,6 +124,8 @@ class Ensemble(DensityModel):
             else:
                 encoder = members[owner].context_encoder
                 members.append(MADE.from_config({**each["config"], "context": encoder}))
+                if each.get("compile_config"):
+                    members[-1].compile_from_config(each["compile_config"])
         return cls(**{**config, "members": members})
 
 

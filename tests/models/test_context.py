@@ -196,6 +196,8 @@ def test_an_ensemble_of_one_encoder_is_one_when_it_is_loaded(tmp_path):
     ensemble = Ensemble(
         [made(context=shared), made("residual", context=shared), made(context=encoder())]
     )
+    for member in ensemble.members:
+        member.fit((x, inputs), epochs=1, verbose=0)
     ensemble.save(tmp_path / "ensemble.keras")
     loaded = keras.saving.load_model(tmp_path / "ensemble.keras", compile=False)
     first, second, third = (member.context_encoder for member in loaded.members)
@@ -275,7 +277,7 @@ X, CONTEXT = data(10)
         (lambda model: model.fit((2 * X, CONTEXT)), r"`x` must contain.*0 or 1 only"),
         (lambda model: model.fit({"x": X, "c": CONTEXT}), r"`x` must be rows with their context"),
         (lambda model: model.log_prob(X), r"`context` must be given: .* context of 3 numbers"),
-        (lambda model: model.log_prob(X, context=CONTEXT[0]), r"\[rows, 3\].*shape=\(3,\)"),
+        (lambda model: model.log_prob(X, context=CONTEXT[0]), r"\[10, 3\].*shape=\(3,\)"),
         (lambda model: MADE(SIZE).log_prob(X, context=CONTEXT), r"`context` must be None"),
         (
             lambda model: made(context=encoder()).fit((X, CONTEXT[:9])),
