@@ -291,7 +291,7 @@ X, CONTEXT = data(10)
         ),
         (
             lambda model: model.fit(tf.data.Dataset.from_tensor_slices((X, CONTEXT)).batch(5)),
-            r"`x` must give inputs alone.*\(\(x, context\),\)",
+            r"`x` must give rows alone.*\(\(x, context\),\)",
         ),
     ],
 )
