@@ -142,8 +142,8 @@ def check_data(
         inputs = first[0]
         if len(first) > 1 and is_target(first[1]):
             raise ValueError(
-                f"MADE has no targets: `{name}` must give rows alone, not pairs, or of a model with "
-                "a context ((x, context),)."
+                f"MADE has no targets: `{name}` must give rows alone, not pairs, or of a model "
+                "with a context ((x, context),)."
             )
     check(f"{name} (first batch)", inputs)
 
