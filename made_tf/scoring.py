@@ -83,14 +83,15 @@ def score(
                 "`num_orders` must be None for an ensemble, which averages over as many orders as "
                 f"its members do. Received: num_orders={num_orders!r}"
             )
-        return Scores(_in_pieces(model.log_prob, x, context))
+        return Scores(_in_pieces(model.log_prob, x, context, model))
     count = model.num_orders if num_orders is None else num_orders
 
     def statistics(rows: npt.NDArray, **given: Any) -> npt.NDArray:
         found = model.order_statistics(rows, count, **given)
         return np.stack([np.asarray(each) for each in found], axis=1)
 
-    columns = _in_pieces(statistics, x, context).T  # [N, 3] -> log_prob, standard_error, spread
+    # [N, 3] -> log_prob, standard_error, spread
+    columns = _in_pieces(statistics, x, context, model).T
     return Scores(columns[0]) if count == 1 else Scores(columns[0], count, *columns[1:])
 
 
@@ -121,7 +122,7 @@ def log_prob_by_order(
             params = model.parameters(rows, model.encode_context(context), degrees)
             return model.row_log_prob(rows, params)
 
-        return _in_pieces(row_log_prob, x, context)
+        return _in_pieces(row_log_prob, x, context, model)
 
     return np.stack([under(number) for number in range(num_orders)])
 
@@ -141,7 +142,8 @@ def mean_nll(
         Both in nats; the error of a single row is NaN.
     """
     function: Callable = getattr(log_prob, "log_prob", log_prob)  # a model can be called, too
-    return _mean_and_error(-_in_pieces(function, x, context))
+    model = log_prob if function is not log_prob else None
+    return _mean_and_error(-_in_pieces(function, x, context, model))
 
 
 def summarise(scores: Scores, event_size: int) -> dict[str, float]:
@@ -170,14 +172,20 @@ def summarise(scores: Scores, event_size: int) -> dict[str, float]:
     return summary
 
 
-def _in_pieces(function: Callable, x: npt.ArrayLike, context: Any = None) -> npt.NDArray:
-    """Applies a function of rows, and perhaps of their context, to at most `_ROWS` at a time."""
+def _in_pieces(
+    function: Callable, x: npt.ArrayLike, context: Any = None, model: Any = None
+) -> npt.NDArray:
+    """Applies a function of rows, and perhaps of their context, to at most `_ROWS` at a time.
+
+    Args:
+        function: of rows, and by its name of a `context`.
+        x: rows `[N, D]`.
+        context: arrays with a row for each.
+        model: whose context this is, where that is known: it checks it beforehand.
+    """
     rows = np.asarray(x)
-    if context is not None:
-        conditioning = getattr(getattr(function, "__self__", None), "conditioning", None)
-        if conditioning is not None:
-            context = conditioning.arrays(context)
-            conditioning.check("context", context, len(rows))
+    if context is not None and hasattr(model, "checked"):  # which a file's reader has not
+        context = model.checked(rows, context)[1]
     parts = []
     # No rows are one piece, too, about which the function itself may say what it must.
     for start in range(0, max(1, len(rows)), _ROWS):

@@ -219,7 +219,7 @@ class DensityModel(keras.Model):
         rows, context = split_inputs(name, inputs, self.conditioning)
         check_rows(name, rows, self.conditionals)
         if self.conditioning is not None:
-            self.conditioning.check("context", context, len(rows))
+            self.conditioning.check("context", self.conditioning.arrays(context), len(rows))
 
     def _arrays(self, name: str, inputs: Any) -> Any:
         """Returns what Keras may take for inputs: arrays or tensors, or a stream as it is."""
