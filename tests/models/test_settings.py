@@ -31,6 +31,7 @@ FULL = {
     "input_dropout": 0.125,
     "order_groups": 2,
     "residual": False,
+    "context": 3,
 }
 
 
@@ -60,7 +61,7 @@ def test_every_setting_reaches_the_record_and_the_config(name):
     plain, full = Settings(6), Settings(**FULL)
     if name in ("event_size", "residual"):
         return  # the same in both
-    before, after = (settings.config()[name] for settings in (plain, full))
+    before, after = (settings.config().get(name) for settings in (plain, full))
     assert before != after
 
 
