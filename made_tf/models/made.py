@@ -257,7 +257,7 @@ class MADE(ReportsSpread, DensityModel):
         """Returns the same of rows `[N, D]` whose context was encoded before, `[N, W]`."""
         num_orders = self.num_orders if num_orders is None else num_orders
         sets = self.mask_sets.first(num_orders)
-        x = ops.convert_to_tensor(x)
+        x = x if num_orders == 1 else ops.convert_to_tensor(x)
 
         def log_prob(degrees=None):
             return self.row_log_prob(x, self.parameters(x, vectors, degrees))
