@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from made_tf.models.context import check_presence
 from made_tf.models.made import MADE
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.rows import plain_array
@@ -71,9 +72,8 @@ def check_contexts(model: MADE, context: npt.ArrayLike) -> FloatArray:
     Raises:
         ValueError: if they have another shape or are not finite.
     """
-    shape = context_shape(model)
-    if shape is None:
-        raise ValueError("`context` must be None: the model was made without one.")
+    check_presence(model.conditioning, context)
+    shape = context_shape(model) or ()
     values = np.asarray(plain_array("context", context), np.float32)
     if values.shape[1:] != shape or not len(values) or not np.isfinite(values).all():
         raise ValueError(

@@ -16,6 +16,7 @@ from made_tf import conditionals as families
 _LARGEST_COUNT = 2**24 - 1
 _LARGEST_INDEX = 2**22
 UNIT = 2.0**-23  # of float32
+LOWEST, HIGHEST = 2.0**-24, 1 - 2.0**-24  # of the uniforms that values are drawn from
 
 
 @functools.cache
@@ -23,6 +24,18 @@ def laws(family):
     """Returns the law of each column of a bound family."""
     described = keras.saving.serialize_keras_object(family)
     return [_law(described, column) for column in range(family.event_size)]
+
+
+def random_params(family, count, scale=2.0, seed=0):
+    """Random parameters `[count, P]`."""
+    shape = count, family.layout.parameters.total
+    return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
+
+
+def random_uniforms(family, count, seed=1):
+    """Random uniforms `[count, U]`."""
+    shape = count, family.num_uniforms
+    return np.random.default_rng(seed).uniform(LOWEST, HIGHEST, shape).astype(np.float32)
 
 
 def rows(family, count, seed=0):

@@ -109,18 +109,18 @@ class Mixed(Conditionals):
         return self._of_columns(lambda family: family.channels, np.int64)
 
     def states(self):
-        states: list = [None] * self.event_size
-        for group in self._groups:
-            for column, values in zip(group.columns, group.family.states(), strict=True):
-                states[column] = values
-        return states
+        return self._of_lists(lambda family: family.states())
 
     def choices(self):
-        choices: list = [None] * self.event_size
+        return self._of_lists(lambda family: family.choices())
+
+    def _of_lists(self, function: Callable) -> list:
+        """Returns what each column has of the lists that the groups' families give."""
+        entries: list = [None] * self.event_size
         for group in self._groups:
-            for column, values in zip(group.columns, group.family.choices(), strict=True):
-                choices[column] = values
-        return choices
+            for column, entry in zip(group.columns, function(group.family), strict=True):
+                entries[column] = entry
+        return entries
 
     @property
     def is_line(self):

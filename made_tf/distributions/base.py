@@ -64,6 +64,29 @@ class RowDistribution(tfd.Distribution):
     def _event_shape_tensor(self):
         return tf.constant([self._event_size], tf.int32)
 
+    def _condition_on(self, model: DensityModel, context: Any) -> None:
+        """Keeps what the rows are conditioned on; a subclass does so before TFP's constructor."""
+        self._context = as_tensors(model, context)
+        self._contexts = None if self._context is None else Contexts(model, self._context)
+
+    @property
+    def context(self):
+        """What the rows are conditioned on, tensors; `None` for a model without a context."""
+        return self._context
+
+    @staticmethod
+    def _context_property() -> parameter_properties.ParameterProperties:
+        """Returns what TFP must know of the argument `context`."""
+
+        def event_ndims(distribution):
+            return 0 if distribution._contexts is None else distribution._contexts.event_ndims
+
+        return parameter_properties.ParameterProperties(event_ndims=event_ndims)
+
+    def _vectors(self):
+        """Returns the encoded contexts of the batch, `[B, W]`; `None` without a context."""
+        return None if self._contexts is None else self._contexts.vectors()
+
     def __reduce__(self):
         # What it has traced cannot be pickled, and is made again when it is needed.
         return _made_again, (type(self), self.parameters)
@@ -122,21 +145,12 @@ class SeededRows(RowDistribution):
     """
 
     def __init__(self, model: DensityModel, context: Any, parameters: dict[str, Any]):
-        self._context = context = as_tensors(model, context)
-        self._contexts = None if context is None else Contexts(model, context)
+        self._condition_on(model, context)
         super().__init__(model.conditionals, model.event_size, parameters)
-
-    @property
-    def context(self):
-        """What the rows are conditioned on, tensors; `None` for a model without a context."""
-        return self._context
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        def event_ndims(distribution):
-            return 0 if distribution._contexts is None else distribution._contexts.event_ndims
-
-        return {"context": parameter_properties.ParameterProperties(event_ndims=event_ndims)}
+        return {"context": cls._context_property()}
 
     def _batch_shape(self):
         return tf.TensorShape([]) if self._contexts is None else self._contexts.batch_shape
@@ -145,10 +159,6 @@ class SeededRows(RowDistribution):
         if self._contexts is None:
             return tf.constant([], tf.int32)
         return self._contexts.batch_shape_tensor()
-
-    def _vectors(self):
-        """Returns the encoded contexts of the batch, `[B, W]`; `None` without a context."""
-        return None if self._contexts is None else self._contexts.vectors()
 
     def _vectors_of(self, x) -> np.ndarray | None:
         """Returns the encoded context of each of so many rows, `[N, W]`.

@@ -8,7 +8,6 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import parameter_properties
 
 from made_tf.distributions.base import RowDistribution
-from made_tf.distributions.contexts import Contexts, as_tensors
 from made_tf.portable.patterns import pattern_groups
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import split_row, with_vectors
@@ -70,8 +69,7 @@ class ConditionalMADE(RowDistribution):
             )
         self._queries = queries
         self._batch = evidence.shape[:-1]
-        self._context = context = as_tensors(queries.model, context)
-        self._contexts = None if context is None else Contexts(queries.model, context)
+        self._condition_on(queries.model, context)
         if self._contexts is not None and self._contexts.batch_shape != list(self._batch):
             raise ValueError(
                 "`context` must have the batch shape of `evidence`. Received: contexts of shape "
@@ -91,12 +89,9 @@ class ConditionalMADE(RowDistribution):
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        def context_ndims(distribution):
-            return 0 if distribution._contexts is None else distribution._contexts.event_ndims
-
         return {
             "evidence": parameter_properties.ParameterProperties(event_ndims=1),
-            "context": parameter_properties.ParameterProperties(event_ndims=context_ndims),
+            "context": cls._context_property(),
         }
 
     @property
@@ -116,10 +111,6 @@ class ConditionalMADE(RowDistribution):
         for known, rows in self._patterns:
             parts[:, rows] = self._queries.log_marginal_of(evidence[rows], known, 0, rows)
         return Estimate(*parts.reshape(3, *self._batch))
-
-    def _vectors(self):
-        """Returns the encoded context of each row of the batch, `[B, W]`; `None` without one."""
-        return None if self._contexts is None else self._contexts.vectors()
 
     def _with_context(self, values, vectors, numbers, repeated=1):
         """Returns rows `[S n, D + W]`: values with the vectors of n rows, S times over."""

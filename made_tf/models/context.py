@@ -122,11 +122,10 @@ class Context:
 
         return context if context is None else self.map(array, context)
 
-    def check(self, name: str, context: Any, num_rows: int | None) -> None:
+    def check(self, context: Any, num_rows: int | None) -> None:
         """Raises unless `context` suits so many rows (`None` where that is not known).
 
         Args:
-            name: the argument's name, for the message.
             context: arrays or tensors.
             num_rows: N.
 
@@ -145,14 +144,14 @@ class Context:
                 rows = "rows" if num_rows is None else num_rows
                 wanted = ", ".join(str(size) for size in (rows, *event_shape))
                 raise ValueError(
-                    f"`{name}` must have the shape [{wanted}]. Received: {name}.shape={shape}"
+                    f"`context` must have the shape [{wanted}]. Received: context.shape={shape}"
                 )
             values = np.asarray(part) if is_concrete(part) else np.zeros(0)
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 place = tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
                 where = ", ".join(map(str, place))
                 raise ValueError(
-                    f"`{name}` must be finite. Received: {name}[{where}]={values[place]}"
+                    f"`context` must be finite. Received: context[{where}]={values[place]}"
                 )
 
         self.map(check, context)

@@ -69,16 +69,11 @@ class DensityModel(keras.Model):
         """
         if self.conditioning is None:
             check_presence(None, context)
-            x = self._arrays("x", x)
-            check_rows("x", x, self.conditionals)
-            return x
-        if context is None and isinstance(x, tuple | dict):
-            x, context = split_inputs("x", x, self.conditioning)
-        x = as_rows("x", x)
-        check_rows("x", x, self.conditionals)
-        context = self.conditioning.arrays(context)
-        self.conditioning.check("context", context, x.shape[0])
-        return x, context
+        elif context is not None or not isinstance(x, tuple | dict):
+            x = x, context
+        inputs = self._arrays("x", x)
+        self._check_inputs("x", inputs)
+        return inputs
 
     def split(self, inputs):
         """Returns the rows and the context of inputs; `None` for no context."""
@@ -219,7 +214,7 @@ class DensityModel(keras.Model):
         rows, context = split_inputs(name, inputs, self.conditioning)
         check_rows(name, rows, self.conditionals)
         if self.conditioning is not None:
-            self.conditioning.check("context", self.conditioning.arrays(context), len(rows))
+            self.conditioning.check(self.conditioning.arrays(context), np.shape(rows)[0])
 
     def _arrays(self, name: str, inputs: Any) -> Any:
         """Returns what Keras may take for inputs: arrays or tensors, or a stream as it is."""

@@ -8,21 +8,11 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 from keras import ops
+from laws import HIGHEST, LOWEST, random_params, random_uniforms
 
 from made_tf import conditionals as families
 
 EVERY = pytest.mark.parametrize("name", laws.FAMILIES)
-LOWEST, HIGHEST = 2.0**-24, 1 - 2.0**-24
-
-
-def random_params(family, count, scale=2.0, seed=0):
-    shape = count, family.layout.parameters.total
-    return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
-
-
-def random_uniforms(family, count, seed=1):
-    shape = count, family.num_uniforms
-    return np.random.default_rng(seed).uniform(LOWEST, HIGHEST, shape).astype(np.float32)
 
 
 def laid_out(family, values):

@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 from keras import ops
+from laws import random_params, random_uniforms
 
 from made_tf import conditionals as families
 from made_tf.conditionals.regions import Region
@@ -30,7 +31,6 @@ NAMES = [
     "mixed",
 ]
 EVERY = pytest.mark.parametrize("name", NAMES)
-LOWEST, HIGHEST = 2.0**-24, 1 - 2.0**-24
 INF = np.inf
 
 
@@ -38,16 +38,6 @@ def made(name):
     if name == _NORMALS:
         return families.Normal([3.0, -2.0, 1e4], [0.5, 4.0, 10.0]).bind(3)
     return laws.made(name)
-
-
-def random_params(family, count, scale=2.0, seed=0):
-    shape = count, family.layout.parameters.total
-    return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
-
-
-def random_uniforms(family, count, seed=1):
-    shape = count, family.num_uniforms
-    return np.random.default_rng(seed).uniform(LOWEST, HIGHEST, shape).astype(np.float32)
 
 
 def values(rows, family, count, seed):
