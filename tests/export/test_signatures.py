@@ -17,13 +17,16 @@ def test_a_row_names_the_method_and_its_arguments(name):
     signature = SIGNATURES[name]
     assert signature.name == name
     answer = getattr(networks.NetworkOfManyOrders, name)
-    assert tuple(inspect.signature(answer).parameters)[1:] == signature.inputs
+    assert tuple(inspect.signature(answer).parameters)[1:] == (*signature.inputs, "context")
     assert hasattr(networks.NetworkOfOneOrder, name) != signature.needs_any_order
     assert set(signature.inputs) <= set(INPUTS)
 
 
 def test_every_input_is_asked_for():
-    assert set(INPUTS) == {name for row in SIGNATURES.values() for name in row.inputs}
+    assert set(INPUTS) == {
+        *(name for row in SIGNATURES.values() for name in row.inputs),
+        "context",
+    }
 
 
 def test_what_is_chosen():
@@ -32,12 +35,18 @@ def test_what_is_chosen():
     assert list(signatures.choose_signatures(one)) == standard
     assert list(signatures.choose_signatures(any_order)) == [*standard, "impute"]
     assert list(signatures.choose_signatures(any_order, "all")) == list(SIGNATURES)
-    chosen = signatures.choose_signatures(one, ("conditionals", "log_prob"), (1, 16))
+
+
+@pytest.mark.parametrize("context", [None, 2])
+def test_a_context_is_one_more_input_of_all(context):
+    model, further = reference.small_model(context=context), ("context",) if context else ()
+    chosen = signatures.choose_signatures(model, ("conditionals", "log_prob"), (1, 16))
+    log_prob = SIGNATURES["log_prob"]
     assert chosen == {
-        "conditionals": Chosen(SIGNATURES["conditionals"]),
-        "log_prob": Chosen(SIGNATURES["log_prob"]),
-        "log_prob_1": Chosen(SIGNATURES["log_prob"], 1),
-        "log_prob_16": Chosen(SIGNATURES["log_prob"], 16),
+        "conditionals": Chosen(SIGNATURES["conditionals"], ("x", *further)),
+        "log_prob": Chosen(log_prob, ("x", *further)),
+        "log_prob_1": Chosen(log_prob, ("x", *further), 1),
+        "log_prob_16": Chosen(log_prob, ("x", *further), 16),
     }
 
 
