@@ -102,7 +102,7 @@ class ExportedNetwork(abc.ABC):
 
     def log_prob(self, x, context=None) -> Answer:
         """Scores rows; NaN for one with a value that is no state of its variable."""
-        log_prob, family = self._log_prob(x, self._encode(context)), self._model.conditionals
+        log_prob, family = self._log_prob(x, self._encode(context)), self._network.family
         if not np.any(family.is_discrete):
             return {"log_prob": log_prob}
         supported = tf.reduce_all(family.in_support(x), axis=1)
@@ -110,7 +110,7 @@ class ExportedNetwork(abc.ABC):
 
     def conditionals(self, x, context=None) -> Answer:
         """Returns the parameters of the model's own order by name."""
-        return self._model.conditionals.unpack(self._parameters(x, self._encode(context)))
+        return self._network.family.unpack(self._parameters(x, self._encode(context)))
 
     def _uniforms(self, seeds):
         return random.row_uniforms(seeds, self._model.conditionals, int(self._chooses_order))

@@ -215,6 +215,8 @@ def not_finite(model: MADE) -> list[str]:
         or (layer.bias is not None and not is_finite(layer.bias))
     ]
     found += [layer.name for layer in model.context_layers if not is_finite(layer.kernel)]
+    if model.family_weights is not None:
+        found += [each.path for each in model.family_weights.weights if not is_finite(each)]
     if model.context_encoder is not None:
         wrong = [weight.path for weight in model.context_encoder.weights if not is_finite(weight)]
         found += dict.fromkeys(path.rsplit("/", 1)[0] for path in wrong)

@@ -23,7 +23,22 @@ LOWEST, HIGHEST = 2.0**-24, 1 - 2.0**-24  # of the uniforms that values are draw
 def laws(family):
     """Returns the law of each column of a bound family."""
     described = keras.saving.serialize_keras_object(family)
-    return [_law(described, column) for column in range(family.event_size)]
+    found = [_law(described, column) for column in range(family.event_size)]
+    for column, law in enumerate(found):
+        if isinstance(inner := getattr(law, "inner", law), Embedded):
+            inner.vectors, inner.bias = _table(family, column, inner.size)
+    return found
+
+
+def _table(family, column, size):
+    """The vectors `[K, E]` and biases `[K]` of an embedded column: what no config has."""
+    own = family.select(np.array([column]))
+    while inner := own.inner():
+        (own,) = inner.values()
+    weights = {name: np.asarray(weight, np.float64) for name, weight in own.weights().items()}
+    (place,), bias = own.constant("column"), weights["class_bias"]
+    first = place * bias.shape[1]
+    return weights["vectors"][first : first + size], bias[place][:size]
 
 
 def random_params(family, count, scale=2.0, seed=0):
@@ -225,6 +240,20 @@ class Categorical(Law):
 
     def encode(self, x):
         return np.array([[float(value == k) for k in range(self.size)] for value in x])
+
+
+class Embedded(Categorical):
+    """Logits z . v_k + b_k."""
+
+    def __init__(self, config, column):
+        super().__init__(config, column)
+        self.num_params = config["embedding_size"]
+
+    def log_probs(self, params):
+        return scipy.special.log_softmax(params @ self.vectors.T + self.bias, axis=1)
+
+    def encode(self, x):
+        return self.vectors[x.astype(int)]
 
 
 class Ordinal(Categorical):
@@ -732,6 +761,7 @@ LAWS = {
     for law in (
         Bernoulli,
         Categorical,
+        Embedded,
         Ordinal,
         Normal,
         NormalMixture,
@@ -830,7 +860,19 @@ _MAKERS = {
     "inflated grid": lambda: families.Inflated(
         families.Binned([[0.5, 2.5, 3.5]], [[1.0, 2.0]], 1.0), (0.0, 0.5)
     ).bind(1),
+    "embedded": lambda: families.Embedded([5, 2, 9], 3).bind(3),
+    "embedded, one column": lambda: families.Embedded(12, 2).bind(1),
     "mixed": lambda: _mixed().bind(16),
+    "mixed with embedded": lambda: families.Mixed(
+        [
+            families.Embedded(5, 2),
+            families.Normal(1.0, 2.0),
+            families.Embedded(7, 2),
+            families.Inflated(families.Embedded(3, 2), (0.5, families.MISSING)),
+            families.Categorical(5),
+            families.Embedded(100, 4),
+        ]
+    ).bind(6),
 }
 
 

@@ -24,6 +24,7 @@ CLASSES = {
     "Conditionals",
     "Count",
     "Discretized",
+    "Embedded",
     "Inflated",
     "Interval",
     "LogisticMixture",

@@ -54,7 +54,11 @@ def with_weights(model: MADE, weights: str) -> MADE:
     if weights == "float32":
         return model if is_float32 else with_dtype(model, "float32")
     copy = with_dtype(model, "float32")
+    family = [] if copy.family_weights is None else copy.family_weights.weights
+    tables = [each for each in family if len(each.shape) == 2]
     if weights == "int8":
+        for table in tables:
+            _round_to_int8(table)
         if not any(layer.quantized for layer in copy.masked_layers()):
             with warnings.catch_warnings():  # that dropout has nothing to quantize
                 warnings.simplefilter("ignore", UserWarning)
@@ -69,7 +73,16 @@ def with_weights(model: MADE, weights: str) -> MADE:
         _round_to_float16(layer.name, [layer.kernel, getattr(layer, "mask_kernel", None)])
     for layer in copy.context_layers:
         _round_to_float16(layer.name, [layer.kernel])
+    _round_to_float16("family", tables)
     return copy
+
+
+def _round_to_int8(table: Any) -> None:
+    """Rounds each row of a table to a scale of its own."""
+    values = np.asarray(table)
+    scale = np.abs(values).max(axis=1, keepdims=True) / _LARGEST_INT8
+    scale[scale == 0] = 1.0
+    table.assign(np.rint(values / scale) * scale)
 
 
 def _round_to_float16(name: str, stored: list) -> None:

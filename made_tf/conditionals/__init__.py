@@ -10,6 +10,7 @@ from made_tf.conditionals.binned import Binned
 from made_tf.conditionals.categorical import Categorical
 from made_tf.conditionals.count import Count
 from made_tf.conditionals.discretized import Discretized
+from made_tf.conditionals.embedded import Embedded
 from made_tf.conditionals.inflated import MISSING, Inflated
 from made_tf.conditionals.mixed import Mixed
 from made_tf.conditionals.mixtures import LogisticMixture, NormalMixture
@@ -26,6 +27,7 @@ __all__ = [
     "Conditionals",
     "Count",
     "Discretized",
+    "Embedded",
     "Inflated",
     "LogisticMixture",
     "Mixed",

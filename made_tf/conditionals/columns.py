@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +31,7 @@ class Columns(abc.ABC):
 
     _layout: Layout | None = None
     _constants: dict[str, Any] = {}  # noqa: RUF012 - never changed, only replaced
+    _weights: dict[str, Any] = {}  # noqa: RUF012 - never changed, only replaced
 
     def bind(self, event_size: int) -> Self:
         """Returns the family of so many columns; a family that is bound stays as it is.
@@ -50,6 +51,7 @@ class Columns(abc.ABC):
         for part in self.parts:
             setattr(bound, part, getattr(self, part).bind(event_size))
         bound._constants = bound.make_constants(event_size)
+        bound._weights = bound.make_weights(event_size, np.random.default_rng(0))
         bound._layout = bound.make_layout(event_size)
         return bound
 
@@ -156,6 +158,51 @@ class Columns(abc.ABC):
             self.layout  # noqa: B018 - which says so
         return self._constants[name]
 
+    # What of it trains with a model.
+
+    def inner(self) -> dict[str, Any]:
+        """Returns the families that this one is made of, by a short name: its `parts`."""
+        return {part: getattr(self, part) for part in self.parts}
+
+    def with_inner(self, families: Mapping[str, Any]) -> Self:
+        """Returns a copy that is made of others, by the names of `inner`."""
+        changed = copy.copy(self)
+        vars(changed).update(families)
+        return changed
+
+    def weights(self) -> dict[str, Any]:
+        """Returns the numbers that a model trains beside its layers, by name; mostly none.
+
+        A bound family has fixed ones to begin with, arrays; a model puts its variables there. A
+        selection of columns keeps all of them.
+        """
+        return self._named(self._weights, lambda family: family.weights())
+
+    def initial_weights(self, rng: np.random.Generator) -> dict[str, npt.NDArray[np.float32]]:
+        """Returns random weights to start from, by the names of `weights`."""
+        own = self.make_weights(self.event_size, rng) if self._weights else {}
+        return self._named(own, lambda family: family.initial_weights(rng))
+
+    def _named(self, own: Mapping[str, Any], of: Callable) -> dict[str, Any]:
+        named = {f"{n}_{w}": v for n, each in self.inner().items() for w, v in of(each).items()}
+        return {**own, **named}
+
+    def with_weights(self, weights: Mapping[str, Any]) -> Self:
+        """Returns the family with other weights, by the names of `weights`."""
+        families = {
+            name: family.with_weights({w: weights[f"{name}_{w}"] for w in family.weights()})
+            for name, family in self.inner().items()
+        }
+        changed = self.with_inner(families)
+        changed._weights = {name: weights[name] for name in self._weights}
+        return changed
+
+    def weight(self, name: str) -> Any:
+        """Returns one of the family's own weights: an array, a tensor or a variable."""
+        return self._weights[name]
+
+    # How columns are put together.
+
     def together_with(self) -> str:
         """What columns of the family must have in common to be computed at once.
 
@@ -197,6 +244,17 @@ class Columns(abc.ABC):
             ValueError: if the family was made for another number of columns.
         """
         del event_size
+        return {}
+
+    def make_weights(
+        self, event_size: int, rng: np.random.Generator
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Returns what of so many columns trains with a model, by name, as it starts.
+
+        Raises:
+            ValueError: if the family was made for another number of columns.
+        """
+        del event_size, rng
         return {}
 
     def get_config(self) -> dict:

@@ -10,10 +10,11 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import Conditionals
+from made_tf.conditionals.classes import IMPOSSIBLE
 from made_tf.conditionals.regions import Region
 from made_tf.portable.arrays import IntArray
 
-__all__ = ["Group", "grouped", "in_order", "take"]
+__all__ = ["Group", "all_columns", "grouped", "in_order", "take"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,3 +62,30 @@ def in_order(parts: list, columns: IntArray):
     """Puts parts side by side, `[N, d, ...]` each, and their columns into their own order."""
     joined = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
     return take(joined, np.argsort(columns))
+
+
+def all_columns(name: str, parts: list, event_size: int):
+    """Puts parameters of some columns, `[N, d, ...]`, in their places: `[N, D, ...]`.
+
+    Args:
+        name: the parameters' name: what is none is 0, or of logits impossible.
+        parts: (columns, values).
+        event_size: D.
+    """
+    rank = max(len(values.shape) for _, values in parts)
+    shaped = []
+    for _, values in parts:
+        more = [1] * (rank - len(values.shape))
+        shaped.append(ops.reshape(values, (-1, *values.shape[1:], *more)))
+    inner = [max(values.shape[axis] for values in shaped) for axis in range(2, rank)]
+    padding = IMPOSSIBLE if name.endswith("logits") else 0.0
+    placed = []
+    for values in shaped:
+        pads = [(0, size - have) for size, have in zip(inner, values.shape[2:], strict=True)]
+        placed.append(ops.pad(values, ((0, 0), (0, 0), *pads), constant_values=padding))
+    columns = np.concatenate([own for own, _ in parts])
+    others = np.setdiff1d(np.arange(event_size), columns)
+    if len(others):  # columns without such a parameter
+        nothing = np.zeros((1, len(others), *inner), np.float32)
+        placed.append(nothing + 0.0 * placed[0][:, :1])
+    return in_order(placed, np.concatenate([columns, others]))

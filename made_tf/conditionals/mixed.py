@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import FAMILIES, Conditionals, as_float32, register
-from made_tf.conditionals.classes import IMPOSSIBLE
-from made_tf.conditionals.groups import Group, grouped, in_order, take
+from made_tf.conditionals.groups import Group, all_columns, grouped, in_order, take
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.regions import Region
 from made_tf.conditionals.suggestions import suggest
@@ -150,6 +150,17 @@ class Mixed(Conditionals):
                 selected._groups.append(Group(family, None, is_own, group.typical[0]))
         return selected
 
+    def inner(self):
+        return {f"group_{number}": group.family for number, group in enumerate(self._groups)}
+
+    def with_inner(self, families):
+        family = copy.copy(self)
+        family._groups = [
+            dataclasses.replace(group, family=own)
+            for group, own in zip(self._groups, families.values(), strict=True)
+        ]
+        return family
+
     # What it computes.
 
     def encode(self, x):
@@ -172,7 +183,7 @@ class Mixed(Conditionals):
         for group in self._groups:
             for name, values in group.family.unpack(self._parameters(group, params)).items():
                 found.setdefault(name, []).append((group.columns, values))
-        return {name: self._all_columns(name, parts) for name, parts in found.items()}
+        return {name: all_columns(name, parts, self.event_size) for name, parts in found.items()}
 
     def log_prob(self, params, x):
         params, x = as_float32(params, x)
@@ -311,26 +322,6 @@ class Mixed(Conditionals):
     def _columns(self) -> IntArray:
         """The columns, group after group."""
         return np.concatenate([group.columns for group in self._groups])
-
-    def _all_columns(self, name: str, parts: list):
-        """Puts parameters of some columns, `[N, d, ...]`, in their places: `[N, D, ...]`."""
-        rank = max(len(values.shape) for _, values in parts)
-        shaped = []
-        for _, values in parts:
-            more = [1] * (rank - len(values.shape))
-            shaped.append(ops.reshape(values, (-1, *values.shape[1:], *more)))
-        inner = [max(values.shape[axis] for values in shaped) for axis in range(2, rank)]
-        padding = IMPOSSIBLE if name.endswith("logits") else 0.0
-        placed = []
-        for values in shaped:
-            pads = [(0, size - have) for size, have in zip(inner, values.shape[2:], strict=True)]
-            placed.append(ops.pad(values, ((0, 0), (0, 0), *pads), constant_values=padding))
-        columns = np.concatenate([own for own, _ in parts])
-        others = np.setdiff1d(np.arange(self.event_size), columns)
-        if len(others):  # columns without such a parameter
-            nothing = np.zeros((1, len(others), *inner), np.float32)
-            placed.append(nothing + 0.0 * placed[0][:, :1])
-        return in_order(placed, np.concatenate([columns, others]))
 
     def _of_columns(self, of: Callable, dtype) -> Any:
         values = np.zeros(self.event_size, dtype)

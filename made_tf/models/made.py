@@ -12,6 +12,7 @@ from keras import ops
 from made_tf.conditionals.row_checks import is_target
 from made_tf.models.context import number_of_rows
 from made_tf.models.density_model import DensityModel, row_weights
+from made_tf.models.family_weights import FamilyWeights
 from made_tf.models.order_statistics import OrderStatistics, combine
 from made_tf.models.settings import Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
@@ -129,6 +130,7 @@ class MADE(ReportsSpread, DensityModel):
         self.output_layer, self.direct_layer = parts.output, parts.direct
         self.input_dropout_layer = parts.input_dropout
         self.context_layers, self.context_encoder = parts.context, settings.encoder
+        self.family_weights = FamilyWeights.for_settings(settings, self.dtype_policy)
         self.track_each("masked", parts.hidden)
         self.track_each("shift", parts.context)
         self.mask_step = None
@@ -153,9 +155,9 @@ class MADE(ReportsSpread, DensityModel):
         return [*self.dropout_layers, *filter(None, [self.input_dropout_layer])]
 
     def build(self, input_shape):
-        if len(input_shape) != 2 or input_shape[-1] != self.event_size:
-            expected = f"MADE expected inputs of shape (None, {self.event_size})."
-            raise ValueError(f"{expected} Received: {tuple(input_shape)}")
+        size, given = self.event_size, tuple(input_shape)
+        if given[1:] != (size,):
+            raise ValueError(f"MADE expected inputs of shape (None, {size}). Received: {given}")
         layers = [(layer, layer.mask.shape[0]) for layer in self.masked_layers()]
         layers += [(layer, self.settings.context_size) for layer in self.context_layers]
         for layer, width in layers:
@@ -256,8 +258,7 @@ class MADE(ReportsSpread, DensityModel):
     def statistics_given(self, x, vectors=None, num_orders=None) -> OrderStatistics:
         """Returns the same of rows `[N, D]` whose context was encoded before, `[N, W]`."""
         num_orders = self.num_orders if num_orders is None else num_orders
-        sets = self.mask_sets.first(num_orders)
-        x = x if num_orders == 1 else ops.convert_to_tensor(x)
+        sets, x = self.mask_sets.first(num_orders), ops.convert_to_tensor(x)
 
         def log_prob(degrees=None):
             return self.row_log_prob(x, self.parameters(x, vectors, degrees))

@@ -84,17 +84,24 @@ class Block:
         return units, total
 
 
-def make_block(model: MADE, variables, triangles: list, transform: Callable | None = None) -> Block:
+def make_block(
+    model: MADE,
+    family: Conditionals,
+    variables,
+    triangles: list,
+    transform: Callable | None = None,
+) -> Block:
     """Returns a block of a model.
 
     Args:
         model: the model.
+        family: its family, with the weights that count.
         variables: those of the block: `[B]`, or a tensor `[n, B]` where each row has its own.
         triangles: of each layer (level, triangle).
         transform: (family, parameters, noise) -> values; plain draws by default.
     """
     return Block(
-        model.conditionals.select(variables),
+        family.select(variables),
         transform or _draw,
         model.activation,
         triangles,

@@ -46,6 +46,10 @@ class BlockedNetwork:
             int32 degrees of the inputs `[D]` and of each hidden layer, tensors
             or arrays. The units are then sorted in the graph, at each call.
 
+    Attributes:
+        plan: how the rows are cut.
+        family: the model's family, its weights frozen where the others are.
+
     Raises:
         RuntimeError: if Keras does not run on TensorFlow.
         ValueError: if `block_length` or `batch_size` is not a positive integer.
@@ -65,8 +69,8 @@ class BlockedNetwork:
                 f"Received: backend {keras.backend.backend()!r}"
             )
         self._model = model
-        self._family = model.conditionals
         self._weights = FrozenWeights(model) if frozen else Weights(model)
+        self.family = self._weights.family
         runtime: RuntimeName = "device" if frozen else "host"
         self._sorting: _OwnOrder | _AnyOrder
         if any_mask:
@@ -111,7 +115,7 @@ class BlockedNetwork:
         """Returns rows `[n, D]` that agree with what is given, and their log-weights `[n]`."""
         arrangement = self._sorting.arrangement(degrees)
         values, params = self._generate(uniforms, arrangement, vectors, given)
-        family = self._family.select(arrangement.variables)
+        family = self.family.select(arrangement.variables)
         log_weight = given.map(arrangement.sort).log_weight(family, params, values)
         return arrangement.restore(values), log_weight
 
@@ -127,7 +131,7 @@ class BlockedNetwork:
         return arrangement.restore_parameters(self._score(x, arrangement, vectors)[1])
 
     def _total(self, values, params, arrangement: Arrangement):
-        family = self._family.select(arrangement.variables)
+        family = self.family.select(arrangement.variables)
         return tf.reduce_sum(family.log_prob(params, values), axis=1)
 
     def _generate(
@@ -135,7 +139,7 @@ class BlockedNetwork:
     ):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
         self._weights.check(vectors)
-        noise = arrangement.sort(self._family.noise(uniforms))
+        noise = arrangement.sort(self.family.noise(uniforms))
         if given is not None:
             given = given.map(arrangement.sort)
         layers = self._layers(arrangement, vectors)
@@ -168,7 +172,7 @@ class BlockedNetwork:
             params.append(block_params)
             return units
 
-        features = self._family.select(arrangement.variables).encode(values)
+        features = self.family.select(arrangement.variables).encode(values)
         for_each_block(self.plan, layers, leaf, features)
         return values, join(params)
 
@@ -183,7 +187,7 @@ class BlockedNetwork:
             for layer in layers
         ]
         variables = arrangement.variables[self.plan.variables.span(index, index + 1)]
-        return make_block(self._model, variables, triangles, transform)
+        return make_block(self._model, self.family, variables, triangles, transform)
 
 
 class _OwnOrder:

@@ -148,7 +148,9 @@ class RowOrderNetwork:
             starts = self._starts(layers, drawn, place)
             triangles = self._triangles(layers, place)
             known = given.map(lambda part, span=place.span: part[:, span])
-            block = make_block(self._model, place.variables, triangles, known.transform)
+            block = make_block(
+                self._model, self._family, place.variables, triangles, known.transform
+            )
             x, found, block_params = block.solve(starts, noise[:, place.span])
             params.append(block_params)
             self._carry(layers, drawn, family, orders - 1 - place.span.start, x, found)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from made_tf.conditionals import Conditionals
 from made_tf.masks import degrees_to_mask
 from made_tf.models.made import MADE
 from made_tf.networks.kernel_mask import connected, masked
@@ -143,6 +144,7 @@ class Weights:
 
     def __init__(self, model: MADE):
         self._model = model
+        self.family: Conditionals = model.conditionals
 
     def read(self) -> list[Stored]:
         """Returns the hidden layers, then the output with its direct connections."""
@@ -158,6 +160,8 @@ class Weights:
             _assert_finite(layer, stored, lambda layer=layer: (layer.masked_kernel(), layer.bias))
         for layer in self._model.context_layers:
             _assert_finite(layer, (layer.kernel,), lambda layer=layer: (layer.kernel,))
+        if (layer := self._model.family_weights) is not None:
+            _assert_finite(layer, layer.weights, lambda: layer.weights)
 
 
 class FrozenWeights(Weights):
@@ -166,6 +170,10 @@ class FrozenWeights(Weights):
     def __init__(self, model: MADE):
         super().__init__(model)
         self._stored = _read(model, np.asarray)
+        weights = model.conditionals.weights()
+        self.family = model.conditionals.with_weights(
+            {name: np.asarray(weight) for name, weight in weights.items()}
+        )
 
     def read(self) -> list[Stored]:
         """Returns what was read."""
@@ -233,7 +241,7 @@ def _read(model: MADE, convert: Callable) -> list[Stored]:
     ]
 
 
-def _assert_finite(layer: keras.layers.Layer, stored: tuple, live: Callable) -> None:
+def _assert_finite(layer: keras.layers.Layer, stored: Iterable, live: Callable) -> None:
     def check():
         for weights in live():
             if weights is not None:
