@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def train_ensemble(
     if restart:
         forget_parts(folder)
 
-    def train(candidate: str, index: int) -> tuple[MADE, TrainedMember]:
+    def train(candidate: str, index: int, rival: float = math.inf) -> tuple[MADE, TrainedMember]:
         count = f"model {index + 1} of {recipe.members}" if recipe.members > 1 else ""
         name = ", ".join(filter(None, (candidate, count))) or "training"
         model, member = train_member(
@@ -104,6 +105,7 @@ def train_ensemble(
             candidate,
             progress and name,
             save_seconds,
+            rival,
         )
         echo(
             f"  {name}: validation NLL {member.valid_nll:.4f} after {member.best_look} of "
@@ -112,7 +114,10 @@ def train_ensemble(
         return model, member
 
     try:
-        first = {name: train(name, 0) for name in candidates}
+        first: dict[str, tuple[MADE, TrainedMember]] = {}
+        for name in candidates:
+            rival = min((member.valid_nll for _, member in first.values()), default=math.inf)
+            first[name] = train(name, 0, rival)
         chosen = min(first, key=lambda name: first[name][1].valid_nll)
         models = [first[chosen], *(train(chosen, index) for index in range(1, recipe.members))]
     finally:

@@ -43,6 +43,8 @@ class ResumableTraining(keras.callbacks.Callback):
             written write none: short ones would take longer to save than to
             train. The last one always does, and `save_unsaved` does so for an
             interruption.
+        rival: a value of the monitored metric: training also stops when it will hardly be
+            reached (`made_tf.training.race`).
 
     Raises:
         FloatingPointError: (in training) if the monitored value is not finite.
@@ -58,6 +60,7 @@ class ResumableTraining(keras.callbacks.Callback):
         patience: int = 10,
         average: AveragedWeights | None = None,
         save_seconds: float = 0.0,
+        rival: float = math.inf,
     ):
         super().__init__()
         self.output = Path(output)
@@ -67,6 +70,7 @@ class ResumableTraining(keras.callbacks.Callback):
         self.patience = patience
         self.average = average
         self.save_seconds = save_seconds
+        self.rival = rival
         self._best: list[npt.NDArray] | None = None  # where it is not yet in a file
         self._unsaved: _Epoch | None = None
         self._saved_at = time.monotonic()
@@ -94,7 +98,7 @@ class ResumableTraining(keras.callbacks.Callback):
             with self._averaged():
                 self._best = self.model.get_weights()
         state.wait = state.epoch - state.best_epoch
-        if state.wait >= self.patience:
+        if state.is_over(self.patience, self.rival):
             self.model.stop_training = True
         last = self.model.stop_training or state.epoch == (self.params or {}).get("epochs")
         if last or time.monotonic() - self._saved_at >= self.save_seconds:

@@ -49,6 +49,7 @@ def fit_resumably(
     average_steps: int | None = None,
     save_seconds: float = 0.0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    rival: float = math.inf,
 ) -> tuple[keras.Model, TrainingState]:
     """Trains a model, going on where an earlier call with the same `output` was cut off.
 
@@ -80,6 +81,7 @@ def fit_resumably(
             end sooner after the last save are not saved. (An interrupted one,
             which Ctrl-C ends, loses no epoch.)
         callbacks: further Keras callbacks.
+        rival: a `val_nll`: training also stops where it will hardly be reached.
 
     Returns:
         The best model, as it lies at `output`, and the final state.
@@ -113,7 +115,7 @@ def fit_resumably(
         check_rows("validation", validation, model.conditionals)
         if loaded is None:
             forget_run(directory)
-        if state.epoch < epochs and state.wait < patience:
+        if state.epoch < epochs and not state.is_over(patience, rival):
             rows = ShuffledRows(x, batch_size, seed, steps)
             average = None
             if average_steps:
@@ -127,6 +129,7 @@ def fit_resumably(
                 patience=patience,
                 average=average,
                 save_seconds=save_seconds,
+                rival=rival,
             )
             title = progress if isinstance(progress, str) else "training"
             bar = ProgressBar(state, epochs, title)

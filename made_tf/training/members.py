@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from made_tf.portable.files import replacing
 from made_tf.scoring import mean_nll
 from made_tf.training.fitting import fit_resumably
 from made_tf.training.parts import facts_path
+from made_tf.training.race import is_beaten
 from made_tf.training.recipe import Recipe
 
 __all__ = ["TrainedMember", "train_member"]
@@ -39,6 +41,8 @@ class TrainedMember:
         wall_seconds: how long it took (since it was last resumed).
         cpu_seconds: the same, of all threads.
         history: the metrics of each look.
+        beaten_by: the validation NLL of the candidate that it could no longer overtake, where that
+            ended its training.
     """
 
     candidate: str
@@ -49,6 +53,7 @@ class TrainedMember:
     wall_seconds: float
     cpu_seconds: float
     history: list[dict[str, float]]
+    beaten_by: float | None = None
 
 
 def train_member(
@@ -60,6 +65,7 @@ def train_member(
     candidate: str = "",
     progress: bool | str = True,
     save_seconds: float = 10.0,
+    rival: float = math.inf,
 ) -> tuple[MADE, TrainedMember]:
     """Trains one model, or reads it where it was trained before.
 
@@ -73,6 +79,8 @@ def train_member(
         candidate: what to call the recipe.
         progress: whether to show a bar on stderr; a text is its title.
         save_seconds: how much training a killed process may lose.
+        rival: the validation NLL of another candidate: training stops where it will hardly be
+            reached. (With a schedule, whose gain comes at the end, it does not.)
 
     Raises:
         FloatingPointError: if training diverges.
@@ -96,8 +104,11 @@ def train_member(
                 "Remove it, write elsewhere, or (`train_ensemble`) start afresh with "
                 "`restart=True`."
             )
-        return keras.saving.load_model(path, compile=False), TrainedMember(**found)
+        member = TrainedMember(**found)
+        if member.beaten_by is None or rival <= member.beaten_by:
+            return keras.saving.load_model(path, compile=False), member
 
+    rival = rival if training.schedule == "constant" else math.inf
     started = time.perf_counter(), time.process_time()
 
     def make_model() -> MADE:
@@ -126,6 +137,7 @@ def train_member(
         steps=training.steps,
         average_steps=training.average_steps,
         save_seconds=save_seconds,
+        rival=rival,
     )
     model.num_orders = recipe.num_orders
     with replacing(path) as temporary:
@@ -139,6 +151,7 @@ def train_member(
         round(time.perf_counter() - started[0], 1),
         round(time.process_time() - started[1], 1),
         state.history,
+        rival if is_beaten([look["val_nll"] for look in state.history], rival) else None,
     )
     made_by["conditionals"] = family
     with replacing(facts) as temporary:

@@ -16,6 +16,7 @@ import keras
 
 from made_tf.models.made import MADE
 from made_tf.portable.files import PathLike, replacing
+from made_tf.training.race import is_beaten
 
 try:
     import fcntl
@@ -69,6 +70,11 @@ class TrainingState:
     wait: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     at_end: bool = dataclasses.field(default=False, compare=False)
+
+    def is_over(self, patience: int, rival: float) -> bool:
+        """Returns whether training stops: nothing improves, or a rival's value is out of reach."""
+        values = [row["val_nll"] for row in self.history if "val_nll" in row]
+        return self.wait >= patience or is_beaten(values, rival)
 
 
 def run_directory(output: PathLike) -> Path:

@@ -11,6 +11,7 @@ from made_tf.reproduction.benchmark_sets import make_smoke_set
 from made_tf.training.by_recipe import train_ensemble
 from made_tf.training.members import train_member
 from made_tf.training.parts import foreign_files, member_path, parts_in
+from made_tf.training.race import is_beaten
 from made_tf.training.recipe import Recipe
 
 QUICK = Recipe.from_dict(
@@ -139,3 +140,45 @@ def test_seeds_of_any_size(tmp_path):
     options = {"seed": 2**31 - 1, "echo": str, "progress": False}
     trained = train_ensemble(recipe, make_smoke_set(), tmp_path, **options)
     assert 0 <= trained.members[0].seed < 2**31
+
+
+def of_two(**slow):
+    """Two candidates, of which the second does not learn."""
+    recipe = QUICK.to_dict()
+    recipe["training"] |= {"looks": 40, "patience": 30, "average_steps": 0}
+    recipe["members"] = 1
+    learning = {"learning_rate": 0.0, **slow}
+    return Recipe.from_dict("two", recipe | {"candidates": {"a": {}, "b": {"training": learning}}})
+
+
+def test_a_candidate_that_cannot_win_is_stopped(tmp_path):
+    splits = make_smoke_set()
+    trained = train_ensemble(of_two(), splits, tmp_path / "m", echo=str, progress=False)
+    (beaten,) = trained.rejected
+    assert trained.candidate == "a" and trained.members[0].beaten_by is None
+    assert beaten.looks == 11 and beaten.beaten_by == trained.valid_nll
+    # Without the other it is trained to its end, though a file of it is there.
+    alone = of_two().candidate("b")
+    again = train_member(alone, splits, member_path(tmp_path / "m", "b", 0), 0, progress=False)[1]
+    assert again.looks == 31 and again.beaten_by is None
+
+
+def test_a_schedule_is_seen_to_its_end(tmp_path):
+    recipe = of_two(schedule="cosine", learning_rate=1e-6)
+    trained = train_ensemble(recipe, make_smoke_set(), tmp_path / "m", echo=str, progress=False)
+    assert trained.rejected[0].looks > 11 and trained.rejected[0].beaten_by is None
+
+
+@pytest.mark.parametrize(
+    ("gains", "rival", "beaten"),
+    [
+        ([0.1] * 9, 0.0, False),  # too few looks to judge by
+        ([0.1] * 10, 7.1, False),  # from 10 down to 9: two more may come
+        ([0.1] * 10, 6.9, True),
+        ([0.5] * 10 + [0.0] * 5, -0.1, True),  # from 5 and 2.5 in the last ten looks down to 0
+        ([0.5] * 10 + [0.0] * 5, 0.1, False),
+        ([0.0] * 10, 10.0, False),  # it is there
+    ],
+)
+def test_who_is_beaten(gains, rival, beaten):
+    assert is_beaten((10.0 - np.cumsum([0.0, *gains])).tolist(), rival) is beaten
