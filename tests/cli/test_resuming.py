@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from command_line import SMALL, TINY, fails, run
+from processes import started
 
 from made_tf.training.callbacks import ProgressBar
 from made_tf.training.parts import parts_in
@@ -30,7 +31,7 @@ main()
 
 def start(*arguments):
     command = [sys.executable, "-c", COMMAND, *[str(argument) for argument in arguments]]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return started(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def wait_for_epoch(process, folder, epoch):
@@ -53,10 +54,10 @@ def test_killed_and_resumed(tmp_path, rows, uninterrupted):
     output, history = tmp_path / "m.keras", tmp_path / "history.csv"
     folder = tmp_path / "m.keras.parts"
     command = ("train", rows, "-o", output, "--history", history, *SLOW)
-    process = start(*command)
-    wait_for_epoch(process, folder, 3)
-    process.kill()
-    process.communicate()
+    with start(*command) as process:
+        wait_for_epoch(process, folder, 3)
+        process.kill()
+        process.communicate()
     assert process.returncode == -signal.SIGKILL
     (part,) = parts_in(folder)
     killed_at = part.epoch
@@ -79,10 +80,10 @@ def test_killed_and_resumed(tmp_path, rows, uninterrupted):
 
 def test_ctrl_c(tmp_path, rows):
     output = tmp_path / "m.keras"
-    process = start("train", rows, "-o", output, *SLOW, "--epochs", "10000")
-    wait_for_epoch(process, tmp_path / "m.keras.parts", 3)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    with start("train", rows, "-o", output, *SLOW, "--epochs", "10000") as process:
+        wait_for_epoch(process, tmp_path / "m.keras.parts", 3)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     last = stderr.strip().split("\n")[-1]
     assert last.startswith("Interrupted after epoch ")

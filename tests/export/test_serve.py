@@ -9,6 +9,7 @@ import threading
 
 import pytest
 import reference
+from processes import started
 
 from made_tf.export.web import litert_js, serve
 
@@ -124,7 +125,7 @@ def test_litert_is_checked_kept_and_asked_for_once(tmp_path, monkeypatch):
 def test_the_command_serves_until_it_is_interrupted(litert):
     code = "from made_tf.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", str(MODEL), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, stdout=subprocess.PIPE) as process:
         address = process.stdout.readline().split(" at ")[1].split(" ")[0]
         host, port = address.removeprefix("http://").removesuffix("/").split(":")
         response, content = request((host, int(port)), "/model.tflite")

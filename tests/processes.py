@@ -1,0 +1,23 @@
+"""Programs that tests start and interrupt."""
+
+import contextlib
+import signal
+import subprocess
+
+
+@contextlib.contextmanager
+def started(command, **kwargs):
+    """Runs a program while the block lasts, and ends it then, whatever happens.
+
+    It can be interrupted even where the tests themselves were started so that they cannot (in the
+    background of a shell, by `nohup`), which it would inherit.
+    """
+
+    def obey_ctrl_c():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, text=True, preexec_fn=obey_ctrl_c, **kwargs) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
