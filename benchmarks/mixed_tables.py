@@ -21,7 +21,7 @@ from diamonds import family_of as diamonds_family
 
 from made_tf import Categorical, Embedded, Mixed, scoring
 from made_tf.data.splits import Splits
-from made_tf.training.by_recipe import train_ensemble
+from made_tf.training.by_recipe import candidates_for, train_ensemble
 from made_tf.training.members import train_member
 from made_tf.training.recipe import Recipe
 
@@ -89,7 +89,7 @@ def main() -> None:
     for name in ["made"] if options.smoke else options.tables.split(","):
         splits, family = load(name, options.data_dir, options.embed_from)
         print(f"{name}: {splits.train.shape[0]} training rows of {splits.train.shape[1]} columns")
-        candidates = recipe.candidates_for(*splits.train.shape)
+        candidates = candidates_for(recipe, splits, family)
         if options.candidates:
             candidates = {key: candidates[key] for key in options.candidates.split(",")}
         for candidate, own in candidates.items():

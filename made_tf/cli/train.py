@@ -26,6 +26,7 @@ from made_tf.cli.running import quiet, warnings_in_lines
 from made_tf.cli.texts import interruption_text, nll_text
 
 if TYPE_CHECKING:
+    from made_tf.conditionals import Conditionals
     from made_tf.data.splits import Splits
     from made_tf.training.by_recipe import TrainedEnsemble
     from made_tf.training.recipe import Recipe
@@ -172,8 +173,9 @@ def train(
     followed = _followed(recipe, {"members": members, **overrides})
     splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)
     folder = output.with_name(f"{output.name}.parts")
-    _check_masks(followed, splits, overrides)
-    trained = _train(followed, splits, folder, output, seed, conditionals, restart)
+    family = family_of(splits, conditionals)
+    _check_masks(followed, splits, family, overrides)
+    trained = _train(followed, splits, folder, output, seed, family, restart)
     model = trained.ensemble if members > 1 else trained.ensemble.members[0]
     if history:
         save_history(history, trained.members[0].history)
@@ -200,9 +202,13 @@ def _followed(name: str, overrides: dict[str, Any]) -> Recipe:
     return Recipe.load(name).overridden(**given)
 
 
-def _check_masks(recipe: Recipe, splits: Splits, overrides: dict[str, Any]) -> None:
+def _check_masks(
+    recipe: Recipe, splits: Splits, family: Conditionals, overrides: dict[str, Any]
+) -> None:
     """Fails if `--resample` would say nothing."""
-    candidates = recipe.candidates_for(*splits.train.shape).values()
+    from made_tf.training.by_recipe import candidates_for
+
+    candidates = candidates_for(recipe, splits, family).values()
     if overrides["resample"] and any(each.model.get("num_masks", 1) == 1 for each in candidates):
         raise click.UsageError("--resample is for several masks: give --num-masks, too.")
 
@@ -213,7 +219,7 @@ def _train(
     folder: Path,
     output: Path,
     seed: int,
-    conditionals: str,
+    family: Conditionals,
     restart: bool,
 ) -> TrainedEnsemble:
     """Trains in a folder beside the output; when it is interrupted, says what is there."""
@@ -223,7 +229,6 @@ def _train(
     foreign = foreign_files(folder) if folder.exists() else []
     if foreign:
         raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
-    family = family_of(splits, conditionals)
     try:
         with warnings_in_lines():
             return train_ensemble(

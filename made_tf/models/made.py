@@ -158,11 +158,7 @@ class MADE(ReportsSpread, DensityModel):
         size, given = self.event_size, tuple(input_shape)
         if given[1:] != (size,):
             raise ValueError(f"MADE expected inputs of shape (None, {size}). Received: {given}")
-        layers = [(layer, layer.mask.shape[0]) for layer in self.masked_layers()]
-        layers += [(layer, self.settings.context_size) for layer in self.context_layers]
-        for layer, width in layers:
-            if not layer.built:
-                layer.build((None, width))
+        self._assembly.build()
         self.built = True
 
     @property

@@ -39,7 +39,7 @@ class Assembly:
 
     def __init__(self, settings: Any, policy: Any):
         self._degrees, self._layout = settings.degrees, settings.conditionals.layout
-        self._residual = settings.residual
+        self._residual, self._context_size = settings.residual, settings.context_size
         self._may_change = not settings.mask_sets.is_fixed
         # Parameters of a density need float32 even where hidden layers compute in half.
         mixed = policy.compute_dtype != policy.variable_dtype
@@ -102,6 +102,19 @@ class Assembly:
             self.input_dropout = keras.layers.Dropout(
                 settings.input_dropout, dtype=policy.variable_dtype, name="input_dropout"
             )
+
+    def build(self) -> None:
+        """Makes the variables of the layers that have none yet."""
+        layers = [(layer, layer.mask.shape[0]) for layer in self.masked_layers()]
+        layers += [(layer, self._context_size) for layer in self.context]
+        for layer, width in layers:
+            if layer.built:
+                continue
+            layer.build((None, width))
+            if self._residual and layer in self.hidden[1:] and not layer.quantized:
+                # Sums of many layers then start as large as one of two layers is (Zhang, Dauphin
+                # and Ma 2019, Fixup initialization, arXiv:1901.09321, section 2).
+                layer.kernel.assign(layer.kernel * (len(self.hidden) - 1) ** -0.5)
 
     def masked_layers(self) -> Iterator[MaskedDense]:
         """Yields the masked layers: hidden, output, direct."""

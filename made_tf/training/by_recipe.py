@@ -19,7 +19,14 @@ from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import foreign_files, forget_parts, member_path
 from made_tf.training.recipe import Recipe
 
-__all__ = ["TrainedEnsemble", "TrainedMember", "foreign_files", "train_ensemble", "train_member"]
+__all__ = [
+    "TrainedEnsemble",
+    "TrainedMember",
+    "candidates_for",
+    "foreign_files",
+    "train_ensemble",
+    "train_member",
+]
 
 _MEMBERS_PER_SEED = 1000  # so that no two ensembles share a member
 
@@ -87,7 +94,7 @@ def train_ensemble(
         ValueError: if the rows do not suit the conditionals, a model in the
             folder was trained otherwise, or no candidate is possible.
     """
-    candidates = recipe.candidates_for(*splits.train.shape)
+    candidates = candidates_for(recipe, splits, conditionals)
     candidates = _possible(candidates, splits.train.shape[1], conditionals, seed, echo)
     folder.mkdir(parents=True, exist_ok=True)
     if restart:
@@ -130,6 +137,16 @@ def train_ensemble(
     valid_nll = members[0].valid_nll if alone else mean_nll(ensemble, splits.valid)[0]
     named = [name for name in candidates if name]
     return TrainedEnsemble(ensemble, members, rejected, chosen, valid_nll, recipe.name, named)
+
+
+def candidates_for(
+    recipe: Recipe, splits: Splits, conditionals: str | families.Conditionals
+) -> dict[str, Recipe]:
+    """Returns the candidates of a recipe that are for such rows, see `Recipe.candidates_for`."""
+    num_rows, num_variables = splits.train.shape
+    states = families.get(conditionals, num_variables).states()
+    is_binary = all(values is not None and len(values) == 2 for values in states)
+    return recipe.candidates_for(num_rows, num_variables, is_binary)
 
 
 def _possible(

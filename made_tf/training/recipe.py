@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from made_tf.models.settings import Settings
-from made_tf.portable.arguments import integer
+from made_tf.portable.arguments import boolean, integer
 from made_tf.training.schedule import Training
 
 __all__ = ["Recipe", "check_name", "recipe_names"]
@@ -22,7 +22,8 @@ _OF_THE_DATA = {"event_size", "conditionals", "seed"}  # a recipe serves any row
 _OF_MADE = {field.name for field in dataclasses.fields(Settings) if field.init} - _OF_THE_DATA
 _OF_MODEL = _OF_MADE - {"num_orders"}  # which stands by itself: training uses another number
 _OF_TRAINING = {field.name for field in dataclasses.fields(Training)}
-_LIMITS = ("max_rows", "min_variables")  # of the data that a candidate is for
+_LIMITS = ("max_rows", "min_rows", "min_variables")  # of the data that a candidate is for
+_BINARY = "binary"  # whether it is for tables of binary columns alone, or for all others
 _FRESH = "fresh"  # TOML has no word for None
 _NAME = re.compile(r"[\w-][\w.-]*")  # a part of a file's name; never a path, never hidden
 
@@ -42,10 +43,11 @@ class Recipe:
             the end.
         candidates: networks to choose from: for each, by a name of the same
             letters, the arguments of `model` and of `training` that differ,
-            `num_orders` where it does, and perhaps `max_rows` or
-            `min_variables`: with more rows to learn from, or fewer variables, it
-            is left out. One model of each is trained, and the candidate that is
-            best on the validation rows becomes the ensemble.
+            `num_orders` where it does, and perhaps for which data it is: at most
+            `max_rows` and at least `min_rows` to learn from, at least
+            `min_variables`, `binary = true` for binary columns alone and
+            `false` for tables with others. One model of each is trained, and the
+            candidate that is best on the validation rows becomes the ensemble.
     """
 
     name: str
@@ -103,16 +105,24 @@ class Recipe:
             recipe.candidate(candidate)
         return recipe
 
-    def candidates_for(self, num_rows: int, num_variables: int) -> dict[str, Recipe]:
+    def candidates_for(
+        self, num_rows: int, num_variables: int, is_binary: bool = True
+    ) -> dict[str, Recipe]:
         """Returns the candidates for rows of such a shape, as recipes of their own by name.
 
         Of equal ones there is the first alone. A recipe without candidates, or
         without any for these rows, is its own candidate, named "".
+
+        Args:
+            num_rows: how many there are to learn from.
+            num_variables: how many columns they have.
+            is_binary: whether all of these are binary.
         """
         chosen: dict[str, Recipe] = {}
         for name, changes in self.candidates.items():
-            fits = num_rows <= changes.get("max_rows", num_rows)
+            fits = changes.get("min_rows", 0) <= num_rows <= changes.get("max_rows", num_rows)
             fits = fits and num_variables >= changes.get("min_variables", 0)
+            fits = fits and changes.get(_BINARY, is_binary) == is_binary
             candidate = self.candidate(name)
             if fits and candidate not in chosen.values():
                 chosen[name] = candidate
@@ -127,11 +137,14 @@ class Recipe:
             ValueError: if a key is unknown or a value out of range.
         """
         changes = self.candidates[name] if name else {}
-        _known(f"candidates.{name}", changes, {"model", "training", "num_orders", *_LIMITS})
+        _known(
+            f"candidates.{name}", changes, {"model", "training", "num_orders", *_LIMITS, _BINARY}
+        )
         _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MODEL)
         _known(f"candidates.{name}.training", changes.get("training", {}), _OF_TRAINING)
         for limit in _LIMITS:
             integer(limit, changes.get(limit, 1))
+        boolean(_BINARY, changes.get(_BINARY, True))
         return dataclasses.replace(
             self,
             model={**self.model, **changes.get("model", {})},

@@ -622,3 +622,11 @@ def test_a_large_model_trains_under_xla_unless_told_otherwise(jit_compile, expec
     small = reference.small_model()
     small.compile("adam")
     assert small.jit_compile is False
+
+
+@pytest.mark.parametrize("num_masks", [1, None])
+def test_deep_residual_networks_start_like_shallow_ones(num_masks):
+    x = np.random.default_rng(0).integers(0, 2, (100, 6)).astype(np.float32)
+    deep = {"residual": True, "num_masks": num_masks, "seed": 0}
+    shallow, deep = (MADE(6, (32,) * layers, **deep) for layers in (2, 40))
+    assert abs(np.mean(deep.log_prob(x)) - np.mean(shallow.log_prob(x))) < 1.0

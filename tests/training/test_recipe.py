@@ -44,6 +44,14 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
         "a"
     ]
     assert recipe.candidates_for(11, 4) == {"": recipe.candidate("")}
+    limits = {"few": {"max_rows": 9}, "many": {"min_rows": 10}, "any": {"training": {"steps": 1}}}
+    limits |= {
+        "bits": {"binary": True, "num_orders": 2},
+        "others": {"binary": False, "num_orders": 3},
+    }
+    limited = Recipe.from_dict("limited", {"candidates": limits})
+    assert list(limited.candidates_for(10, 5)) == ["many", "any", "bits"]
+    assert list(limited.candidates_for(9, 5, is_binary=False)) == ["few", "any", "others"]
     a, b = recipe.candidates_for(10, 5).values()
     assert a.model == {**recipe.model, "dropout": 0.5} and a.num_orders == 8
     assert b.model == recipe.model and b.training.steps == 7
