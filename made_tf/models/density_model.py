@@ -24,6 +24,7 @@ from made_tf.models.context import check_presence, split_inputs
 __all__ = ["DensityModel", "row_weights"]
 
 _ADAFACTOR_EPSILON = 1e-18
+_LESS_IS_BETTER = ("nll", "bits_per_dim", "order_spread")
 _XLA_PAYS = 500_000  # parameters from which compilation is soon made up for
 
 
@@ -147,6 +148,7 @@ class DensityModel(keras.Model):
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")
         self._check_rows_and_weights("x", options)
+        self._say_that_less_is_better(options.get("callbacks"))
         validation = options.get("validation_data")
         if isinstance(validation, tuple):
             names = ("x", "y", "sample_weight")
@@ -165,6 +167,18 @@ class DensityModel(keras.Model):
             # A pair of inputs alone would be inputs and targets.
             options["validation_data"] = (inputs,) if isinstance(inputs, tuple) else inputs
         return super().fit(**options)
+
+    def _say_that_less_is_better(self, callbacks: Any) -> None:
+        """Sets the mode of callbacks that monitor a metric of the model and leave it to Keras.
+
+        Keras asks only the metrics of `compile` which way they improve.
+        """
+        callbacks = getattr(callbacks, "callbacks", callbacks) or []
+        for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+            monitor = getattr(callback, "monitor", None)
+            is_own = isinstance(monitor, str) and monitor.removeprefix("val_") in _LESS_IS_BETTER
+            if is_own and getattr(callback, "mode", None) == "auto":
+                callback.mode = "min"
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and metrics: `keras.Model.evaluate` with the data checked first."""

@@ -630,3 +630,22 @@ def test_deep_residual_networks_start_like_shallow_ones(num_masks):
     deep = {"residual": True, "num_masks": num_masks, "seed": 0}
     shallow, deep = (MADE(6, (32,) * layers, **deep) for layers in (2, 40))
     assert abs(np.mean(deep.log_prob(x)) - np.mean(shallow.log_prob(x))) < 1.0
+
+
+@pytest.mark.parametrize("monitor", ["val_nll", "nll", "val_bits_per_dim", "val_order_spread"])
+def test_callbacks_know_that_less_is_better(monitor, tmp_path):
+    x = np.random.default_rng(0).integers(0, 2, (40, 5)).astype(np.float32)
+    model = MADE(5, (8,), num_masks=4, seed=0)
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)  # which improves nothing
+    path = tmp_path / "best.keras"
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(path, monitor, save_best_only=True),
+        keras.callbacks.ReduceLROnPlateau(monitor, patience=1),
+        keras.callbacks.EarlyStopping(monitor, min_delta=0.5, patience=2),
+        keras.callbacks.LambdaCallback(),
+    ]
+    model.fit(x, validation_data=x, epochs=10, callbacks=callbacks, verbose=0)
+    assert path.exists() and callbacks[-2].stopped_epoch == 2
+    worse = keras.callbacks.EarlyStopping(monitor, mode="max", baseline=-1.0)
+    model.fit(x, validation_data=x, epochs=2, callbacks=worse, verbose=0)
+    assert worse.mode == "max"
