@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import mimetypes
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_SECONDS = 30  # that a client may take between two lines of a request
 _KEPT = "max-age=86400"  # LiteRT.js: the browser keeps what it compiled of it, too
 
 
@@ -78,6 +80,11 @@ class _Server(http.server.ThreadingHTTPServer):
         self.served = served
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of clients that leave early or ask for nothing; tells all else."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
     @property
     def hosts(self) -> set[str]:
         return {f"{name}:{self.server_address[1]}" for name in ("127.0.0.1", "localhost")}
@@ -88,6 +95,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "made-tf"
     sys_version = ""
+    timeout = _SECONDS
 
     def do_GET(self) -> None:
         self._answer(with_body=True)

@@ -10,7 +10,7 @@ import click
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import INPUT_FILE, JSON
 from made_tf.cli.running import quiet
-from made_tf.cli.texts import keras_facts, keras_text, tflite_text
+from made_tf.cli.texts import keras_facts, keras_text, printable, tflite_text
 
 __all__ = ["inspect"]
 
@@ -37,4 +37,4 @@ def inspect(file: Path, as_json: bool) -> None:
         if members:
             facts["members"] = len(members)
         text = f"{model.describe()}\n{keras_text(facts)}"
-    click.echo(json.dumps(facts) if as_json else text)
+    click.echo(json.dumps(facts) if as_json else printable(text))

@@ -20,6 +20,7 @@ __all__ = [
     "keras_facts",
     "keras_text",
     "nll_text",
+    "printable",
     "scores_text",
     "tflite_text",
 ]
@@ -59,6 +60,11 @@ def scores_text(summary: dict[str, Any]) -> str:
             f"order spread       {summary['order_spread']:.4f} nats",
         ]
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Returns a text whose lines do nothing to a terminal: names in files may hold anything."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def json_text(facts: Mapping[str, Any]) -> str:

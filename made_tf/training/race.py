@@ -1,13 +1,26 @@
-"""When a candidate in training can no longer overtake one that has come out."""
+"""When training has no more to give: a curve that is flat, or behind for good."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 
-__all__ = ["is_beaten"]
+__all__ = ["is_beaten", "is_flat"]
 
 _LOOKS, _HOPE = 10, 2.0
+_LEAST, _PATIENCES = 1e-3, 3
+
+
+def is_flat(values: Sequence[float], patience: int) -> bool:
+    """Returns whether a training curve creeps: few rows may improve by ever less for hours.
+
+    Args:
+        values: the validation NLL at each look so far. Less than a thousandth of a nat in three
+            times the patience is nothing.
+        patience: after how many looks without any improvement training stops.
+    """
+    looks = _PATIENCES * patience
+    return len(values) > looks and min(values[:-looks]) - min(values) < _LEAST
 
 
 def is_beaten(values: Sequence[float], rival: float) -> bool:

@@ -16,7 +16,7 @@ import keras
 
 from made_tf.models.made import MADE
 from made_tf.portable.files import PathLike, replacing
-from made_tf.training.race import is_beaten
+from made_tf.training.race import is_beaten, is_flat
 
 try:
     import fcntl
@@ -74,7 +74,7 @@ class TrainingState:
     def is_over(self, patience: int, rival: float) -> bool:
         """Returns whether training stops: nothing improves, or a rival's value is out of reach."""
         values = [row["val_nll"] for row in self.history if "val_nll" in row]
-        return self.wait >= patience or is_beaten(values, rival)
+        return self.wait >= patience or is_flat(values, patience) or is_beaten(values, rival)
 
 
 def run_directory(output: PathLike) -> Path:

@@ -38,7 +38,8 @@ class Training:
             for one pass through the training rows, an epoch.
         average_steps: over about how many steps the weights are averaged; 0 for
             no average.
-        patience: training stops after this many looks without improvement.
+        patience: training stops after this many looks without improvement, or after three times
+            as many that together gained less than a thousandth of a nat.
         looks: the largest number of looks. (A look is one evaluation on the
             validation rows, with a line in the history. Elsewhere that is an
             epoch; here it need not be one pass through the rows.)

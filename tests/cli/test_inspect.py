@@ -3,7 +3,11 @@
 import json
 import os
 
+import reference
 from command_line import fails, run
+
+from made_tf import export
+from made_tf.cli.texts import printable
 
 
 def test_export_prints_its_report(exported):
@@ -43,3 +47,17 @@ def test_what_is_exported_already(tmp_path, tflite):
     message = fails("export", tflite, "-o", tmp_path / "x.tflite")
     assert "is exported already: MODEL must be a file that ends in .keras" in message
     assert os.listdir(tmp_path) == []
+
+
+def test_names_in_files_do_nothing_to_a_terminal():
+    text = "ok \N{LATIN SMALL LETTER E WITH ACUTE}\n\x1b[2J\x9bm\u202e\r"
+    assert printable(text) == "ok \N{LATIN SMALL LETTER E WITH ACUTE}\n\\x1b[2J\\x9bm\\u202e\\r"
+
+
+def test_inspect_prints_no_raw_escapes(tmp_path):
+    path = tmp_path / "made.tflite"
+    named = [{"name": f"a{k}\x1b[31m"} for k in range(3)]
+    model = reference.small_model(event_size=3)
+    export.to_tflite(model, path, variables=named, signatures="sample", licence="free\x1b[2J")
+    output = run("inspect", path).output
+    assert "\x1b" not in output and "free\\x1b[2J" in output

@@ -3,6 +3,8 @@
 import http.client
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -133,3 +135,26 @@ def test_the_command_serves_until_it_is_interrupted(litert):
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
         assert process.stdout.read() == "Ended.\n"
+
+
+def test_clients_that_leave_or_never_ask_are_let_go_without_a_word(address, monkeypatch, capfd):
+    monkeypatch.setattr(serve._Handler, "timeout", 0.2)
+    silent = socket.create_connection(address)  # connects, and asks for nothing
+    assert silent.recv(1) == b""  # the server hung up
+    silent.close()
+    for _ in range(5):  # asks for the model, and resets the connection
+        rude = socket.create_connection(address)
+        rude.sendall(f"GET /model.tflite HTTP/1.1\r\nHost: 127.0.0.1:{address[1]}\r\n\r\n".encode())
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        rude.close()
+    assert request(address, "/")[0].status == 200
+    assert capfd.readouterr().err == ""
+    server = serve.make_server(MODEL, FAKE)
+    for error, told in ((ConnectionResetError(), ""), (KeyError("a fault"), "a fault")):
+        try:
+            raise error
+        except (ConnectionError, KeyError):
+            server.handle_error(None, ("127.0.0.1", 1))
+        err = capfd.readouterr().err
+        assert told in err and bool(err) == bool(told)
+    server.server_close()

@@ -11,7 +11,7 @@ from made_tf.reproduction.benchmark_sets import make_smoke_set
 from made_tf.training.by_recipe import train_ensemble
 from made_tf.training.members import train_member
 from made_tf.training.parts import foreign_files, member_path, parts_in
-from made_tf.training.race import is_beaten
+from made_tf.training.race import is_beaten, is_flat
 from made_tf.training.recipe import Recipe
 
 QUICK = Recipe.from_dict(
@@ -182,3 +182,10 @@ def test_a_schedule_is_seen_to_its_end(tmp_path):
 )
 def test_who_is_beaten(gains, rival, beaten):
     assert is_beaten((10.0 - np.cumsum([0.0, *gains])).tolist(), rival) is beaten
+
+
+@pytest.mark.parametrize(
+    ("gain", "looks", "flat"), [(1e-5, 6, False), (1e-5, 7, True), (1e-3, 40, False)]
+)
+def test_what_creeps_is_flat(gain, looks, flat):
+    assert is_flat([5.0 - gain * look for look in range(looks)], 2) is flat
