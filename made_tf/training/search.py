@@ -44,6 +44,10 @@ def search(
 ) -> tuple[Recipe, float]:
     """Trains one network after the other, each by a recipe that Optuna proposes.
 
+    A search that was cut off, wherever that was, ends as one that was not: the trial that was in
+    training is tried again first, and what is proposed depends on the trials before alone. A
+    network whose training diverges counts as a trial that came to nothing.
+
     Args:
         splits: rows to learn from and rows to choose by; test rows are not
             looked at.
@@ -61,7 +65,7 @@ def search(
     Raises:
         ModuleNotFoundError: if Optuna is not installed.
         ValueError: if the study was made with other rows or another seed, or no
-            recipe can have its name.
+            recipe can have its name, or the training of all of them diverged.
     """
     recipe_name = Path(study_file).stem
     check_name("study_file", recipe_name)
@@ -78,14 +82,10 @@ def search(
         storage=JournalStorage(JournalFileBackend(str(study_file))),
         study_name="made_tf",
         load_if_exists=True,
-        # A resumed search must not propose again what it has proposed.
-        sampler=optuna.samplers.TPESampler(seed=seed + _lines(study_file), n_startup_trials=8),
     )
     if not study.user_attrs:
         for name, value in settings.items():
             study.set_user_attr(name, value)
-        for params in _FIRST:
-            study.enqueue_trial(params)
     if study.user_attrs != settings:
         raise ValueError(
             f"{study_file} is a search on other rows, or with other settings: {study.user_attrs}. "
@@ -96,19 +96,26 @@ def search(
         recipe = suggest_recipe(trial, looks)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "member-0.keras"
-            _, member = train_member(
-                recipe, splits, path, seed, conditionals, f"trial {trial.number + 1}"
-            )
-        summary = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
-        echo(f"  trial {trial.number + 1}: validation NLL {member.valid_nll:.4f}: {summary}")
+            name = f"trial {len(_ended(study)) + 1}"
+            summary = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
+            try:
+                _, member = train_member(recipe, splits, path, seed, conditionals, name)
+            except FloatingPointError as error:
+                echo(f"  {name}: training diverges: {summary}")
+                raise optuna.TrialPruned from error
+        echo(f"  {name}: validation NLL {member.valid_nll:.4f}: {summary}")
         return member.valid_nll
 
-    left = num_trials - _finished(study)
-    if left > 0:
-        study.optimize(objective, n_trials=left)
+    while (count := len(_ended(study))) < num_trials:
+        if params := _next_params(study):
+            study.enqueue_trial(params)
+        study.sampler = optuna.samplers.TPESampler(seed=seed + count, n_startup_trials=8)
+        study.optimize(objective, n_trials=1)
+    if not any(trial.value is not None for trial in study.trials):
+        raise ValueError(f"The training of all {count} trials in {study_file} diverged.")
     best, nll = study.best_trial, study.best_value
     recipe = suggest_recipe(optuna.trial.FixedTrial(best.params), looks)
-    about = f"The best of {_finished(study)} trials, validation NLL {nll:.4f} nats."
+    about = f"The best of {len(_ended(study))} trials, validation NLL {nll:.4f} nats."
     return dataclasses.replace(recipe, name=recipe_name, about=about), nll
 
 
@@ -138,13 +145,21 @@ def suggest_recipe(trial: optuna.trial.BaseTrial, looks: int = 3000) -> Recipe:
     return Recipe("tuned", model=model, training=training, num_orders=32)
 
 
-def _finished(study: optuna.Study) -> int:
-    return sum(trial.state.is_finished() for trial in study.trials)
+def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Returns the trials whose training ended, well or not."""
+    return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
-def _lines(study_file: PathLike) -> int:
-    path = Path(study_file)
-    return len(path.read_bytes().splitlines()) if path.exists() else 0
+def _next_params(study: optuna.Study) -> dict[str, Any]:
+    """Returns what to try next: what was cut off, one of those to begin with, or (empty) any."""
+    ended = _ended(study)
+    for trial in study.trials:
+        if trial.state.name == "WAITING":  # which goes first by itself
+            return {}
+        was_cut_off = trial.state.name in ("RUNNING", "FAIL") and trial.params
+        if was_cut_off and trial.params not in [each.params for each in ended]:
+            return trial.params
+    return dict(_FIRST[len(ended)]) if len(ended) < len(_FIRST) else {}
 
 
 def _short(value: Any) -> str:

@@ -1,6 +1,7 @@
 """`made-tf tune`: the recipe that is the best on the validation rows."""
 
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from command_line import fails, run
 
 from made_tf.reproduction.benchmark_sets import make_smoke_set
+from made_tf.training import search
 from made_tf.training.recipe import Recipe
 
 
@@ -60,3 +62,40 @@ def test_a_recipe_that_could_not_be_named_is_not_searched_for(tmp_path, rows):
     message = fails("tune", rows, "-o", tmp_path / "my recipe.toml")
     assert "names of letters, digits, _, - and (not first) . alone" in message
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npz"]
+
+
+def test_a_search_that_was_cut_off_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+    splits, calls = make_smoke_set(), []
+
+    def train(recipe, *args):
+        """Is interrupted in the 2nd and in the 5th trial, and diverges in the last but one."""
+        calls.append(recipe)
+        if cuts and len(calls) in cuts:
+            raise KeyboardInterrupt
+        if recipe.training.learning_rate == diverging:
+            raise FloatingPointError
+        nll = recipe.model["dropout"] + recipe.training.learning_rate
+        return None, types.SimpleNamespace(valid_nll=nll)
+
+    def run_search(name):
+        return search.search(splits, tmp_path / name, 6, looks=1, echo=said.append)
+
+    monkeypatch.setattr(search, "train_member", train)
+    cuts, diverging, said = (), None, []
+    run_search("whole.trials")
+    recipes = list(calls)
+    assert len(recipes) == 6
+    diverging, wanted = recipes[4].training.learning_rate, []
+    for cuts in ((), (2, 5)):
+        calls.clear()
+        said = []
+        while True:
+            try:
+                best = run_search(f"search-{len(cuts)}.trials")
+                break
+            except KeyboardInterrupt:
+                continue
+        wanted.append((best[0].model, best[0].training, best[1], said))
+        assert len(said) == 6 and sum("diverges" in line for line in said) >= 1
+    assert len(calls) == 8 and wanted[0] == wanted[1]
