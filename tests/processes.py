@@ -13,10 +13,11 @@ def started(command, **kwargs):
     background of a shell, by `nohup`), which it would inherit.
     """
 
-    def obey_ctrl_c():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    def obey():
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
 
-    with subprocess.Popen(command, text=True, preexec_fn=obey_ctrl_c, **kwargs) as process:
+    with subprocess.Popen(command, text=True, preexec_fn=obey, **kwargs) as process:
         try:
             yield process
         finally:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +39,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; see the class."""
         _open_streams()
+        _end_as_ctrl_c_does(ctx)
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
@@ -53,6 +57,20 @@ class Commands(click.Group):
             invoked = self.get_command(ctx, ctx.invoked_subcommand or "")
             message = _with_options(message, invoked) if invoked else message
             raise _Failure(message, 2 if isinstance(error, _BAD_INPUT) else 1) from error
+
+
+def _end_as_ctrl_c_does(ctx: click.Context) -> None:
+    """Makes TERM and HUP interrupt the command: nothing half written stays behind.
+
+    What ignores a signal (below `nohup`) goes on to do so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no HUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+            ctx.call_on_close(functools.partial(signal.signal, number, signal.SIG_DFL))
 
 
 def _with_options(message: str, command: click.Command) -> str:

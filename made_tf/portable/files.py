@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["PathLike", "replacing"]
 
 PathLike = str | os.PathLike[str]
+
+_OLD = 3600  # seconds after which nobody is still writing
 
 
 @contextlib.contextmanager
@@ -41,6 +45,7 @@ def replacing(path: PathLike, temporary: PathLike | None = None) -> Iterator[Pat
                 shutil.copyfileobj(source, target)
         return
     if temporary is None:
+        _sweep(path)
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}")
     temporary = Path(temporary)
     try:
@@ -50,6 +55,15 @@ def replacing(path: PathLike, temporary: PathLike | None = None) -> Iterator[Pat
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Removes what killed processes left of earlier tries to write a file: nobody else will."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{16}}\.tmp{re.escape(path.suffix)}")
+    with contextlib.suppress(OSError):  # what cannot be listed or removed stays
+        for found in path.parent.iterdir():
+            if name.fullmatch(found.name) and time.time() - found.lstat().st_mtime > _OLD:
+                found.unlink()
 
 
 def _is_special(path: Path) -> bool:

@@ -120,3 +120,14 @@ def test_ctrl_c_before_anything_was_learnt(tmp_path, rows, monkeypatch):
     line = result.stderr.splitlines()[-1]
     assert line == "Interrupted before the first epoch ended: nothing to keep."
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_term_and_hup_end_a_command_as_ctrl_c_does(tmp_path, rows, number):
+    output = tmp_path / "m.keras"
+    with start("train", rows, "-o", output, *SLOW, "--epochs", "10000") as process:
+        wait_for_epoch(process, tmp_path / "m.keras.parts", 1)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and "The same command resumes." in stderr
+    assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]

@@ -4,6 +4,7 @@ import os
 import pathlib
 import stat
 import threading
+import time
 
 import pytest
 
@@ -86,3 +87,21 @@ def test_a_device_stays_one_and_its_error_is_told(tmp_path):
     with pytest.raises(OSError, match="No space left"), replacing(link) as temporary:
         temporary.write_text("rows")
     assert stat.S_ISCHR(pathlib.Path("/dev/full").stat().st_mode)
+
+
+def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path):
+    path, token = tmp_path / "m.keras", "0123456789abcdef"
+    names = {
+        f".m.{token}.tmp.keras": 7200,
+        f".m.{token[::-1]}.tmp.keras": 10,  # somebody may be writing it
+        f".n.{token}.tmp.keras": 7200,
+        f".m.{token}.tmp.npz": 7200,
+        ".m.mine.tmp.keras": 7200,
+    }
+    for name, age in names.items():
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    left = {found.name for found in tmp_path.iterdir()}
+    assert left == {"m.keras", *list(names)[1:]}
