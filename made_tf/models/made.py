@@ -254,7 +254,8 @@ class MADE(ReportsSpread, DensityModel):
     def statistics_given(self, x, vectors=None, num_orders=None) -> OrderStatistics:
         """Returns the same of rows `[N, D]` whose context was encoded before, `[N, W]`."""
         num_orders = self.num_orders if num_orders is None else num_orders
-        sets, x = self.mask_sets.first(num_orders), ops.convert_to_tensor(x)
+        sets = self.mask_sets.first(num_orders)
+        x = x if num_orders == 1 else ops.convert_to_tensor(x)
 
         def log_prob(degrees=None):
             return self.row_log_prob(x, self.parameters(x, vectors, degrees))
