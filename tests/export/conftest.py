@@ -1,3 +1,4 @@
+import contextlib
 import functools
 import os
 import urllib.error
@@ -42,13 +43,25 @@ def small_file(tmp_path_factory):
     return lambda family="bernoulli", **kwargs: made(family, tuple(sorted(kwargs.items())))
 
 
-@pytest.fixture
-def unchecked(monkeypatch):
-    """Files are written and not verified, and nothing is reported of them."""
+@pytest.fixture(scope="session")
+def unverified():
+    """A block in which files are written and not verified, and nothing is reported of them."""
     from made_tf.export import ExportReport, convert
 
-    nothing = ExportReport("", 0, {}, {})
-    monkeypatch.setattr(convert, "verify_tflite", lambda *args: nothing)
+    @contextlib.contextmanager
+    def block():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(convert, "verify_tflite", lambda *args: ExportReport("", 0, {}, {}))
+            yield
+
+    return block
+
+
+@pytest.fixture
+def unchecked(unverified):
+    """The whole test is such a block."""
+    with unverified():
+        yield
 
 
 @pytest.fixture(scope="session")
