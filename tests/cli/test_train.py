@@ -12,6 +12,7 @@ import made_tf
 from made_tf.training import by_recipe
 from made_tf.training.callbacks import ProgressBar
 from made_tf.training.recipe import Recipe
+from made_tf.training.shuffled_rows import SeededEpochs
 
 
 def test_train(trained, folder):
@@ -40,7 +41,8 @@ def test_other_families(tmp_path, family):
     assert json.loads(run("inspect", output, "--json").stdout)["conditionals"] == family
     run("evaluate", output, tmp_path / "x.csv")
     device = tmp_path / "m.tflite"
-    assert "builtin" in run("export", output, "-o", device).stdout
+    command = ("export", output, "-o", device, "--signatures", "sample")
+    assert "builtin" in run(*command).stdout
     samples = []
     for source in (output, device):
         run("sample", source, "-n", 20, "--seed", 3, "-o", tmp_path / "s.npz")
@@ -79,9 +81,7 @@ def test_all_options_reach_the_model(tmp_path, rows):
     assert int(loaded.optimizer.iterations) == 8
     evenly = [1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 5, 5, 5]  # not drawn
     assert loaded.degrees.hidden[0].tolist() != evenly
-    assert not loaded.residual
-    run("train", rows, "-o", output, *TINY, "--hidden-units", "8,8", "--residual")
-    assert keras.saving.load_model(output).residual
+    assert not loaded.residual  # with --residual: test_train_by_recipe.py
     assert loaded.seed == 5000  # that of the first member of an ensemble with seed 5
     assert loaded.mask_sets.is_fixed
 
@@ -110,10 +110,16 @@ def test_all_options_reach_the_training(tmp_path, monkeypatch):
     assert seen["recipe"] == expected
 
 
-def test_narrow_layers_are_a_warning(tmp_path, rows):
+def interrupted(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def test_narrow_layers_are_a_warning(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(SeededEpochs, "on_epoch_begin", interrupted)
     result = run(
         *("train", rows, "-o", tmp_path / "m.keras", "--recipe", "single", "--epochs", 1),
         *("--hidden-units", "2", "--no-direct"),
+        exit_code=130,
     )
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("Warning: "))
     assert "out of the network's reach" in line
@@ -193,9 +199,6 @@ def test_masks_reach_the_model(tmp_path, rows, any_order):
 
 
 def test_other_masks_are_another_run(tmp_path, rows, monkeypatch):
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
-
     command = ("train", rows, "-o", tmp_path / "m.keras", *TINY, "--num-masks")
     with monkeypatch.context() as patch:
         patch.setattr(ProgressBar, "on_epoch_end", interrupted)

@@ -7,7 +7,7 @@ import os
 import keras
 import numpy as np
 import pytest
-from command_line import TINY, fails, run
+from command_line import fails, run
 
 import made_tf
 from made_tf import Ensemble
@@ -34,9 +34,8 @@ def two(tmp_path):
     return path
 
 
-def test_a_run_tells_its_recipe_and_its_candidate(tmp_path, rows, two):
-    command = ("train", rows, "-o", tmp_path / "m.keras")
-    result = run(*command, "--recipe", two)
+def test_a_run_tells_its_recipe_and_its_candidate(tmp_path, rows, two, trained):
+    result = run("train", rows, "-o", tmp_path / "m.keras", "--recipe", two)
     nll = {
         line.split(":")[0].strip(): float(line.split("NLL ")[1].split()[0])
         for line in result.stdout.splitlines()
@@ -48,23 +47,23 @@ def test_a_run_tells_its_recipe_and_its_candidate(tmp_path, rows, two):
     assert f"validation NLL  {nll[best]:.4f} nats per row" in result.stdout
     layers = len(keras.saving.load_model(tmp_path / "m.keras").degrees.hidden)
     assert layers == (1 if best == "one-layer" else 2)
-    assert "recipe          single\n" in run(*command, *TINY).stdout
+    assert "recipe          single\n" in trained[0].stdout
 
 
 def test_options_override_the_recipe_for_all_candidates(tmp_path, rows, two):
     command = ("train", rows, "-o", tmp_path / "m.keras", "--recipe", two)
-    result = run(*command, "--dropout", 0.3, "--epochs", 1, "--batch-size", 100)
+    options = ("--dropout", 0.3, "--hidden-units", "4,4", "--epochs", 1, "--batch-size", 100)
+    result = run(*command, *options, "--members", 2)
     assert result.stdout.count("after 1 of 1 looks") == 2
-    loaded = keras.saving.load_model(tmp_path / "m.keras")
-    assert loaded.dropout == 0.3
-    assert int(loaded.optimizer.iterations) == 5  # 500 rows
-    result = run(*command, "--hidden-units", "4,4", "--dropout", 0, "--members", 2)
     assert result.stdout.count("  one-layer, model 1 of 2: ") == 1
     assert "two-layers" not in result.stdout  # has become the same, and is trained once
     assert "recipe          two, candidate one-layer\n" in result.stdout
     ensemble = keras.saving.load_model(tmp_path / "m.keras")
-    assert isinstance(ensemble, Ensemble)
-    assert [[len(level) for level in m.degrees.hidden] for m in ensemble.members] == [[4, 4]] * 2
+    assert isinstance(ensemble, Ensemble) and len(ensemble.members) == 2
+    for member in ensemble.members:
+        assert [len(level) for level in member.degrees.hidden] == [4, 4]
+        assert member.dropout == 0.3
+        assert int(member.optimizer.iterations) == 5  # 500 rows
 
 
 def test_candidates_that_options_make_impossible_are_left_out(tmp_path, rows, two):

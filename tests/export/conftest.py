@@ -1,6 +1,11 @@
+import contextlib
+import functools
+import os
 import urllib.error
 
+import numpy as np
 import pytest
+import reference
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -10,6 +15,52 @@ def briefly():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "_SECONDS", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_file(tmp_path_factory):
+    """Exports each small model once, for all tests that only read: (model, report).
+
+    Exporting must leave the model as it was, and nothing but the file.
+    """
+    from made_tf import export
+
+    @functools.cache
+    def made(family, kwargs):
+        options = dict(kwargs)
+        given = {name: options.pop(name) for name in ("block_length",) if name in options}
+        model = reference.small_model(family, **options)
+        before, policy = [np.array(w) for w in model.weights], model.dtype_policy.name
+        folder = tmp_path_factory.mktemp("small")
+        report = export.to_tflite(model, folder / "made.tflite", **given)
+        assert model.dtype_policy.name == policy
+        for weight, value in zip(model.weights, before, strict=True):
+            np.testing.assert_array_equal(weight, value)
+        assert os.listdir(folder) == ["made.tflite"]
+        return model, report
+
+    return lambda family="bernoulli", **kwargs: made(family, tuple(sorted(kwargs.items())))
+
+
+@pytest.fixture(scope="session")
+def unverified():
+    """A block in which files are written and not verified, and nothing is reported of them."""
+    from made_tf.export import ExportReport, convert
+
+    @contextlib.contextmanager
+    def block():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(convert, "verify_tflite", lambda *args: ExportReport("", 0, {}, {}))
+            yield
+
+    return block
+
+
+@pytest.fixture
+def unchecked(unverified):
+    """The whole test is such a block."""
+    with unverified():
         yield
 
 

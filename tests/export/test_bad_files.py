@@ -19,9 +19,10 @@ READERS = (read_metadata, LiteSampler, export.inspect_tflite)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
+def path(tmp_path_factory, unverified):
     path = tmp_path_factory.mktemp("bad") / "made.tflite"
-    export.to_tflite(reference.small_model(), path, weights="int8", signatures="all")
+    with unverified():
+        export.to_tflite(reference.small_model(), path, weights="int8", signatures="all")
     return path
 
 
@@ -161,9 +162,9 @@ def test_old_files_without_a_digest_are_read_and_damaged_ones_never_hang(undiges
     assert rows.shape == (5, 5)
     rng = np.random.default_rng(2)
     outcomes = []
-    for index in range(12):
+    for index in range(8):
         damaged = bytearray(undigested)
-        if index < 4:
+        if index < 3:
             damaged = damaged[: rng.integers(100, len(damaged))]
         else:
             for place in rng.integers(0, len(damaged), 20):
@@ -175,8 +176,8 @@ def test_old_files_without_a_digest_are_read_and_damaged_ones_never_hang(undiges
         outcomes.append(done.stdout.split()[0] if done.returncode == 0 else "crashed")
     # Nothing but the digest protects the interpreter itself; it must not hang, and the process
     # that asked is still here.
-    assert len(outcomes) == 12 and set(outcomes) <= {"rows", "refused", "failed", "crashed"}
-    assert set(outcomes[:4]) <= {"refused", "failed", "crashed"}
+    assert len(outcomes) == 8 and set(outcomes) <= {"rows", "refused", "failed", "crashed"}
+    assert set(outcomes[:3]) <= {"refused", "failed", "crashed"}
 
 
 # Inputs.

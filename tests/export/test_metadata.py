@@ -14,9 +14,8 @@ def test_the_metadata_is_what_was_given(tmp_path):
         for k, count in enumerate(classes)
     ]
     path = tmp_path / "made.tflite"
-    export.to_tflite(
-        model, path, variables=names, image_shape=(2, 2), licence="CC0", weights="int8"
-    )
+    options = {"image_shape": (2, 2), "licence": "CC0", "signatures": "log_prob"}
+    export.to_tflite(model, path, variables=names, weights="int8", **options)
     metadata = export.LiteSampler(path).metadata
     assert metadata == export.inspect_tflite(path)["metadata"]
     digest = metadata.pop("sha256")

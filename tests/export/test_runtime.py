@@ -1,4 +1,5 @@
 import concurrent.futures
+import pathlib
 import subprocess
 import sys
 
@@ -14,10 +15,8 @@ GOLDEN = reference.GOLDEN
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runtime") / "made.tflite"
-    export.to_tflite(reference.small_model(), path)
-    return path
+def path(small_file):
+    return pathlib.Path(small_file()[1].path)
 
 
 @pytest.fixture(scope="module")

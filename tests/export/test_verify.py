@@ -16,24 +16,9 @@ from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import seal
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Exports a family once: (model, report)."""
-    made = {}
-
-    def get(family):
-        if family not in made:
-            model = reference.small_model(family)
-            path = tmp_path_factory.mktemp("verify") / "made.tflite"
-            made[family] = model, export.to_tflite(model, path)
-        return made[family]
-
-    return get
-
-
 @pytest.mark.parametrize("family", ["bernoulli", "normal"])
-def test_each_signature_is_compared(exported, monkeypatch, family):
-    model, report = exported(family)
+def test_each_signature_is_compared(small_file, monkeypatch, family):
+    model, report = small_file(family)
     verify.verify_tflite(model, report.path)
     for wrong in ("log_prob", "conditionals", "sample"):
         method = getattr(export.LiteSampler, wrong)
@@ -71,8 +56,8 @@ def test_a_column_of_small_scale_is_compared_by_its_own_scale(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("name", [b"FlexErfinv", b"erf"])
-def test_operators_that_are_no_builtins_are_refused(exported, tmp_path, name):
-    model, report = exported("bernoulli")
+def test_operators_that_are_no_builtins_are_refused(small_file, tmp_path, name):
+    model, report = small_file("bernoulli")
     with open(report.path, "rb") as file:
         content = read_model(file.read())
     for code in content.operatorCodes:

@@ -15,7 +15,6 @@ from made_tf.reproduction.records import Record, read_records
 from made_tf.training.recipe import Recipe
 
 QUICK = """
-members = 2
 [model]
 hidden_units = [8]
 input_order = "random"
