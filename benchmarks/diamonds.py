@@ -35,10 +35,11 @@ RECIPE = {
         "batch_size": 512,
         "learning_rate": 3e-3,
         "schedule": "cosine",
+        "weight_decay": 0.02,
         "steps": 0,
         "average_steps": 300,
-        "patience": 30,
-        "looks": 26,
+        "patience": 62,
+        "looks": 62,
     },
 }
 

@@ -61,7 +61,9 @@ class Host:
                 return sample_mixture(network.sample, uniforms, self.sets, vectors=vectors)
             return network.sample(uniforms[:, :-1], vectors=vectors)
 
-        return tf.function(draw, autograph=False)(uniforms, context).numpy()
+        if is_mixture:  # whose loop over orders is worth a graph
+            draw = tf.function(draw, autograph=False)
+        return draw(tf.convert_to_tensor(uniforms), context).numpy()
 
     def log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
         """Returns the log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
