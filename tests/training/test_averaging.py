@@ -34,10 +34,12 @@ class Recorder(keras.callbacks.Callback):
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
 def test_the_average_is_that_of_the_weights_at_each_validation(decay):
     splits, model = make_smoke_set(), compiled()
+    model.run_eagerly = True  # a graph takes longer to make
     average, recorder = AveragedWeights(model, decay), Recorder()
     history = model.fit(
         splits.train,
         validation_data=splits.valid,
+        batch_size=200,
         epochs=5,
         verbose=0,
         callbacks=[average, recorder],
