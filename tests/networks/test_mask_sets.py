@@ -475,7 +475,7 @@ def test_mask_weights_follow_the_loops(family, direct_connections):
 
 
 def test_mask_weights_start_as_nothing_and_learn(tmp_path):
-    model = compiled(mask_weights=True)
+    model = compiled(mask_weights=True, in_a_graph=True)
     plain = MADE.from_config({**model.get_config(), "mask_weights": False})
     for ours, theirs in zip(plain.masked_layers(), model.masked_layers(), strict=True):
         ours.kernel.assign(theirs.kernel)
