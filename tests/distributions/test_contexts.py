@@ -37,14 +37,23 @@ def models():
     return {name: made(name) for name in KINDS}
 
 
+@pytest.fixture(scope="module")
+def dists(models):
+    """Their distributions, which have traced already what another test asked for."""
+    return {
+        name: MADEDistribution(model, context=CONTEXT, num_particles=4000)
+        for name, model in models.items()
+    }
+
+
 def all_rows():
     return np.stack(np.meshgrid(*[[0, 1]] * SIZE, indexing="ij"), -1).reshape(-1, SIZE)
 
 
 @pytest.mark.parametrize("name", ["fixed", "residual"])
-def test_rows_are_those_of_the_textbook_loop_for_each_context(models, name):
-    model = models[name]
-    x = MADEDistribution(model, context=CONTEXT).sample(6, seed=SEED).numpy()
+def test_rows_are_those_of_the_textbook_loop_for_each_context(models, dists, name):
+    model, each = models[name], dists[name]
+    x = each.sample(6, seed=SEED).numpy()
     seeds = random.row_seeds(tf.constant([SEED, 0], tf.int32), 30)
     uniforms = random.row_uniforms(seeds, model.conditionals)
     expected, context = np.zeros((30, SIZE), np.float32), np.tile(CONTEXT, (6, 1))
@@ -54,14 +63,13 @@ def test_rows_are_those_of_the_textbook_loop_for_each_context(models, name):
     np.testing.assert_array_equal(x, expected.reshape(6, 5, SIZE))
     one = MADEDistribution(model, context=CONTEXT[0])
     np.testing.assert_array_equal(one.sample(9, seed=1), np.concatenate(list(one.stream(9, 1, 4))))
-    each = MADEDistribution(model, context=CONTEXT)  # a row for each
+    # A row for each.
     np.testing.assert_array_equal(each.sample(seed=1), np.concatenate(list(each.stream(5, 1, 2))))
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_densities_are_the_models_and_sum_to_1(models, name):
-    model, rows = models[name], all_rows().astype("float32")
-    dist = MADEDistribution(model, context=CONTEXT)
+def test_densities_are_the_models_and_sum_to_1(models, dists, name):
+    model, rows, dist = models[name], all_rows().astype("float32"), dists[name]
     assert (dist.batch_shape, dist.event_shape) == ([5], [SIZE])
     log_prob = dist.log_prob(rows[:, None]).numpy()  # [16, 5]
     for index, context in enumerate(CONTEXT):
@@ -127,9 +135,8 @@ def test_a_variable_as_context_has_a_gradient_and_is_read_at_each_call(models):
     assert gradient[2, 1] == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=0.02, abs=2e-3)
 
 
-def test_it_composes_with_the_rest_of_tfp(models):
-    model = models["fixed"]
-    batch = MADEDistribution(model, context=CONTEXT)
+def test_it_composes_with_the_rest_of_tfp(models, dists):
+    model, batch = models["fixed"], dists["fixed"]
     rows = all_rows().astype("float32")
     whole = tfd.Independent(batch, 1)
     assert whole.log_prob(whole.sample(2, seed=1)).shape == [2]
@@ -148,9 +155,8 @@ def test_it_composes_with_the_rest_of_tfp(models):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_answers_are_those_of_enumeration(models, name):
-    model, rows = models[name], all_rows().astype("float32")
-    dist = MADEDistribution(model, context=CONTEXT, num_particles=4000)
+def test_answers_are_those_of_enumeration(models, dists, name):
+    model, rows, dist = models[name], all_rows().astype("float32"), dists[name]
     evidence = np.full((5, SIZE), np.nan, np.float32)
     evidence[:, 1], evidence[:, 3] = 1, [0, 1, 0, 1, 0]
     joint = np.exp(np.float64(dist.log_prob(rows[:, None])))  # [16, 5]
@@ -199,7 +205,7 @@ def test_rows_of_many_patterns_take_their_contexts_along(models):
     np.testing.assert_array_equal(filled, dist.impute(rows, seed=1))
 
 
-def test_an_ensemble_shares_the_context(models):
+def test_an_ensemble_shares_the_context(models, dists):
     ensemble = Ensemble([models["fixed"], models["residual"]])
     dist = EnsembleDistribution(ensemble, context=CONTEXT)
     rows = all_rows()[:5].astype("float32")
@@ -207,10 +213,7 @@ def test_an_ensemble_shares_the_context(models):
         dist.log_prob(rows), ensemble.log_prob(rows, context=CONTEXT), atol=1e-5
     )
     x = dist.sample(4, seed=SEED).numpy()
-    each = [
-        MADEDistribution(member, context=CONTEXT).sample(4, seed=SEED).numpy()
-        for member in ensemble.members
-    ]
+    each = [dists[name].sample(4, seed=SEED).numpy() for name in ("fixed", "residual")]
     assert ((x == each[0]).all(axis=-1) | (x == each[1]).all(axis=-1)).all()
 
 

@@ -1,5 +1,7 @@
 """p(x | context): training in all of Keras' forms, densities, files, errors, compositions."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -37,12 +39,18 @@ def data(num_rows=240, seed=0):
 
 def made(name="one hidden layer", context=WIDTH, trained=False, run_eagerly=True):
     model = MADE(SIZE, **{"hidden_units": (12,), "seed": 0, **KINDS[name]}, context=context)
-    model.compile(
-        keras.optimizers.Adam(0.02), run_eagerly=run_eagerly
-    )  # a graph takes long to make
+    # A graph takes long to make.
+    model.compile(keras.optimizers.Adam(0.02), run_eagerly=run_eagerly)
     if trained:
-        model.fit(data(), batch_size=40, epochs=3, verbose=0)
+        model.set_weights(trained_weights(name))
     return model
+
+
+@functools.cache
+def trained_weights(name):
+    model = made(name)
+    model.fit(data(), batch_size=40, verbose=0)
+    return model.get_weights()
 
 
 def states(model):
@@ -133,7 +141,7 @@ def test_inputs_come_in_every_form_that_keras_knows():
     for form in forms:
         keras.utils.set_random_seed(0)
         model = made(run_eagerly=len(losses) > 0)
-        losses.append(model.fit(**form, shuffle=False, epochs=2, verbose=0).history["nll"][-1])
+        losses.append(model.fit(**form, shuffle=False, verbose=0).history["nll"][-1])
         assert losses[-1] == pytest.approx(losses[0], rel=1e-5)
     evaluated = model.evaluate(named, verbose=0, return_dict=True)["nll"]
     assert evaluated == pytest.approx(model.evaluate(pairs, verbose=0)[0], rel=1e-6)
@@ -151,7 +159,7 @@ def test_inputs_come_in_every_form_that_keras_knows():
 def test_an_encoder_trains_with_the_layers_and_lies_in_the_file(tmp_path):
     model, inputs = made(context=encoder()), encoder_inputs()
     before = [np.copy(weights) for weights in model.context.get_weights()]
-    model.fit((data()[0], inputs), epochs=1, verbose=0)
+    model.fit((data()[0], inputs), batch_size=80, epochs=1, verbose=0)
     after = model.context.get_weights()
     assert all((old != new).any() for old, new in zip(before, after, strict=True))
     model.save(tmp_path / "model.keras")
@@ -197,7 +205,7 @@ def test_an_ensemble_of_one_encoder_is_one_when_it_is_loaded(tmp_path):
         [made(context=shared), made("residual", context=shared), made(context=encoder())]
     )
     for member in ensemble.members:
-        member.fit((x, inputs), epochs=1, verbose=0)
+        member.fit((x, inputs), batch_size=120, epochs=1, verbose=0)
     ensemble.save(tmp_path / "ensemble.keras")
     loaded = keras.saving.load_model(tmp_path / "ensemble.keras", compile=False)
     first, second, third = (member.context_encoder for member in loaded.members)

@@ -67,8 +67,7 @@ def tables(count):
 
 
 @pytest.mark.parametrize("case", tables(2))
-@pytest.mark.parametrize("count", [2, 5, 40])
-@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize(("count", "traced"), [(2, False), (5, True), (40, False)])
 def test_the_average_follows_scipy(count, case, traced):
     table = tables(count)[case].astype(np.float32)
     log_prob, error, spread = statistics(table)
@@ -93,8 +92,17 @@ def test_the_standard_error_is_as_large_as_the_error():
 # ----------------------------------------------------------------------------- the model
 
 
-@pytest.mark.parametrize("family", reference.FAMILIES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [
+        ("bernoulli", "three"),
+        ("categorical", "fresh"),
+        ("ragged", "three"),
+        ("ragged", "fresh"),
+        ("normal", "three"),
+        ("scaled_normal", "fresh"),
+    ],
+)
 def test_the_density_is_the_mean_of_those_of_its_orders(family, kind):
     model = model_of(family, **KINDS[kind])
     x = reference.rows(model.conditionals, 6, D)
@@ -125,14 +133,13 @@ def totals(model, orders=4):
     return [np.exp(np.asarray(log, np.float64)).sum() for log in (*single, *ensembles)]
 
 
-@pytest.mark.parametrize("family", ["bernoulli", "ragged"])
-@pytest.mark.parametrize("mask_weights", [False, True])
+@pytest.mark.parametrize(("family", "mask_weights"), [("bernoulli", False), ("ragged", True)])
 def test_every_order_and_every_ensemble_sums_to_one(family, mask_weights, tmp_path):
     model = model_of(family, num_orders=2, mask_weights=mask_weights)
-    model.compile(keras.optimizers.Adam(0.05))
+    model.compile(keras.optimizers.Adam(0.05), run_eagerly=True)
     x = reference.rows(model.conditionals, 32, D)
     x[:, 1:] = np.minimum(x[:, :1], 1)
-    model.fit(x, batch_size=8, epochs=4, verbose=0)
+    model.fit(x, batch_size=16, epochs=3, verbose=0)
     np.testing.assert_allclose(totals(model), 1.0, atol=1e-5)
     model.save(tmp_path / "a.keras")
     again = keras.models.load_model(tmp_path / "a.keras")
@@ -237,7 +244,7 @@ def test_evaluation_reports_the_ensemble_and_its_spread(family, num_orders, weig
 
 
 def test_training_has_no_spread_and_validation_has():
-    model = model_of(num_orders=2)
+    model = model_of(num_orders=2, hidden_units=(9,))
     model.compile("sgd", jit_compile=True)
     x = reference.rows(model.conditionals, 32, D)
     history = model.fit(x, batch_size=16, validation_data=x, epochs=2, verbose=0).history
@@ -246,7 +253,7 @@ def test_training_has_no_spread_and_validation_has():
         *("val_loss", "val_nll", "val_bits_per_dim", "val_order_spread"),
     }
     np.testing.assert_allclose(history["val_nll"][-1], -np.mean(model.log_prob(x)), rtol=1e-5)
-    assert model.train_on_batch(x, return_dict=True).keys() == {"loss", "nll", "bits_per_dim"}
+    assert model.train_on_batch(x[:16], return_dict=True).keys() == {"loss", "nll", "bits_per_dim"}
 
 
 def test_batches_and_whole_data_report_the_same():

@@ -70,13 +70,22 @@ def small_staircases(monkeypatch):
     monkeypatch.setattr("made_tf.networks.staircase.SIDE_OF_A_BLOCK", 3)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16", "float64"])
-@pytest.mark.parametrize("family", reference.FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [
+        *(("ragged", dtype) for dtype in ("float32", "mixed_float16", "mixed_bfloat16", "float64")),
+        ("bernoulli", "mixed_bfloat16"),
+        ("categorical", "float64"),
+        ("normal", "mixed_float16"),
+        ("scaled_normal", "float32"),
+    ],
+)
 def test_models_with_staircases_keep_every_promise(family, dtype, small_staircases, tmp_path):
-    model = reference.small_model(family, 7, hidden_units=(20, 20), dtype=dtype)
+    model = reference.small_model(family, 7, hidden_units=(12, 12), dtype=dtype)
     assert sum(layer.staircase is not None for layer in model.masked_layers()) == 4
     x = reference.rows(model.conditionals, 40, 7)
-    model.compile("adam")
+    in_a_graph = family == "ragged" and dtype in ("float32", "mixed_float16")
+    model.compile("adam", run_eagerly=not in_a_graph)  # a graph takes long to make
     model.fit(x, epochs=1, verbose=0)
     assert not any(made_tf.verification.mask_violations(model).values())
     reference.put_junk(model)
@@ -135,5 +144,10 @@ def test_a_wide_model_uses_staircases_and_trains_like_the_plain_product():
     staircase, plain = fitted(False), fitted(True)
     for ours, theirs in zip(staircase.weights, plain.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
-    made_tf.verification.check_autoregressive(staircase)
+    allowed = reference.allowed(staircase).T
+    for row in x[:8]:
+        rows = np.tile(row, (310, 1))
+        others = np.where(np.eye(310) > 0, 1 - rows, rows)  # row j has another variable j
+        moved = np.asarray(staircase(rows)) != np.asarray(staircase(others))
+        assert moved.any() and not (moved & ~allowed).any()
     assert not any(made_tf.verification.mask_violations(staircase).values())

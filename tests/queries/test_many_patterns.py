@@ -10,22 +10,23 @@ from made_tf.queries import many_patterns
 from made_tf.queries.many_patterns import ManyPatterns
 from made_tf.queries.subsets import Queries
 
+FEW_UNITS = {"hidden_units": (3, 2), "hidden_degrees": "random", "input_order": "random"}
+RESIDUAL = {"hidden_degrees": "early", "residual": True, "direct_connections": False}
+#: Family, number of variables, what else the model is, and how many orders are averaged.
 CASES = {
-    "bernoulli": ("bernoulli", {}, 3),
-    "no direct connections": ("bernoulli", {"direct_connections": False}, 1),
-    "no hidden layers": ("categorical", {"hidden_units": ()}, 1),
-    "few units": ("ragged", {"hidden_units": (3, 2), "hidden_degrees": "random"}, 2),
-    "ragged": ("ragged", {"input_order": "random"}, 3),
-    "residual": ("bernoulli", {"hidden_degrees": "early", "residual": True}, 2),
-    "scaled_normal": ("scaled_normal", {"resample": "order"}, 2),
+    "bernoulli": ("bernoulli", 5, {}, 3),
+    "no hidden layers": ("categorical", 4, {"hidden_units": ()}, 1),
+    "few units": ("ragged", 4, FEW_UNITS, 3),
+    "residual": ("bernoulli", 4, RESIDUAL, 2),
+    "scaled_normal": ("scaled_normal", 4, {"resample": "order"}, 2),
 }
 
 
 @pytest.fixture(scope="module", params=CASES)
 def mixture(request):
     keras.utils.set_random_seed(0)
-    family, kwargs, num_orders = CASES[request.param]
-    model = reference.small_model(family, num_masks=None, **kwargs)
+    family, event_size, kwargs, num_orders = CASES[request.param]
+    model = reference.small_model(family, event_size, num_masks=None, **kwargs)
     rng = np.random.default_rng(0)
     for weight in model.trainable_variables:
         weight.assign(weight + 0.1 * rng.normal(size=weight.shape))

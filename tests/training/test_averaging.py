@@ -34,10 +34,12 @@ class Recorder(keras.callbacks.Callback):
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
 def test_the_average_is_that_of_the_weights_at_each_validation(decay):
     splits, model = make_smoke_set(), compiled()
+    model.run_eagerly = True  # a graph takes longer to make
     average, recorder = AveragedWeights(model, decay), Recorder()
     history = model.fit(
         splits.train,
         validation_data=splits.valid,
+        batch_size=200,
         epochs=5,
         verbose=0,
         callbacks=[average, recorder],
@@ -69,8 +71,8 @@ def fitted(path, **kwargs):
         splits.train,
         splits.valid,
         path,
-        epochs=12,
-        patience=12,
+        epochs=6,
+        patience=6,
         steps=5,
         average_steps=20,
         **kwargs,
@@ -95,10 +97,10 @@ class StopAt(keras.callbacks.Callback):
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, save_seconds):
     whole, state = fitted(tmp_path / "whole.keras", save_seconds=save_seconds)
     with pytest.raises(StopError):
-        fitted(tmp_path / "cut.keras", callbacks=[StopAt(6)])
-    assert load_run(run_directory(tmp_path / "cut.keras"))[0].epoch == 7
+        fitted(tmp_path / "cut.keras", callbacks=[StopAt(3)])
+    assert load_run(run_directory(tmp_path / "cut.keras"))[0].epoch == 4
     resumed, again = fitted(tmp_path / "cut.keras")
-    assert len(again.history) == len(state.history) == 12
+    assert len(again.history) == len(state.history) == 6
     for ours, theirs in zip(again.history, state.history, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-5)
     for ours, theirs in zip(weights(resumed), weights(whole), strict=True):
@@ -110,7 +112,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, save_seconds):
 
 def test_an_unreadable_average_is_told(tmp_path):
     with pytest.raises(StopError):
-        fitted(tmp_path / "cut.keras", callbacks=[StopAt(3)])
+        fitted(tmp_path / "cut.keras", callbacks=[StopAt(2)])
     (path,) = run_directory(tmp_path / "cut.keras").glob("epoch-*.npz")
     path.write_bytes(b"no")
     with pytest.raises(ValueError, match="averaged weights of an unfinished run, is not readable"):
@@ -125,4 +127,4 @@ def test_short_epochs_are_not_saved_one_by_one(tmp_path):
             saved.append(sorted(p.name for p in run_directory(tmp_path / "m.keras").glob("e*")))
 
     fitted(tmp_path / "m.keras", save_seconds=1e6, callbacks=[Look()])
-    assert saved[:-1] == [[]] * 11 and saved[-1] == ["epoch-0012.keras", "epoch-0012.npz"]
+    assert saved[:-1] == [[]] * 5 and saved[-1] == ["epoch-0006.keras", "epoch-0006.npz"]

@@ -55,14 +55,14 @@ def killer():
 
 def make_model():
     keras.utils.set_random_seed(0)
-    model = made_tf.MADE(4, hidden_units=(8,), dropout=0.5, seed=0)
+    model = made_tf.MADE(4, hidden_units=(), input_dropout=0.5, seed=0)  # small files
     model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
     return model
 
 
-def fit(folder, ended=None, **kwargs):
+def fit(folder, ended=None, valid=X[16:], **kwargs):
     kwargs = {"epochs": EPOCHS, "batch_size": 8, **kwargs}
-    return fit_resumably(make_model, X[:16], X[16:], folder / "m.keras", on_end=ended, **kwargs)
+    return fit_resumably(make_model, X[:16], valid, folder / "m.keras", on_end=ended, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -210,11 +210,12 @@ def test_a_run_that_had_stopped_early_trains_no_further(tmp_path, killer):
     def fail(state):
         raise Killed
 
+    options = {"patience": 1, "epochs": 50, "valid": 1 - X[:16]}  # which soon grow less probable
     with pytest.raises(Killed):
-        fit(tmp_path, ended=fail, patience=1, epochs=50)
+        fit(tmp_path, ended=fail, **options)
     stopped = runs.read_state(tmp_path / "m.keras.run")
     assert stopped.wait == 1
-    assert fit(tmp_path, patience=1, epochs=50)[1] == stopped
+    assert fit(tmp_path, **options)[1] == stopped
 
 
 def test_bad_data_are_found_in_every_batch(tmp_path):

@@ -185,10 +185,10 @@ def test_every_optimizer_learns_under_masks_and_decays_weights(name):
     keras.utils.set_random_seed(0)
     model = MADE(6, (12,), seed=0)
     assert Training(optimizer=name).make_optimizer().weight_decay is None
-    model.compile(Training(optimizer=name, learning_rate=0.01, weight_decay=0.1).make_optimizer())
+    model.compile(Training(optimizer=name, learning_rate=0.03, weight_decay=0.1).make_optimizer())
     assert type(model.optimizer).__name__.lower() == name
     before = float(-np.mean(model.log_prob(x)))
-    model.fit(x, batch_size=16, epochs=40, verbose=0)
+    model.fit(x, batch_size=16, epochs=15, verbose=0)
     assert float(-np.mean(model.log_prob(x))) < 0.7 * before
     off_mask = [reference.off_mask(layer) for layer in model.masked_layers()]
     assert not np.concatenate(off_mask).any()
