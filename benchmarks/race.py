@@ -32,7 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="makes no difference: it is quick")
     parser.parse_args()
-    order = list(Recipe.load("default").candidates)
+    recipe = Recipe.load("default")
+    order = list(recipe.candidates)
     total = saved = 0.0
     for path in sorted(RECORDS.glob("*-default-*.json")):
         record = json.loads(path.read_text())
@@ -41,7 +42,11 @@ def main() -> None:
         for member in sorted(firsts, key=lambda each: order.index(each["candidate"])):
             values = values_of(member["curve"])
             steps = range(1, len(values) + 1)
-            stop = next((n for n in steps if is_beaten(values[:n], rival)), len(values))
+            own = recipe.candidate(member["candidate"])
+            is_judged = own.training.schedule == "constant"
+            is_judged &= own.num_orders == own.training.validation_orders
+            beaten = (n for n in steps if is_judged and is_beaten(values[:n], rival))
+            stop = next(beaten, len(values))
             wins = member["candidate"] == record["candidate"]
             total += member["wall_seconds"]
             saved += member["wall_seconds"] * (1 - stop / len(values))

@@ -93,6 +93,7 @@ def live_weight_bytes(model: MADE, weights: str) -> int:
         total += 4 * layer.units if layer.bias is not None else 0
     for layer in model.context_layers:
         total += 4 * int(np.prod(layer.kernel.shape))
-    for weight in model.conditionals.weights().values():
-        total += int(np.prod(weight.shape)) * (_BYTES[weights] if len(weight.shape) == 2 else 4)
+    if (family := model.family_weights) is not None:
+        small = sum(int(np.prod(table.shape)) for table in family.tables)
+        total += small * _BYTES[weights] + 4 * (family.count_params() - small)
     return total

@@ -54,8 +54,7 @@ def with_weights(model: MADE, weights: str) -> MADE:
     if weights == "float32":
         return model if is_float32 else with_dtype(model, "float32")
     copy = with_dtype(model, "float32")
-    family = [] if copy.family_weights is None else copy.family_weights.weights
-    tables = [each for each in family if len(each.shape) == 2]
+    tables = [] if copy.family_weights is None else copy.family_weights.tables
     if weights == "int8":
         for table in tables:
             _round_to_int8(table)

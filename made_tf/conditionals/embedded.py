@@ -12,6 +12,8 @@ from made_tf.portable.arguments import integer
 
 __all__ = ["Embedded"]
 
+_FEW = 16  # columns
+
 
 @register
 class Embedded(Classes):
@@ -64,9 +66,9 @@ class Embedded(Classes):
 
     def make_weights(self, event_size, rng):
         size = int(self.check_event_size(event_size).max()), self.embedding_size
-        vectors = rng.normal(0.0, size[1] ** -0.5, (event_size * size[0], size[1]))
+        vectors = rng.standard_normal((event_size * size[0], size[1]), np.float32)
         return {
-            "vectors": vectors.astype(np.float32),
+            "vectors": vectors / np.float32(size[1] ** 0.5),
             "class_bias": np.zeros((event_size, size[0]), np.float32),
         }
 
@@ -74,7 +76,11 @@ class Embedded(Classes):
         (vectors,) = as_float32(self.weight("vectors"))
         # What is no class has no vector; it is impossible anyway.
         own = ops.cast(ops.where(self.in_support(x), x, 0.0), "int32")
-        found = ops.take(vectors, own + self.constant("column") * self._most, axis=0)
+        column = self.constant("column")
+        if tables := self._few_tables(vectors, column):
+            found = [ops.take(table, own[:, k], axis=0) for k, table in enumerate(tables)]
+            return found[0] if len(found) == 1 else ops.concatenate(found, axis=1)
+        found = ops.take(vectors, own + column * self._most, axis=0)
         return ops.reshape(found, (-1, self.layout.features.total))
 
     def class_logits(self, params):
@@ -89,8 +95,9 @@ class Embedded(Classes):
     def _products(self, z, column):
         """Returns z . v_k of each column and class: `[N, D, E]` -> `[N, D, K]`."""
         (vectors,) = as_float32(self.weight("vectors"))
-        if len(vectors.shape) == 2 and vectors.shape[0] == self._most:  # a table of one column
-            return ops.matmul(z, ops.transpose(vectors))
+        if few := self._few_tables(vectors, column):
+            products = [ops.matmul(z[:, k], ops.transpose(each)) for k, each in enumerate(few)]
+            return ops.stack(products, axis=1)
         tables = ops.reshape(vectors, (-1, self._most, self.embedding_size))
         if len(column.shape) == 1:
             tables = ops.transpose(ops.take(tables, column, axis=0), (0, 2, 1))  # [D, E, K]
@@ -100,6 +107,15 @@ class Embedded(Classes):
         every = ops.reshape(everything, (-1, z.shape[1], tables.shape[0], self._most))
         own = ops.equal(ops.expand_dims(column, -1), np.arange(tables.shape[0], dtype=np.int32))
         return ops.sum(ops.where(ops.expand_dims(own, -1), every, 0.0), axis=2)
+
+    def _few_tables(self, vectors, column) -> list:
+        """Returns the table `[K, E]` of each column, if they are known beforehand and few.
+
+        Matrices of their own are stored once in a file, and in a small format.
+        """
+        if not isinstance(column, np.ndarray) or column.ndim != 1 or len(column) > _FEW:
+            return []
+        return [vectors[k * self._most : (k + 1) * self._most] for k in column]
 
     def transform_at(self, params, noise, temperature):
         logits = self.class_logits(params)

@@ -30,11 +30,19 @@ class FamilyWeights(keras.layers.Layer):
         # `keras.utils.set_random_seed` seeds Python's own generator, too.
         initial = family.initial_weights(np.random.default_rng(random.randrange(2**31)))
         self.named = {
-            name: self.add_weight(name=name, shape=values.shape, initializer=_given(values))
+            # Not cast by a half precision policy: what is scored and drawn sees them as they are.
+            name: self.add_weight(
+                name=name, shape=values.shape, initializer=_given(values), autocast=False
+            )
             for name, values in initial.items()
         }
         self.family = family.with_weights(self.named)
         self.built = True
+
+    @property
+    def tables(self) -> list[keras.Variable]:
+        """The matrices that smaller formats may round, a row at a time; biases are none."""
+        return [weight for name, weight in self.named.items() if name.endswith("vectors")]
 
     @classmethod
     def for_settings(cls, settings: Settings, policy: Any) -> FamilyWeights | None:

@@ -17,7 +17,7 @@ __all__ = ["PathLike", "replacing"]
 
 PathLike = str | os.PathLike[str]
 
-_OLD = 3600  # seconds after which nobody is still writing
+_OLD = 24 * 3600  # seconds after which nobody is still writing
 
 
 @contextlib.contextmanager

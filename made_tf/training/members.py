@@ -80,7 +80,7 @@ def train_member(
         progress: whether to show a bar on stderr; a text is its title.
         save_seconds: how much training a killed process may lose.
         rival: the validation NLL of another candidate: training stops where it will hardly be
-            reached. (With a schedule, whose gain comes at the end, it does not.)
+            reached. (With a schedule, or more orders in the end than at a look, it does not.)
 
     Raises:
         FloatingPointError: if training diverges.
@@ -108,7 +108,9 @@ def train_member(
         if member.beaten_by is None or rival <= member.beaten_by:
             return keras.saving.load_model(path, compile=False), member
 
-    rival = rival if training.schedule == "constant" else math.inf
+    # Of a schedule the gain comes at the end, and of many orders looks see a few.
+    is_judged = training.schedule == "constant" and recipe.num_orders == training.validation_orders
+    rival = rival if is_judged else math.inf
     started = time.perf_counter(), time.process_time()
 
     def make_model() -> MADE:

@@ -44,9 +44,9 @@ def search(
 ) -> tuple[Recipe, float]:
     """Trains one network after the other, each by a recipe that Optuna proposes.
 
-    A search that was cut off, wherever that was, ends as one that was not: the trial that was in
-    training is tried again first, and what is proposed depends on the trials before alone. A
-    network whose training diverges counts as a trial that came to nothing.
+    A search that was cut off, wherever that was, ends as one that was not: what is proposed depends
+    on the trials that ended alone, so that the one that was in training comes again. A network
+    whose training diverges counts as a trial that came to nothing.
 
     Args:
         splits: rows to learn from and rows to choose by; test rows are not
@@ -83,8 +83,8 @@ def search(
         study_name="made_tf",
         load_if_exists=True,
     )
-    if not study.user_attrs:
-        for name, value in settings.items():
+    for name, value in settings.items():
+        if name not in study.user_attrs:
             study.set_user_attr(name, value)
     if study.user_attrs != settings:
         raise ValueError(
@@ -151,15 +151,10 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _next_params(study: optuna.Study) -> dict[str, Any]:
-    """Returns what to try next: what was cut off, one of those to begin with, or (empty) any."""
-    ended = _ended(study)
-    for trial in study.trials:
-        if trial.state.name == "WAITING":  # which goes first by itself
-            return {}
-        was_cut_off = trial.state.name in ("RUNNING", "FAIL") and trial.params
-        if was_cut_off and trial.params not in [each.params for each in ended]:
-            return trial.params
-    return dict(_FIRST[len(ended)]) if len(ended) < len(_FIRST) else {}
+    """Returns what to try next: one of the first, or (empty) what the sampler proposes."""
+    count = len(_ended(study))
+    is_waiting = any(trial.state.name == "WAITING" for trial in study.trials)  # of a call before
+    return {} if is_waiting or count >= len(_FIRST) else dict(_FIRST[count])
 
 
 def _short(value: Any) -> str:

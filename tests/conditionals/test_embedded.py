@@ -117,6 +117,28 @@ def test_questions_are_answered_as_by_enumeration():
     assert np.asarray(found.log_prob)[0] == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_other_dtypes_see_the_vectors_as_they_are(dtype):
+    model, x = make_model(dtype=dtype), trained()[1][:20]
+    vectors = model.conditionals.weight("vectors")
+    vectors.assign(5 * vectors)
+    np.testing.assert_array_equal(model(x, training=False), model.parameters(x))
+
+
+def test_files_hold_vectors_once_and_in_their_format(tmp_path):
+    model = make_model([families.Embedded(400), "normal", families.Embedded(300)])
+    sizes = {}
+    for weights in ("float32", "float16", "int8"):
+        path = tmp_path / f"{weights}.tflite"
+        export.to_tflite(model, path, weights=weights, signatures="log_prob")
+        sizes[weights] = path.stat().st_size
+    vectors, size = 2 * 400, 32
+    assert sizes["float32"] - sizes["float16"] > 0.95 * vectors * 2 * size
+    # Each vector has a scale, 4 bytes, and a zero point, 8.
+    assert sizes["float16"] - sizes["int8"] > 0.9 * vectors * (size - 12)
+    assert sizes["float32"] < vectors * 4 * size + 45_000
+
+
 def test_vectors_belong_to_one_model():
     family = families.Embedded(SIZES, 3).bind(len(SIZES))
     keras.utils.set_random_seed(3)

@@ -92,11 +92,11 @@ def test_a_device_stays_one_and_its_error_is_told(tmp_path):
 def test_what_killed_processes_left_is_removed_once_it_is_old(tmp_path):
     path, token = tmp_path / "m.keras", "0123456789abcdef"
     names = {
-        f".m.{token}.tmp.keras": 7200,
+        f".m.{token}.tmp.keras": 90_000,
         f".m.{token[::-1]}.tmp.keras": 10,  # somebody may be writing it
-        f".n.{token}.tmp.keras": 7200,
-        f".m.{token}.tmp.npz": 7200,
-        ".m.mine.tmp.keras": 7200,
+        f".n.{token}.tmp.keras": 90_000,
+        f".m.{token}.tmp.npz": 90_000,
+        ".m.mine.tmp.keras": 90_000,
     }
     for name, age in names.items():
         (tmp_path / name).write_text("half")

@@ -169,6 +169,15 @@ def test_a_schedule_is_seen_to_its_end(tmp_path):
     assert trained.rejected[0].looks > 11 and trained.rejected[0].beaten_by is None
 
 
+def test_looks_at_fewer_orders_than_count_in_the_end_do_not_judge(tmp_path):
+    recipe = of_two().to_dict()
+    recipe["candidates"]["b"] |= {"model": {"num_masks": 4}, "num_orders": 4}
+    recipe["training"] |= {"looks": 13}
+    recipe = Recipe.from_dict("two", recipe)
+    trained = train_ensemble(recipe, make_smoke_set(), tmp_path / "m", echo=str, progress=False)
+    assert trained.rejected[0].looks == 13 and trained.rejected[0].beaten_by is None
+
+
 @pytest.mark.parametrize(
     ("gains", "rival", "beaten"),
     [
