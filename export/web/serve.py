@@ -7,6 +7,7 @@ import mimetypes
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from made_tf.export.runtime import read_metadata
 
@@ -81,7 +82,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.served = served
         super().__init__(address, _Handler)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing of clients that leave early or ask for nothing; tells all else."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
