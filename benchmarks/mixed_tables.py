@@ -11,7 +11,6 @@ rows that nothing else has seen.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import pathlib
 import tempfile
 
@@ -28,8 +27,8 @@ from made_tf.training.recipe import Recipe
 _MOST_ONE_HOT = 20  # classes; of more `Embedded` (see `--embed-from`)
 
 
-def census(folder: pathlib.Path, embed_from: int) -> tuple[np.ndarray, Mixed]:
-    """Returns the rows, with numbers for categories, and their family."""
+def census(folder: pathlib.Path, embed_from: int) -> tuple[np.ndarray, list]:
+    """Returns the rows, with numbers for categories, and the families of these (else None)."""
     import pandas as pd
 
     table = pd.read_csv(folder / "tabular" / "census.csv")
@@ -105,7 +104,7 @@ def main() -> None:
         if options.test:
             with tempfile.TemporaryDirectory() as folder:
                 made = train_ensemble(
-                    dataclasses.replace(recipe, candidates=recipe.candidates),
+                    recipe,
                     splits,
                     pathlib.Path(folder) / "made",
                     conditionals=family,
