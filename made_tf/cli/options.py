@@ -130,6 +130,7 @@ CONDITIONALS = click.option(
             "categorical",
             "count",
             "discretized",
+            "embedded",
             "logistic_mixture",
             "mixed",
             "normal",
@@ -139,9 +140,9 @@ CONDITIONALS = click.option(
     ),
     default="bernoulli",
     show_default=True,
-    help="What the columns hold: bernoulli (0 and 1), categorical or ordinal (classes 0, 1, 2, "
-    "...), count, discretized or binned (numbers that repeat), normal, normal_mixture or "
-    "logistic_mixture (real numbers); mixed chooses for each column by its values.",
+    help="What the columns hold: bernoulli (0 and 1), categorical, embedded (of many) or ordinal "
+    "(classes 0, 1, 2, ...), count, discretized or binned (numbers that repeat), normal, "
+    "normal_mixture or logistic_mixture (real numbers); mixed chooses for each column by its values.",
 )
 VALIDATION_FRACTION = click.option(
     "--validation-fraction",

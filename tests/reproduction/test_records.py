@@ -1,5 +1,6 @@
 """The records of the published sets, which say what today's recipes gave."""
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -17,4 +18,7 @@ def test_the_records_are_those_of_the_recipes():
     assert {record.set for record in records} == set(set_names())
     for record in records:
         assert record.file_name in {path.name for path in FOLDER.iterdir()}
-        assert Recipe.from_dict(record.recipe, record.settings) == Recipe.load(record.recipe)
+        then, now = Recipe.from_dict(record.recipe, record.settings), Recipe.load(record.recipe)
+        # Candidates for other tables may have come since: the sets are binary.
+        theirs = {name: each for name, each in now.candidates.items() if each.get("binary", True)}
+        assert dataclasses.replace(now, candidates=theirs, about=then.about) == then
