@@ -142,7 +142,8 @@ CONDITIONALS = click.option(
     show_default=True,
     help="What the columns hold: bernoulli (0 and 1), categorical, embedded (of many) or ordinal "
     "(classes 0, 1, 2, ...), count, discretized or binned (numbers that repeat), normal, "
-    "normal_mixture or logistic_mixture (real numbers); mixed chooses for each column by its values.",
+    "normal_mixture or logistic_mixture (real numbers); mixed chooses for each column by its "
+    "values.",
 )
 VALIDATION_FRACTION = click.option(
     "--validation-fraction",
