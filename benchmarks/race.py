@@ -42,9 +42,7 @@ def main() -> None:
         for member in sorted(firsts, key=lambda each: order.index(each["candidate"])):
             values = values_of(member["curve"])
             steps = range(1, len(values) + 1)
-            own = recipe.candidate(member["candidate"])
-            is_judged = own.training.schedule == "constant"
-            is_judged &= own.num_orders == own.training.validation_orders
+            is_judged = recipe.candidate(member["candidate"]).looks_judge
             beaten = (n for n in steps if is_judged and is_beaten(values[:n], rival))
             stop = next(beaten, len(values))
             wins = member["candidate"] == record["candidate"]

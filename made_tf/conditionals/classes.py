@@ -12,7 +12,7 @@ from made_tf.conditionals.special_functions import log_sum_exp
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import IntArray
 
-__all__ = ["IMPOSSIBLE", "Classes", "number_of_steps"]
+__all__ = ["IMPOSSIBLE", "Classes", "number_of_steps", "number_of_steps_at"]
 
 _MANY_CLASSES, _SPARSE = 4096, 4  # numbers as large as these beside the classes that occur
 
@@ -144,3 +144,12 @@ def number_of_steps(logits, uniforms):
     # occur.
     cdf = sums[..., :-1] / sums[..., -1:]
     return ops.sum(ops.cast(ops.expand_dims(uniforms, -1) >= cdf, "float32"), axis=-1)
+
+
+def number_of_steps_at(logits, uniforms, temperature):
+    """Returns `number_of_steps` of logits over T, `[N, D, K]`, `[N, D]`, `[N, 1]` -> `[N, D]`.
+
+    What is impossible stays so at every temperature.
+    """
+    scaled = logits / ops.expand_dims(temperature, -1)
+    return number_of_steps(ops.where(logits > 0.5 * IMPOSSIBLE, scaled, IMPOSSIBLE), uniforms)

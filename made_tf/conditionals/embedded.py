@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import as_float32, register
-from made_tf.conditionals.classes import IMPOSSIBLE, Classes, number_of_steps
+from made_tf.conditionals.classes import IMPOSSIBLE, Classes, number_of_steps_at
 from made_tf.conditionals.layout import Layout
 from made_tf.portable.arguments import integer
 
@@ -118,9 +118,7 @@ class Embedded(Classes):
         return [vectors[k * self._most : (k + 1) * self._most] for k in column]
 
     def transform_at(self, params, noise, temperature):
-        logits = self.class_logits(params)
-        scaled = logits / ops.expand_dims(temperature, -1)
-        return number_of_steps(ops.where(logits > 0.5 * IMPOSSIBLE, scaled, IMPOSSIBLE), noise)
+        return number_of_steps_at(self.class_logits(params), noise, temperature)
 
     @property
     def _most(self) -> int:

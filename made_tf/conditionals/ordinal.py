@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import as_float32, register
-from made_tf.conditionals.classes import IMPOSSIBLE, Classes, number_of_steps
+from made_tf.conditionals.classes import IMPOSSIBLE, Classes, number_of_steps_at
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.special_functions import bounded, log_of_difference, softplus
 
@@ -112,9 +112,7 @@ class Ordinal(Classes):
         return ops.concatenate([below, above], axis=-1)
 
     def transform_at(self, params, noise, temperature):
-        logits = self.class_logits(params)
-        scaled = logits / ops.expand_dims(temperature, -1)
-        return number_of_steps(ops.where(logits > 0.5 * IMPOSSIBLE, scaled, IMPOSSIBLE), noise)
+        return number_of_steps_at(self.class_logits(params), noise, temperature)
 
     @classmethod
     def of_table(cls, x, num_classes=None, **options):

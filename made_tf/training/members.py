@@ -108,9 +108,7 @@ def train_member(
         if member.beaten_by is None or rival <= member.beaten_by:
             return keras.saving.load_model(path, compile=False), member
 
-    # Of a schedule the gain comes at the end, and of many orders looks see a few.
-    is_judged = training.schedule == "constant" and recipe.num_orders == training.validation_orders
-    rival = rival if is_judged else math.inf
+    rival = rival if recipe.looks_judge else math.inf
     started = time.perf_counter(), time.process_time()
 
     def make_model() -> MADE:

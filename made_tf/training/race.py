@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 __all__ = ["is_beaten", "is_flat"]
@@ -33,7 +32,7 @@ def is_beaten(values: Sequence[float], rival: float) -> bool:
         values: the validation NLL at each look so far.
         rival: what must be reached.
     """
-    best = list(itertools.accumulate(values, min))
-    if len(best) <= _LOOKS:
+    if len(values) <= _LOOKS:
         return False
-    return best[-1] - _HOPE * (best[-1 - _LOOKS] - best[-1]) > rival
+    before, now = min(values[:-_LOOKS]), min(values)
+    return now - _HOPE * (before - now) > rival

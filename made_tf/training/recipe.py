@@ -153,6 +153,15 @@ class Recipe:
             candidates={},
         )
 
+    @property
+    def looks_judge(self) -> bool:
+        """Whether a look sees what counts in the end, so that it tells who can still win.
+
+        Of a schedule the gain comes at the end, and a look may see fewer orders.
+        """
+        training = self.training
+        return training.schedule == "constant" and self.num_orders == training.validation_orders
+
     def overridden(self, **entries: Any) -> Recipe:
         """Returns the recipe with other entries, in itself and in all of its candidates.
 

@@ -107,7 +107,7 @@ def search(
         return member.valid_nll
 
     while (count := len(_ended(study))) < num_trials:
-        if params := _next_params(study):
+        if params := _next_params(study, count):
             study.enqueue_trial(params)
         study.sampler = optuna.samplers.TPESampler(seed=seed + count, n_startup_trials=8)
         study.optimize(objective, n_trials=1)
@@ -150,9 +150,8 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
-def _next_params(study: optuna.Study) -> dict[str, Any]:
+def _next_params(study: optuna.Study, count: int) -> dict[str, Any]:
     """Returns what to try next: one of the first, or (empty) what the sampler proposes."""
-    count = len(_ended(study))
     is_waiting = any(trial.state.name == "WAITING" for trial in study.trials)  # of a call before
     return {} if is_waiting or count >= len(_FIRST) else dict(_FIRST[count])
 
