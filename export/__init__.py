@@ -13,6 +13,7 @@ _HOMES = {
     "ExportError": "checks.report",
     "ExportReport": "checks.report",
     "LiteSampler": "runtime",
+    "LiteTable": "runtime",
     "MicroReport": "micro",
     "inspect_tflite": "file.inspection",
     "to_micro": "micro",
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from made_tf.export.convert import to_tflite
     from made_tf.export.file.inspection import inspect_tflite
     from made_tf.export.micro import MicroReport, to_micro
-    from made_tf.export.runtime import LiteSampler
+    from made_tf.export.runtime import LiteSampler, LiteTable
 
 
 def __getattr__(name: str):

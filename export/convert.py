@@ -56,6 +56,7 @@ def to_tflite(
     licence: str | None = None,
     context: npt.ArrayLike | None = None,
     context_names: Sequence[str] | None = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> ExportReport:
     """Writes a model into one `.tflite` file and verifies it.
 
@@ -98,6 +99,8 @@ def to_tflite(
             conditioned on, `[N, ...]`; the file is verified with these, or with
             made-up ones. Every signature has one more input of this name.
         context_names: a name for each number of the context, for the file to tell.
+        schema: of the table whose rows these are (`TableSchema.to_dict`), for the file to speak of
+            names, categories and dates.
 
     Returns:
         What was written and how it compares with the model; `str(report)` is
@@ -122,7 +125,7 @@ def to_tflite(
         signatures = _check_static(model, num_orders, signatures, batch_sizes)
     chosen = choose_signatures(model, signatures, batch_sizes)
     description = describe_model(
-        model, num_orders, weights, variables, image_shape, licence, context_names
+        model, num_orders, weights, variables, image_shape, licence, context_names, schema
     )
     if context is not None:
         context = check_contexts(model, context)

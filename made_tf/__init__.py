@@ -38,6 +38,8 @@ _HOMES = {
     "Normal": "conditionals",
     "NormalMixture": "conditionals",
     "Ordinal": "conditionals",
+    "TableModel": "tables",
+    "TableSchema": "data",
 }
 _MODULES = (
     "conditionals",
@@ -51,6 +53,7 @@ _MODULES = (
     "queries",
     "sampling",
     "scoring",
+    "tables",
     "training",
     "verification",
 )
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
         queries,
         sampling,
         scoring,
+        tables,
         training,
         verification,
     )
@@ -90,10 +94,12 @@ if TYPE_CHECKING:
         NormalMixture,
         Ordinal,
     )
+    from made_tf.data import TableSchema
     from made_tf.distributions import EnsembleDistribution, MADEDistribution
     from made_tf.models import MADE, Ensemble
     from made_tf.networks import MaskConstraint, MaskedDense, MaskedInitializer
     from made_tf.queries import Interval
+    from made_tf.tables import TableModel
 
 
 def __getattr__(name: str):

@@ -27,8 +27,9 @@ RULES = {
     "plotting": ("scoring",),
     "export.runtime": ("portable",),
     "export": ("sampling", "scoring", "verification", "export.runtime"),
+    "tables": ("training", "distributions", "export"),
     "reproduction": ("training", "plotting", "distributions", "export"),
-    "cli": ("reproduction",),
+    "cli": ("reproduction", "tables"),
 }
 #: The front door: it names everything, and imports it when it is asked for.
 DOOR = ("made_tf", "made_tf.moved")
@@ -41,7 +42,8 @@ LIBRARIES = {
     "ai_edge_litert": "export.runtime",
     "matplotlib": None,
     "pandas": None,
-    "sklearn": None,
+    "sklearn": "tables",
+    "narwhals": None,
     "optuna": None,
 }
 

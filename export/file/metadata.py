@@ -14,6 +14,7 @@ from made_tf.export.networks import num_uniforms
 from made_tf.export.runtime.files import DIGEST_MARK, METADATA_FORMAT
 from made_tf.models.made import MADE
 from made_tf.portable.digests import CONTENT_DIGITS, content_digest
+from made_tf.portable.schema import Schema
 from made_tf.portable.version import __version__
 
 __all__ = ["add_metadata", "describe_model", "seal"]
@@ -33,6 +34,7 @@ def describe_model(
     image_shape: Sequence[int] | None = None,
     licence: str | None = None,
     context_names: Sequence[str] | None = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns what a file tells of a model.
 
@@ -45,6 +47,7 @@ def describe_model(
         image_shape: height and width of a row's picture.
         licence: of the model, such as `"CC-BY-4.0"`.
         context_names: a name for each number of the context.
+        schema: of the table whose rows these are.
 
     Raises:
         ValueError: if an argument does not fit the model.
@@ -66,6 +69,7 @@ def describe_model(
         "variables": _variables(model, variables),
         "image_shape": _image_shape(model, image_shape),
         **_context(model, context_names),
+        **_schema(model, schema),
         "seeds": _SEEDS,
         "sha256": "0" * CONTENT_DIGITS,  # sealed when the file is written
     }
@@ -144,6 +148,19 @@ def _context(model: MADE, names: Any) -> dict[str, Any]:
             )
         names = texts
     return {} if shape is None else {"context": {"shape": list(shape), "names": names}}
+
+
+def _schema(model: MADE, schema: Any) -> dict[str, Any]:
+    """Returns the entry of a model over a table's columns."""
+    if schema is None:
+        return {}
+    known = Schema.from_dict(schema)
+    if len(known.variables) != model.event_size:
+        raise ValueError(
+            f"`schema` must be of a table whose columns have {model.event_size} variables. "
+            f"Received: one of {len(known.variables)}"
+        )
+    return {"schema": known.to_dict()}
 
 
 def _image_shape(model: MADE, image_shape: Any) -> list[int] | None:

@@ -6,5 +6,6 @@ without TensorFlow.
 
 from .files import METADATA_FORMAT, open_interpreter, read_metadata
 from .sampler import LiteSampler
+from .table import LiteTable
 
-__all__ = ["METADATA_FORMAT", "LiteSampler", "open_interpreter", "read_metadata"]
+__all__ = ["METADATA_FORMAT", "LiteSampler", "LiteTable", "open_interpreter", "read_metadata"]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf.data.npz import default_columns
+from made_tf.portable.arrays import shortest_decimals
 from made_tf.portable.files import PathLike, replacing
 
 __all__ = ["save_history", "save_rows", "save_stream"]
@@ -76,25 +77,12 @@ def save_stream(
         with replacing(path) as temporary, open(temporary, "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(columns or default_columns(shape[1]))
             for batch in _counted(batches, shape):
-                np.savetxt(file, _shortest(batch), fmt="%.9g", delimiter=",")
+                np.savetxt(file, shortest_decimals(batch), fmt="%.9g", delimiter=",")
     else:
         pictures = " Pictures are drawn by made_tf.plotting.save_images." * (path.suffix == ".png")
         raise ValueError(
             f"`path` must end in .npz or .csv. Received: path={str(path)!r}.{pictures}"
         )
-
-
-def _shortest(x: npt.NDArray) -> npt.NDArray[np.float64]:
-    """Returns the shortest decimals that stand for float32 values: 0.1, not 0.100000001."""
-    x = np.asarray(x, np.float32)
-    shortest = x.astype(np.float64)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        magnitude = np.floor(np.log10(np.abs(shortest)))
-        for digits in (8, 7, 6):
-            scale = 10.0 ** (digits - 1 - magnitude)
-            rounded = np.rint(x * scale) / scale
-            shortest = np.where(rounded.astype(np.float32) == x, rounded, shortest)
-    return shortest
 
 
 def _counted(batches: Iterable[npt.NDArray], shape: tuple[int, ...]) -> Iterator[npt.NDArray]:

@@ -139,7 +139,7 @@ class Queries:
         evidence: npt.ArrayLike,
         num_samples: int = 1,
         seed: int = 0,
-        first_row: int = 0,
+        first_row: int | Rows = 0,
         vectors: FloatArray | None = None,
     ) -> FloatArray:
         """Draws whole rows that agree with the evidence: `[N, D]` -> `[num_samples, N, D]`.
@@ -149,13 +149,17 @@ class Queries:
             num_samples: how many rows each evidence gets.
             seed: a 32-bit integer.
             first_row: the number of the first row, from which on they are
-                drawn, so that pieces of a table get what the whole would.
+                drawn, so that pieces of a table get what the whole would; or
+                the number of each row, `[N]`.
             vectors: the rows' encoded context, `[N, W]`; `None` for a model without one.
         """
-        first_row = integer("first_row", first_row, 0)
         values, known = self.partial_rows("evidence", evidence)
         num_samples = integer("num_samples", num_samples)
         seed = _checked_seed(seed)
+        if isinstance(first_row, np.ndarray):
+            numbers = first_row
+        else:
+            numbers = np.arange(len(values)) + integer("first_row", first_row, 0)
         size = values.shape[1]
         values = with_vectors(self.model, values, vectors)
         drawn = np.broadcast_to(values, (num_samples, *values.shape)).copy()
@@ -167,20 +171,23 @@ class Queries:
             rows, groups = separate_small_groups(groups)
             if len(rows):
                 places = (repetitions + rows).reshape(-1)  # in `flat`
+                seeds = seed_pairs(seed, (repetitions + numbers[rows]).reshape(-1))
                 rows = np.tile(rows, num_samples)
-                seeds = seed_pairs(seed, places + first_row)
                 flat[places, :size] = self._by_row.draw(seeds, known[rows], values[rows])
         for pattern, rows in groups:
             sets = self.sets_for(pattern)
             if sets is None:
                 drawn[:, rows, :size], effective = self._weighted.resample(
-                    values[rows], pattern, num_samples, seed, rows + first_row
+                    values[rows], pattern, num_samples, seed, numbers[rows]
                 )
                 smallest = min(smallest, effective)
                 continue
-            for part in pieces((repetitions + rows).reshape(-1), self._rows_at_once):
-                seeds = seed_pairs(seed, part + first_row)
-                flat[part, :size] = self.draw(seeds, pattern, flat[part], sets)[0]
+            seeds = seed_pairs(seed, (repetitions + numbers[rows]).reshape(-1))
+            places = (repetitions + rows).reshape(-1)
+            for part, own in zip(
+                *(pieces(each, self._rows_at_once) for each in (places, seeds)), strict=True
+            ):
+                flat[part, :size] = self.draw(own, pattern, flat[part], sets)[0]
         if smallest < _FEW_PARTICLES:
             warnings.warn(
                 f"Of {self.num_particles} weighted draws only {smallest:.1f} count (the effective "

@@ -18,7 +18,7 @@ from made_tf.portable.files import PathLike, replacing
 from made_tf.training.averaging import AveragedWeights
 from made_tf.training.runs import TrainingState, average_path, best_path, write_state
 
-__all__ = ["ProgressBar", "ResumableTraining"]
+__all__ = ["ProgressBar", "ResumableTraining", "StopAfter"]
 
 
 class ResumableTraining(keras.callbacks.Callback):
@@ -220,3 +220,23 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.close()
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends training when another look at the validation rows would end too late.
+
+    Args:
+        seconds: how long training may take.
+    """
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self.seconds = seconds
+        self._times = [time.monotonic()]
+
+    def on_test_end(self, logs=None):
+        # Before the epoch ends, so that what keeps the best model knows that it is the last one.
+        self._times.append(time.monotonic())
+        longest = max(self._times[-1] - self._times[-2], 0.0)
+        if self._times[-1] + longest > self._times[0] + self.seconds:
+            self.model.stop_training = True

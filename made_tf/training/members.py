@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def train_member(
     progress: bool | str = True,
     save_seconds: float = 10.0,
     rival: float = math.inf,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[MADE, TrainedMember]:
     """Trains one model, or reads it where it was trained before.
 
@@ -81,6 +83,7 @@ def train_member(
         save_seconds: how much training a killed process may lose.
         rival: the validation NLL of another candidate: training stops where it will hardly be
             reached. (With a schedule, or more orders in the end than at a look, it does not.)
+        callbacks: further callbacks of training.
 
     Raises:
         FloatingPointError: if training diverges.
@@ -138,6 +141,7 @@ def train_member(
         average_steps=training.average_steps,
         save_seconds=save_seconds,
         rival=rival,
+        callbacks=callbacks,
     )
     model.num_orders = recipe.num_orders
     with replacing(path) as temporary:

@@ -1,0 +1,65 @@
+"""`Cells`: one column of a table as plain arrays; `Source`: what it was in its library."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import BoolArray
+
+__all__ = ["Cells", "Source"]
+
+
+class Cells(NamedTuple):
+    """The cells of one column.
+
+    Attributes:
+        values: `[N]`; texts, truth values and whatever else has a class each as objects, integers
+            and moments (counted from 1970 in the column's unit) as int64, other numbers as
+            float64. Anything where a cell is missing.
+        known: which cells are not missing, `[N]`.
+    """
+
+    values: npt.NDArray
+    known: BoolArray
+
+    @classmethod
+    def of(cls, values: npt.NDArray) -> Cells:
+        """Returns cells of which none is missing."""
+        return cls(values, np.ones(len(values), bool))
+
+    @classmethod
+    def missing(cls, count: int) -> Cells:
+        """Returns so many cells of which nothing is known."""
+        return cls(np.full(count, None, object), np.zeros(count, bool))
+
+    def at(self, rows: Any) -> Cells:
+        """Returns some of the cells."""
+        return Cells(self.values[rows], self.known[rows])
+
+    def objects(self) -> npt.NDArray[np.object_]:
+        """Returns the cells as objects, `None` where they are missing."""
+        found = np.array(self.values.tolist(), object)
+        found[~self.known] = None
+        return found
+
+
+@dataclasses.dataclass
+class Source:
+    """What a column is in the library that it comes from, so that it can be made again.
+
+    Attributes:
+        sort: `"boolean"`, `"integer"`, `"real"`, `"text"`, `"category"`, `"ordered"` (categories in
+            order), `"moment"`, `"date"`, `"duration"` or `"time"`.
+        dtype: how its library calls the type of its cells.
+        unit: what moments, dates, durations and times count: `"D"`, `"s"`, `"ms"`, `"us"`, `"ns"`.
+        categories: all that a type of categories has.
+    """
+
+    sort: str
+    dtype: str
+    unit: str = ""
+    categories: list[Any] | None = None

@@ -1,0 +1,184 @@
+"""What one column of a table is to a model: some variables, or none."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import BoolArray
+from .cells import Cells, Source
+
+__all__ = ["MISSING", "Column", "Constant", "Identifier", "Numbers64", "column_from", "register"]
+
+#: The number that stands for a missing cell (`made_tf.conditionals.MISSING`).
+MISSING = -(2.0**100)
+
+Numbers64 = npt.NDArray[np.float64]
+
+#: All kinds of columns by name.
+KINDS: dict[str, type[Column]] = {}
+
+
+def register(cls):
+    """Gives a kind of columns its name in files."""
+    KINDS[cls.kind] = cls
+    return cls
+
+
+@dataclasses.dataclass
+class Column(abc.ABC):
+    """One column: how its cells become numbers, and numbers become cells.
+
+    Attributes:
+        name: the column's name.
+        source: what it is in its library.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    source: Source
+
+    @property
+    @abc.abstractmethod
+    def variables(self) -> list[str]:
+        """The names of the variables that stand for it in a model; none if it needs none."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns that must be known before this one is decoded."""
+        return ()
+
+    @abc.abstractmethod
+    def encode(self, cells: Cells, table: Mapping[str, Cells]) -> Numbers64:
+        """Returns the numbers `[N, W]`; NaN where a cell is none that the column can have.
+
+        Args:
+            cells: the column's own cells.
+            table: all columns that are there.
+        """
+
+    @abc.abstractmethod
+    def decode(self, x: Numbers64, table: Mapping[str, Cells]) -> Cells:
+        """Returns the cells of numbers `[N, W]`.
+
+        Args:
+            x: as from `encode`.
+            table: the columns that this one `needs`.
+        """
+
+    def agrees(self, cells: Cells, table: Mapping[str, Cells]) -> BoolArray:
+        """Returns which cells are what other columns say that they must be, `[N]`."""
+        del table
+        return np.ones(len(cells.known), bool)
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """Returns what it is, in a few words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the column as JSON values."""
+        return {"kind": self.kind, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """Makes the column from what `to_dict` returned."""
+        return cls(**content)
+
+
+def column_from(content: Mapping[str, Any]) -> Column:
+    """Makes a column of any kind from what `Column.to_dict` returned.
+
+    Raises:
+        ValueError: if there is no such kind, or an entry is missing or unknown.
+    """
+    content = dict(content)
+    kind = content.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"A column must be one of {sorted(KINDS)}. Received: kind={kind!r}")
+    try:
+        content["source"] = Source(**content["source"])
+        return KINDS[kind].from_dict(content)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"The column {content.get('name')!r} is damaged: {error}") from error
+
+
+@register
+@dataclasses.dataclass
+class Constant(Column):
+    """The same cell in every row.
+
+    Attributes:
+        value: the cell; `None` for a column without any value.
+    """
+
+    kind = "constant"
+
+    value: Any
+
+    @property
+    def variables(self):
+        return []
+
+    def encode(self, cells, table):
+        del table
+        return np.zeros((len(cells.known), 0))
+
+    def decode(self, x, table):
+        del table
+        if self.value is None:
+            return Cells.missing(len(x))
+        values = np.empty(len(x), object if isinstance(self.value, str | bool) else None)
+        values[:] = self.value
+        whole = isinstance(self.value, int) and not isinstance(self.value, bool)
+        return Cells.of(values.astype(np.int64) if whole else values)
+
+    def agrees(self, cells, table):
+        del table
+        if self.value is None:
+            return ~cells.known
+        same = np.zeros(len(cells.known), bool)
+        same[cells.known] = cells.values[cells.known] == self.value
+        return same
+
+    def describe(self):
+        return f"constant {self.value!r}"
+
+
+@register
+@dataclasses.dataclass
+class Identifier(Column):
+    """A name of its own for each row: it tells nothing, and rows that are drawn get new ones.
+
+    Attributes:
+        prefix: what stands before the number of new names; `None` for whole numbers.
+        start: the first new number.
+    """
+
+    kind = "identifier"
+
+    prefix: str | None
+    start: int
+
+    @property
+    def variables(self):
+        return []
+
+    def encode(self, cells, table):
+        del table
+        return np.zeros((len(cells.known), 0))
+
+    def decode(self, x, table):
+        del table
+        numbers = np.arange(self.start, self.start + len(x))
+        if self.prefix is None:
+            return Cells.of(numbers)
+        names = [f"{self.prefix}{number}" for number in numbers]
+        return Cells.of(np.array(names, object))
+
+    def describe(self):
+        return "identifier, drawn anew"

@@ -1,0 +1,104 @@
+"""Dates and times: a week, a day of it, a time of day, so that seasons and trends can be learned."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from .cells import Cells
+from .columns import MISSING, Column, Numbers64, register
+from .numbers import LARGEST_CODE
+
+__all__ = ["PARTS", "UNITS", "Moments"]
+
+#: How many units a day has.
+UNITS = {"D": 1, "s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+PARTS = ("week", "weekday", "second", "fraction")
+_MONDAY = 3  # days from a Monday to 1970-01-01, a Thursday
+
+
+@register
+@dataclasses.dataclass
+class Moments(Column):
+    """Dates, or dates with a time, as whole numbers; the way back is exact.
+
+    Moments count their unit from 1970, in UTC. Each is cut into the number of its week (a trend and the seasons), the day of the week, the
+    second of the day and the fraction of the second. Parts that are the same in all rows are no
+    variables.
+
+    Attributes:
+        parts: the parts that are variables.
+        starts: for each of `PARTS` its smallest value.
+        ends: for each its largest value.
+        steps: for each a step that all its values are apart.
+        missing: whether cells may be missing.
+        families: the name of the family of each variable.
+    """
+
+    kind = "moments"
+
+    parts: list[str]
+    starts: list[int]
+    ends: list[int]
+    steps: list[int]
+    missing: bool = False
+    families: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def variables(self):
+        return [f"{self.name}: {part}" for part in self.parts]
+
+    def cut(self, moments) -> dict[str, np.ndarray]:
+        """Returns the parts of moments, int64 each."""
+        return cut(moments, self.source.unit)
+
+    def encode(self, cells, table):
+        del table
+        x = np.full((len(cells.known), len(self.parts)), MISSING if self.missing else np.nan)
+        found = self.cut(cells.values[cells.known].astype(np.int64))
+        codes, is_right = [], np.ones(int(cells.known.sum()), bool)
+        for part, start, step in zip(PARTS, self.starts, self.steps, strict=True):
+            away = found[part] - start
+            if part in self.parts:
+                codes.append(away // step)
+                is_right &= (away % step == 0) & (np.abs(away // step) <= LARGEST_CODE)
+            else:
+                is_right &= away == 0
+        if codes:
+            own = np.stack(codes, axis=1).astype(np.float64)
+            x[cells.known] = np.where(is_right[:, None], own, np.nan)
+        return x
+
+    def decode(self, x, table):
+        del table
+        known = ~(x == MISSING).any(axis=1)
+        x = np.where(known[:, None], x, 0.0)
+        parts = {}
+        for number, part in enumerate(PARTS):
+            start, end, step = self.starts[number], self.ends[number], self.steps[number]
+            parts[part] = np.full(len(x), start, np.int64)
+            if part in self.parts:
+                codes = np.rint(x[:, self.parts.index(part)]).astype(np.int64)
+                parts[part] = np.clip(start + step * codes, start, end)
+        return Cells(join(parts, self.source.unit), known)
+
+    def describe(self):
+        parts = ", ".join(self.parts) or "one moment"
+        return f"{'dates' if self.source.unit == 'D' else 'moments'}: {parts}"
+
+
+def cut(moments, unit: str) -> dict[str, Numbers64]:
+    """Returns the parts of moments that are counted in units."""
+    a_day = UNITS[unit]
+    day, rest = np.divmod(moments, a_day)
+    week, weekday = np.divmod(day + _MONDAY, 7)
+    second, fraction = np.divmod(rest, max(1, a_day // UNITS["s"]))
+    return {"week": week, "weekday": weekday, "second": second, "fraction": fraction}
+
+
+def join(parts, unit: str):
+    """Returns the moments of parts, as `cut` found them."""
+    a_day = UNITS[unit]
+    day = 7 * parts["week"] + parts["weekday"] - _MONDAY
+    return day * a_day + parts["second"] * max(1, a_day // UNITS["s"]) + parts["fraction"]

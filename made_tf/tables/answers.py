@@ -1,0 +1,114 @@
+"""What the network of questions says of some cells, given the others of their row."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from made_tf.portable.arrays import BoolArray, FloatArray, Rows
+from made_tf.portable.patterns import pattern_groups
+from made_tf.portable.schema import Cells, Schema
+from made_tf.portable.schema.classes import Classes
+from made_tf.portable.schema.columns import MISSING
+from made_tf.queries.one_variable import OneVariable, one_variable
+from made_tf.queries.subsets import Queries
+
+__all__ = ["absent_codes", "column_surprise", "conditionals_of", "fill"]
+
+_ROUNDS = 100  # of draws, until a filled cell is not missing again
+
+
+def absent_codes(schema: Schema) -> FloatArray:
+    """Returns the number that stands for a missing cell, of each variable; NaN for none."""
+    codes = np.full(len(schema.variables), np.nan, np.float32)
+    for column in schema.columns:
+        place = schema.place(column.name)
+        if isinstance(column, Classes) and column.missing and not column.ordered:
+            codes[place] = len(column.values)
+        elif getattr(column, "missing", False) or _difference_missing(column):
+            codes[place] = MISSING
+    return codes
+
+
+def _difference_missing(column) -> bool:
+    return getattr(getattr(column, "difference", None), "missing", False)
+
+
+def fill(
+    queries: Queries, schema: Schema, table: Mapping[str, Cells], x: FloatArray, seed: int
+) -> dict[str, Cells]:
+    """Draws what is not known given the rest of each row, but never a missing cell.
+
+    Row i is drawn from the seeds (`seed` + r, i) for r = 0, 1, ... until no cell of it is missing
+    and none contradicts the others.
+
+    Args:
+        queries: what answers.
+        schema: of the table.
+        table: the cells that are known.
+        x: the same as numbers `[N, D]`, NaN where nothing is known.
+        seed: a 32-bit integer.
+
+    Returns:
+        The cells of all columns.
+
+    Warns:
+        UserWarning: if a hundred rounds left a missing cell or a contradiction.
+    """
+    absent, asked = absent_codes(schema), np.isnan(x)
+    filled = x.copy()
+    left = np.arange(len(x))
+    for number in range(_ROUNDS):
+        to_draw = left[asked[left].any(axis=1)]
+        if len(to_draw):
+            own = (seed + number) % 2**31
+            filled[to_draw] = queries.sample_conditional(x[to_draw], 1, own, to_draw)[0]
+        known = {name: cells.at(left) for name, cells in table.items()}
+        whole = schema.merged(known, schema.decode(filled[left]))
+        is_wrong = (asked[left] & (filled[left] == absent)).any(axis=1) | ~schema.agrees(whole)
+        left = left[is_wrong & asked[left].any(axis=1)]
+        if not len(left):
+            break
+    else:
+        warnings.warn(
+            f"{len(left)} row(s) have cells left that are missing, or that contradict others: given "
+            "the rest of their row nearly all draws are so.",
+            stacklevel=4,
+        )
+    return schema.merged(table, schema.decode(filled))
+
+
+def conditionals_of(
+    queries: Queries, x: FloatArray, variable: int
+) -> Iterator[tuple[Rows, OneVariable]]:
+    """Yields rows of one pattern and the conditional of a variable given what they know.
+
+    Args:
+        queries: of a model of all orders.
+        x: rows `[N, D]`, NaN where nothing is known.
+        variable: which one is asked for; what rows say of it is not looked at.
+    """
+    known: BoolArray = ~np.isnan(x)
+    known[:, variable] = False
+    values = np.where(known, x, np.float32(0))
+    typical = queries.model.conditionals.typical()
+    values = np.where(known, values, typical)
+    for pattern, rows in pattern_groups(known):
+        yield rows, one_variable(queries, values[rows], pattern, variable)
+
+
+def column_surprise(queries: Queries, schema: Schema, x: FloatArray) -> FloatArray:
+    """Returns -log p(cell | the other cells of its row) for each column, in nats: `[N, C]`."""
+    surprise = np.zeros((len(x), len(schema.columns)), np.float32)
+    for number, column in enumerate(schema.columns):
+        place = schema.place(column.name)
+        if place.start == place.stop:
+            continue
+        asked, evidence = np.full((2, *x.shape), np.nan, np.float32)
+        asked[:, place] = x[:, place]
+        evidence[:] = x
+        evidence[:, place] = np.nan
+        surprise[:, number] = -queries.conditional_log_prob(asked, evidence).log_prob
+    return surprise

@@ -1,0 +1,80 @@
+"""For each variable of a table the family of conditionals that its column asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from made_tf import conditionals as families
+from made_tf.portable.arrays import FloatArray
+from made_tf.portable.schema import Column, Schema
+from made_tf.portable.schema.classes import Classes
+from made_tf.portable.schema.columns import MISSING
+from made_tf.portable.schema.facts import AtLeast
+from made_tf.portable.schema.moments import Moments
+from made_tf.portable.schema.numbers import Numbers
+
+__all__ = ["families_of"]
+
+_MANY_CLASSES = 100
+_NUM_BINS = 256
+_ROWS_OF_A_BIN = 5
+
+
+def families_of(schema: Schema, x: FloatArray) -> families.Mixed:
+    """Returns the family of a table's variables, found in the rows to learn from.
+
+    Args:
+        schema: of the table.
+        x: rows `[N, D]`, as the schema encodes them.
+    """
+    found: list[families.Conditionals] = []
+    for column in schema.columns:
+        own = x[:, schema.place(column.name)]
+        found.extend(_of_column(column, own))
+    return families.Mixed(found).bind(len(found))
+
+
+def _of_column(column: Column, x: npt.NDArray) -> Iterator[families.Conditionals]:
+    if isinstance(column, Classes):
+        yield _of_classes(column, x[:, 0])
+    elif isinstance(column, Moments):
+        for values, name in zip(x.T, column.families, strict=True):
+            yield _of_numbers(name, values, [], column.missing)
+    elif isinstance(column, Numbers | AtLeast):
+        numbers = column.difference if isinstance(column, AtLeast) else column
+        yield _of_numbers(numbers.family, x[:, 0], numbers.points, numbers.missing)
+
+
+def _of_classes(column: Classes, values: npt.NDArray) -> families.Conditionals:
+    count = column.num_classes
+    if column.ordered:
+        given = values[values != MISSING].astype(np.int64)
+        family = families.Ordinal(count, counts=[np.bincount(given, minlength=count).tolist()])
+        return families.Inflated(family, [MISSING]) if column.missing else family
+    if count == 2:
+        return families.Bernoulli(tells_unknown=True)
+    many = count > _MANY_CLASSES
+    return families.Embedded(count) if many else families.Categorical(max(2, count))
+
+
+def _of_numbers(
+    name: str, values: npt.NDArray, points: list[float], missing: bool
+) -> families.Conditionals:
+    points = [*points, *([MISSING] if missing else [])]
+    is_point = np.isin(values, np.asarray(points, np.float32))
+    given = values[~is_point][:, None]
+    if not len(given):
+        given = np.zeros((1, 1), np.float32)
+    if name == "ordinal":
+        codes = given[:, 0].astype(np.int64)
+        counts = np.bincount(codes, minlength=2)
+        family: families.Conditionals = families.Ordinal(len(counts), counts=[counts.tolist()])
+    elif name == "binned":
+        bins = int(np.clip(len(given) // _ROWS_OF_A_BIN, 16, _NUM_BINS))
+        family = families.Binned.from_data(given, num_bins=bins)
+    else:
+        family = families.FAMILIES[name].from_data(given)
+    return families.Inflated(family, points) if points else family

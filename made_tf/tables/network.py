@@ -1,0 +1,61 @@
+"""`TableNetwork`: what a table's model knows, as one Keras model and one file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import keras
+
+from made_tf.data.table_schema import TableSchema
+from made_tf.models.made import MADE
+from made_tf.portable.schema import Schema
+
+__all__ = ["TableNetwork"]
+
+
+@keras.saving.register_keras_serializable(package="made_tf")
+class TableNetwork(keras.Model):
+    """A schema and the networks over its variables.
+
+    Called with rows `[N, D]` of the schema's numbers it gives their log-probabilities `[N]`.
+
+    Args:
+        schema: of the table; a `TableSchema`, or its JSON text.
+        joint: the density of whole rows.
+        questions: a model of all orders over the same variables, which answers what is asked of
+            some columns given others; `None` for none.
+        **kwargs: `name`.
+    """
+
+    def __init__(
+        self, schema: Schema | str, joint: MADE, questions: MADE | None = None, **kwargs: Any
+    ):
+        super().__init__(autocast=False, **kwargs)
+        if isinstance(schema, str):
+            schema = TableSchema.from_dict(json.loads(schema))
+        self.schema = schema
+        self.joint = joint
+        self.questions = questions
+        self.built = True
+
+    def call(self, x, training=None):
+        del training  # the networks are trained by themselves
+        return self.joint.checked_log_prob(x)
+
+    def get_config(self):
+        own = {
+            "name": self.name,
+            "schema": json.dumps(self.schema.to_dict(), ensure_ascii=False),
+            "joint": keras.saving.serialize_keras_object(self.joint),
+        }
+        if self.questions is not None:
+            own["questions"] = keras.saving.serialize_keras_object(self.questions)
+        return own
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in {"joint", "questions"} & set(config):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)

@@ -1,0 +1,71 @@
+"""The networks of a table: trained by recipes, within a time if there is one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from made_tf.conditionals import Conditionals
+from made_tf.data.splits import Splits
+from made_tf.models.made import MADE
+from made_tf.portable.arrays import FloatArray
+from made_tf.training.callbacks import StopAfter
+from made_tf.training.members import TrainedMember, train_member
+from made_tf.training.recipe import Recipe
+
+__all__ = ["split_rows", "train_network"]
+
+_MOST_VALIDATION = 5000
+_CONSTANT_RATE = 1e-3
+
+
+def split_rows(x: FloatArray, fraction: float, seed: int, names: list[str]) -> Splits:
+    """Sets rows aside to stop by, 5,000 at most.
+
+    Raises:
+        ValueError: if no rows would be left for one of both.
+    """
+    held = min(round(len(x) * fraction), _MOST_VALIDATION)
+    if not 0 < held < len(x):
+        raise ValueError(
+            f"`validation_fraction` must leave rows for training and for validation. Received: "
+            f"{fraction} of {len(x)} row(s)"
+        )
+    x = x[np.random.default_rng(seed).permutation(len(x))]
+    return Splits(x[held:], x[:held], x[:0], names)
+
+
+def train_network(
+    recipe: Recipe,
+    splits: Splits,
+    family: Conditionals,
+    seed: int,
+    seconds: float | None = None,
+    folder: Path | None = None,
+    title: str = "",
+) -> tuple[MADE, TrainedMember]:
+    """Trains one network.
+
+    Args:
+        recipe: without candidates.
+        splits: rows to learn from and rows to stop by.
+        family: of the variables.
+        seed: of weights, order, shuffles and dropout.
+        seconds: how long it may take, up to the time between two looks.
+        folder: where the run lies, to be resumed; a temporary one by default.
+        title: of the progress bar; "" for none.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory() as own:
+            return train_network(recipe, splits, family, seed, seconds, Path(own), title)
+    callbacks = []
+    if seconds is not None:
+        # A schedule would have to know beforehand how many steps there is time for.
+        recipe = recipe.overridden(schedule="constant", learning_rate=_CONSTANT_RATE)
+        callbacks = [StopAfter(seconds)]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{recipe.name}.keras"
+    progress = title or False
+    return train_member(recipe, splits, path, seed, family, progress=progress, callbacks=callbacks)
