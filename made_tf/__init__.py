@@ -39,7 +39,7 @@ _HOMES = {
     "NormalMixture": "conditionals",
     "Ordinal": "conditionals",
     "TableModel": "tables",
-    "TableSchema": "data",
+    "TableSchema": "tables",
 }
 _MODULES = (
     "conditionals",
@@ -94,12 +94,11 @@ if TYPE_CHECKING:
         NormalMixture,
         Ordinal,
     )
-    from made_tf.data import TableSchema
     from made_tf.distributions import EnsembleDistribution, MADEDistribution
     from made_tf.models import MADE, Ensemble
     from made_tf.networks import MaskConstraint, MaskedDense, MaskedInitializer
     from made_tf.queries import Interval
-    from made_tf.tables import TableModel
+    from made_tf.tables import TableModel, TableSchema
 
 
 def __getattr__(name: str):

@@ -13,6 +13,7 @@ from made_tf.cli.contexts import context_shape, read_contexts
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import ARRAY, INPUT_FILE, MODEL, Integers, OutputFile, check_outputs
 from made_tf.cli.running import quiet
+from made_tf.cli.tables import is_table_model, open_table
 
 __all__ = ["export"]
 
@@ -96,6 +97,25 @@ def export(
     check_outputs([output], [path for path in inputs if path])
     if model.suffix == ".tflite":
         raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
+    if is_table_model(model):
+        of_numbers = (data, calibration, variables, image_shape, context, context_names)
+        if micro or any(option is not None for option in of_numbers):
+            raise click.UsageError(
+                "--weights, --signatures, --batch-sizes and --licence go with the model of a table."
+            )
+        table = open_table(model)
+        with quiet():
+            text = str(
+                table.to_tflite(
+                    output,
+                    weights=weights,
+                    signatures=_names(signatures),
+                    batch_sizes=batch_sizes,
+                    licence=licence,
+                )
+            )
+        click.echo(text)
+        return
     if micro:
         others = (*inputs[1:], signatures, image_shape, context_names, licence)
         if batch_sizes or weights != "float32" or any(other is not None for other in others):
@@ -121,7 +141,6 @@ def export(
         contexts = read_contexts(context, model, context_shape(loaded, model), len(rows))
         if contexts is not None and len(contexts) == 1:
             contexts = contexts.repeat(len(rows), axis=0)
-    names = signatures if signatures in (None, "all") else str(signatures).split(",")
     with quiet():
         from made_tf.export import to_tflite
 
@@ -129,7 +148,7 @@ def export(
             loaded,
             output,
             weights=weights,
-            signatures=names,
+            signatures=_names(signatures),
             batch_sizes=batch_sizes,
             data=rows,
             calibration=calibrating,
@@ -140,6 +159,10 @@ def export(
             context_names=None if context_names is None else context_names.split(","),
         )
     click.echo(str(report))
+
+
+def _names(signatures: str | None) -> Any:
+    return signatures if signatures in (None, "all") else str(signatures).split(",")
 
 
 def _read_variables(path: Path) -> Any:

@@ -6,7 +6,7 @@ import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +14,15 @@ from made_tf.cli.contexts import CONTEXT, context_shape, read_contexts
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import (
     ARRAY,
-    INPUT_FILE,
     MODEL,
     NUM_ORDERS,
     SEED,
+    TABLE_FILE,
     OutputFile,
     check_outputs,
 )
-from made_tf.cli.running import quiet
+from made_tf.cli.running import quiet, warnings_in_lines
+from made_tf.cli.tables import is_table_model, open_table, read, reading, write
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,13 +37,14 @@ _ROWS = 1024  # filled in at once
 
 @click.command()
 @MODEL
-@click.argument("data", type=INPUT_FILE)
+@click.argument("data", type=TABLE_FILE)
 @click.option(
     "-o",
     "--output",
-    type=OutputFile(".npz", ".csv"),
+    type=OutputFile(".npz", ".csv", ".tsv", ".parquet", standard=True),
     required=True,
-    help="The rows, filled in, as .npz (array x) or .csv.",
+    help="The rows, filled in: of a table as .csv, .tsv or .parquet, or - for stdout; of numbers "
+    "as .npz (array x) or .csv.",
 )
 @ARRAY
 @SEED
@@ -56,6 +58,7 @@ _ROWS = 1024  # filled in at once
     help="How many weighted draws a row takes for which MODEL has no fitting order.",
 )
 @CONTEXT
+@reading
 def impute(
     model: Path,
     data: Path,
@@ -65,6 +68,7 @@ def impute(
     num_orders: int | None,
     num_particles: int,
     context: Path | None,
+    **options: Any,
 ) -> None:
     """Fill in the missing values of DATA by draws from MODEL, a .keras file.
 
@@ -78,6 +82,15 @@ def impute(
     check_outputs([output], [path for path in (model, data, context) if path])
     if model.suffix == ".tflite":
         raise ValueError(f"{model} cannot fill in rows: MODEL must be a file that ends in .keras.")
+    if is_table_model(model):
+        frame = read(data, options)
+        table = open_table(model)
+        with quiet(), warnings_in_lines():
+            filled_table = table.impute(frame, seed)
+        write(output, filled_table)
+        return
+    if output.suffix in (".tsv", ".parquet") or str(output) == "-":
+        raise click.UsageError("An --output of .tsv, .parquet or - is for the models of tables.")
     import numpy as np
 
     from made_tf.data.checks import check_support

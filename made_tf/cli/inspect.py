@@ -10,6 +10,7 @@ import click
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import INPUT_FILE, JSON
 from made_tf.cli.running import quiet
+from made_tf.cli.tables import is_table_model, open_table
 from made_tf.cli.texts import keras_facts, keras_text, printable, tflite_text
 
 __all__ = ["inspect"]
@@ -30,6 +31,20 @@ def inspect(file: Path, as_json: bool) -> None:
 
             facts = inspect_tflite(file)
         text = tflite_text(facts)
+        if is_table_model(file):
+            from made_tf.export.runtime import LiteTable
+
+            text = f"{LiteTable(file).schema}\n\n{text}"
+    elif is_table_model(file):
+        table = open_table(file)
+        network = table.network_
+        facts = {
+            **keras_facts(network.joint, file),
+            "schema": network.schema.to_dict(),
+            "questions": network.questions is not None,
+        }
+        parts = [str(network.schema), network.joint.describe(), keras_text(facts)]
+        text = "\n\n".join(parts)
     else:
         model = load_keras(file, or_ensemble=True)
         members = getattr(model, "members", [])  # of an ensemble

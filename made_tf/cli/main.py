@@ -6,14 +6,17 @@ import os
 
 import click
 
+from made_tf.cli.anomalies import anomalies
 from made_tf.cli.demo import demo
 from made_tf.cli.evaluate import evaluate
 from made_tf.cli.export import export
 from made_tf.cli.impute import impute
 from made_tf.cli.inspect import inspect
+from made_tf.cli.predict import predict
 from made_tf.cli.reproduce import reproduce
 from made_tf.cli.running import Commands
 from made_tf.cli.sample import sample
+from made_tf.cli.schema import schema
 from made_tf.cli.serve import serve
 from made_tf.cli.train import train
 from made_tf.cli.tune import tune
@@ -22,7 +25,21 @@ from made_tf.portable.version import __version__
 __all__ = ["main"]
 
 #: In the order in which the help lists them.
-COMMANDS = (demo, train, evaluate, sample, impute, export, serve, inspect, reproduce, tune)
+COMMANDS = (
+    demo,
+    train,
+    evaluate,
+    sample,
+    impute,
+    anomalies,
+    predict,
+    schema,
+    export,
+    serve,
+    inspect,
+    reproduce,
+    tune,
+)
 
 _HELP = """MADE: learn the distribution of a table, score rows, draw new ones.
 
@@ -33,6 +50,8 @@ Start with 'made-tf demo'. With your own data:
   made-tf evaluate model.keras other.csv
   made-tf sample model.keras --num 100 --output new.csv
   made-tf impute model.keras gaps.csv --output filled.csv
+  made-tf anomalies model.keras other.csv
+  made-tf predict model.keras other.csv --column price
   made-tf export model.keras --output made.tflite --batch-sizes 1,16
   made-tf serve made.tflite
 

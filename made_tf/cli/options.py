@@ -17,6 +17,7 @@ __all__ = [
     "MODEL",
     "NUM_ORDERS",
     "SEED",
+    "TABLE_FILE",
     "VALIDATION_FRACTION",
     "FiniteRange",
     "Integers",
@@ -27,15 +28,18 @@ __all__ = [
 
 
 class OutputFile(click.Path):
-    """A file to write: with one of these endings, in a folder that exists."""
+    """A file to write: with one of these endings, in a folder that exists; or stdout."""
 
-    def __init__(self, *endings: str):
+    def __init__(self, *endings: str, standard: bool = False):
         super().__init__(dir_okay=False)
         self.endings = endings
+        self.standard = standard  # whether - may stand for stdout
 
     def convert(self, value, param, ctx):
         """Checks the path before any work is done."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if str(path) == "-" and self.standard:
+            return path
         if path.suffix not in self.endings:
             self.fail(f"{str(path)!r} must end in {' or '.join(self.endings)}.", param, ctx)
         if not path.parent.is_dir():
@@ -102,6 +106,8 @@ class Integers(click.ParamType):
 
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+#: A table, of which - stands for stdin.
+TABLE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True)
 MODEL = click.argument("model", type=INPUT_FILE)
 ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
 SEED = click.option(
@@ -138,12 +144,10 @@ CONDITIONALS = click.option(
             "ordinal",
         ]
     ),
-    default="bernoulli",
-    show_default=True,
-    help="What the columns hold: bernoulli (0 and 1), categorical, embedded (of many) or ordinal "
-    "(classes 0, 1, 2, ...), count, discretized or binned (numbers that repeat), normal, "
+    help="What columns of numbers hold: bernoulli (0 and 1), categorical, embedded (of many) or "
+    "ordinal (classes 0, 1, 2, ...), count, discretized or binned (numbers that repeat), normal, "
     "normal_mixture or logistic_mixture (real numbers); mixed chooses for each column by its "
-    "values.",
+    "values.  [default: a table is taken as it is; bernoulli for .npz and for bits]",
 )
 VALIDATION_FRACTION = click.option(
     "--validation-fraction",

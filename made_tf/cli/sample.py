@@ -11,6 +11,7 @@ from made_tf.cli.contexts import CONTEXT, read_contexts
 from made_tf.cli.opening import open_model
 from made_tf.cli.options import MODEL, SEED, Integers, OutputFile, check_outputs
 from made_tf.cli.running import quiet
+from made_tf.cli.tables import drawn_table, is_table_model, write
 
 __all__ = ["sample"]
 
@@ -30,14 +31,21 @@ __all__ = ["sample"]
 @click.option(
     "-o",
     "--output",
-    type=OutputFile(".npz", ".csv", ".png"),
+    type=OutputFile(".npz", ".csv", ".tsv", ".parquet", ".png", standard=True),
     required=True,
-    help="The rows as .npz (array x) or .csv, or as pictures in a .png.",
+    help="The rows: of a table as .csv, .tsv or .parquet, or - for stdout; of numbers as .npz "
+    "(array x) or .csv, or as pictures in a .png.",
 )
 @click.option(
     "--image-shape",
     type=Integers("8x8", "x", 2),
     help="Height and width of a row's picture, for .png.",
+)
+@click.option(
+    "--given",
+    multiple=True,
+    metavar="COLUMN=CELL",
+    help="A cell that all rows have, for the .keras file of a table; may be given several times.",
 )
 @CONTEXT
 def sample(
@@ -46,6 +54,7 @@ def sample(
     seed: int,
     output: Path,
     image_shape: tuple[int, int] | None,
+    given: tuple[str, ...],
     context: Path | None,
 ) -> None:
     """Draw new rows from MODEL, a .keras or .tflite file.
@@ -54,6 +63,13 @@ def sample(
     and classes, within rounding for real numbers.
     """
     check_outputs([output], [path for path in (model, context) if path])
+    if is_table_model(model):
+        write(output, drawn_table(model, num, seed, given))
+        return
+    if given or output.suffix in (".tsv", ".parquet") or str(output) == "-":
+        raise click.UsageError(
+            "--given and an --output of .tsv, .parquet or - are for the models of tables."
+        )
     from made_tf.data.writers import save_stream
     from made_tf.portable.progress import with_progress
 

@@ -13,8 +13,8 @@ from made_tf.cli.opening import family_of
 from made_tf.cli.options import (
     ARRAY,
     CONDITIONALS,
-    INPUT_FILE,
     SEED,
+    TABLE_FILE,
     VALIDATION_FRACTION,
     FiniteRange,
     Integers,
@@ -23,6 +23,7 @@ from made_tf.cli.options import (
     check_outputs,
 )
 from made_tf.cli.running import quiet, warnings_in_lines
+from made_tf.cli.tables import Seconds, is_whole_table, reading, train_table
 from made_tf.cli.texts import interruption_text, nll_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 
 
 @click.command()
-@click.argument("data", type=INPUT_FILE)
+@click.argument("data", type=TABLE_FILE)
 @click.option(
     "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
 )
@@ -49,10 +50,9 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
-    default="default",
-    show_default=True,
     help="How to train: a few networks to choose from, of which 'single' has one. The following "
-    "options, down to --patience, override what it says, of all of these networks.",
+    "options, down to --patience, override what it says, of all of these networks.  [default: "
+    "default; table for a table as it is]",
 )
 @_override(
     "--hidden-units",
@@ -131,6 +131,18 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
     show_default=True,
     help="How many models the ensemble has. A single one can be exported.",
 )
+@click.option(
+    "--schema",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What columns of a table are, a .toml file as 'made-tf schema' writes it.",
+)
+@click.option(
+    "--time-budget",
+    type=Seconds(),
+    help="How long training on a table may take, such as 90s or 5m.  [default: as long as the "
+    "recipes say]",
+)
+@reading
 @SEED
 @VALIDATION_FRACTION
 @click.option("--history", type=OutputFile(".csv"), help="Also write the metrics of every look.")
@@ -139,8 +151,13 @@ def train(
     data: Path,
     output: Path,
     array: str | None,
-    conditionals: str,
-    recipe: str,
+    conditionals: str | None,
+    recipe: str | None,
+    schema: Path | None,
+    time_budget: float | None,
+    separator: str | None,
+    decimal: str | None,
+    encoding: str | None,
     members: int,
     seed: int,
     validation_fraction: float,
@@ -150,8 +167,10 @@ def train(
 ) -> None:
     """Fit MADE to the rows of DATA and keep the best model.
 
-    DATA is a .csv or .parquet table of numbers, or an .npz with one array or
-    with the arrays train, valid and test.
+    DATA is a table as it is (.csv, .tsv, .parquet, - for stdin), with names,
+    categories, dates and missing cells; or rows of numbers: an .npz with one
+    array or with the arrays train, valid and test, or a table with
+    --conditionals.
 
     A recipe says how: the default one trains a few networks that differ in
     depth, order, dropout and masks, as the number of rows suggests, and keeps
@@ -170,7 +189,27 @@ def train(
     from made_tf.scoring import score, summarise
     from made_tf.training.parts import forget_parts
 
-    followed = _followed(recipe, {"members": members, **overrides})
+    options = {"separator": separator, "decimal": decimal, "encoding": encoding}
+    frame = is_whole_table(data, conditionals, options)
+    if frame is not None:
+        if members > 1:
+            raise click.UsageError("--members is for rows of numbers, with --conditionals.")
+        train_table(
+            frame,
+            output,
+            _followed(recipe or "table", overrides),
+            schema=schema,
+            seed=seed,
+            validation_fraction=validation_fraction,
+            time_budget=time_budget,
+            restart=restart,
+            history=history,
+        )
+        return
+    if schema is not None or time_budget is not None:
+        raise click.UsageError("--schema and --time-budget are for tables as they are.")
+    conditionals = conditionals or "bernoulli"
+    followed = _followed(recipe or "default", {"members": members, **overrides})
     splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)
     folder = output.with_name(f"{output.name}.parts")
     family = family_of(splits, conditionals)

@@ -10,13 +10,11 @@ from made_tf.data.checks import check_support
 from made_tf.data.digits import DIGITS_THRESHOLD, load_digits
 from made_tf.data.readers import load_rows, load_table
 from made_tf.data.splits import Splits, load_splits
-from made_tf.data.table_schema import TableSchema
 from made_tf.data.writers import save_history, save_rows, save_stream
 
 __all__ = [
     "DIGITS_THRESHOLD",
     "Splits",
-    "TableSchema",
     "check_support",
     "load_digits",
     "load_rows",

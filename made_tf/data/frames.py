@@ -161,7 +161,9 @@ def _categories(series: Any, dtype: str, known: np.ndarray, is_pandas: bool) -> 
 
 
 def _dates(values: list, known: np.ndarray) -> Cells:
-    days = [value.toordinal() - _EPOCH if own else 0 for value, own in zip(values, known, strict=True)]
+    days = [
+        value.toordinal() - _EPOCH if own else 0 for value, own in zip(values, known, strict=True)
+    ]
     return Cells(np.array(days, np.int64), known)
 
 
@@ -190,7 +192,10 @@ def _of_objects(values: list, dtype: str) -> Series:
                 return Series(Source("integer", dtype), Cells(whole, known))
         return _reals(dtype, filled)
     if all_are(datetime.datetime):
-        aware = [value.replace(tzinfo=None) - (value.utcoffset() or datetime.timedelta()) for value in plain]
+        aware = [
+            value.replace(tzinfo=None) - (value.utcoffset() or datetime.timedelta())
+            for value in plain
+        ]
         ticks = np.zeros(len(values), np.int64)
         ticks[known] = [(value - _MIDNIGHT) // _MICROSECOND for value in aware]
         return Series(Source("moment", dtype, "us"), Cells(ticks, known))
@@ -238,8 +243,8 @@ def frame_of(
             frame.index = index
         return frame
     narwhals = optional_module("narwhals.stable.v2", "narwhals", "tables")
-    columns = [
+    parts = [
         narwhals_series(name, cells, sources[name], library).to_frame()
         for name, cells in table.items()
     ]
-    return narwhals.concat(columns, how="horizontal").to_native()
+    return narwhals.concat(parts, how="horizontal").to_native()

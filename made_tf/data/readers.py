@@ -15,7 +15,7 @@ from made_tf.data.optional import optional_module
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
-__all__ = ["existing_table", "load_rows", "load_table"]
+__all__ = ["existing_table", "is_line_of_names", "load_rows", "load_table"]
 
 # What pandas, pyarrow and the csv module raise for a truncated or foreign file.
 _DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
@@ -132,16 +132,23 @@ def _has_names(path: Path) -> bool:
         # As pandas does, blank lines are skipped.
         lines = ((reader.line_num, line) for line in reader if any(line) or len(line) > 1)
         (first_number, first), (number, line) = (next(lines, (0, [])) for _ in range(2))
-    if first == [str(index) for index in range(len(first))] and len(first) >= _COUNTED:
-        return True  # as pandas writes columns without names
-    if all(_is_data(field) for field in first):
+    if not is_line_of_names(first):
         return False
+    if first == [str(index) for index in range(len(first))]:
+        return True
     if line and len(line) != len(first):
         raise ValueError(
             f"line {first_number} has {len(first)} field(s) and line {number} has {len(line)}. "
             "The first line must hold the column names, and commas must separate the fields."
         )
     return True
+
+
+def is_line_of_names(fields: list[str]) -> bool:
+    """Returns whether the first line of a table has names, not data."""
+    if fields == [str(index) for index in range(len(fields))] and len(fields) >= _COUNTED:
+        return True  # as pandas writes columns without names
+    return not all(_is_data(field) for field in fields)
 
 
 def _has_index(frame: Any) -> bool:

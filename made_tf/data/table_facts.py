@@ -1,4 +1,4 @@
-"""What a table says of itself: columns that others determine, sums, one that is never below another.
+"""What a table says of itself: columns that others determine, sums, orders.
 
 Found only where chance can hardly have made it so.
 """
@@ -34,9 +34,9 @@ def find_dependencies(
     """
     codes = {}
     for name, column in columns.items():
-        found = _class_codes(column, table[name])
-        if found is not None and len(found) >= _ROWS_OF_A_VALUE * (1 + int(found.max())):
-            codes[name] = found
+        own = _class_codes(column, table[name])
+        if own is not None and len(own) >= _ROWS_OF_A_VALUE * (1 + int(own.max())):
+            codes[name] = own
     found: dict[str, Dependent] = {}
     places = {name: place for place, name in enumerate(codes)}
     for name, own in codes.items():
@@ -68,15 +68,15 @@ def _determines(base: np.ndarray, own: np.ndarray) -> bool:
 
 def _class_codes(column: Column, cells: Cells) -> np.ndarray | None:
     """Returns the number of each cell's value, all of which occur; `None` for other columns."""
-    few = isinstance(column, Numbers) and column.step and column.family == "ordinal"
+    few = isinstance(column, Numbers) and column.step > 0 and column.family == "ordinal"
     if not isinstance(column, Classes) and not few:
         return None
     texts = [(value is None, str(value)) for value in cells.objects().tolist()]
     numbers = {value: number for number, value in enumerate(sorted(set(texts)))}
-    if few and len(numbers) - (not cells.known.all()) < 1 + (column.high - column.low) * (
-        column.denominator / column.step
-    ):
-        return None  # a draw may have a value in between
+    if isinstance(column, Numbers):
+        points = 1 + round((column.high - column.low) * column.denominator / column.step)
+        if len(numbers) - (not cells.known.all()) < points:
+            return None  # a draw may be a point in between
     return np.array([numbers[value] for value in texts], np.int64)
 
 
@@ -102,9 +102,10 @@ def find_totals(columns: Mapping[str, Column], table: Mapping[str, Cells]) -> di
         column = columns[names[target]]
         assert isinstance(column, Numbers)
         fact = total(column, plus, minus)
-        if plus and not set(fact.needs) & set(found):
-            if fact.agrees(table[fact.name], table).all():
-                found[fact.name] = fact
+        if not plus or set(fact.needs) & set(found):
+            continue
+        if fact.agrees(table[fact.name], table).all():
+            found[fact.name] = fact
     return found
 
 
@@ -136,7 +137,9 @@ def _relations(values: np.ndarray) -> list[np.ndarray]:
     return [
         whole
         for row, whole in zip(pivot_rows, rounded, strict=True)
-        if np.abs(row - whole).max() < 1e-5 and np.abs(whole).max() <= 1 and np.count_nonzero(whole) > 1
+        if np.abs(row - whole).max() < 1e-5
+        and np.abs(whole).max() <= 1
+        and np.count_nonzero(whole) > 1
     ]
 
 

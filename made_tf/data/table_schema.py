@@ -237,7 +237,7 @@ def _like(series: Any, column: Column) -> Cells:
         if whole and np.all(np.abs(values) < 2**53) and np.all(values == np.rint(values)):
             values = values.astype(np.int64)
         return Cells(values, cells.known)
-    if own.sort in moments and source.sort in moments or own.sort == source.sort == "duration":
+    if (own.sort in moments and source.sort in moments) or own.sort == source.sort == "duration":
         if source.unit != own.unit:
             return Cells(_in_unit(cells.values, source.unit, own.unit), cells.known)
         return cells

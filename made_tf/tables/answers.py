@@ -73,8 +73,8 @@ def fill(
             break
     else:
         warnings.warn(
-            f"{len(left)} row(s) have cells left that are missing, or that contradict others: given "
-            "the rest of their row nearly all draws are so.",
+            f"{len(left)} row(s) have cells left that are missing, or that contradict others: "
+            "given the rest of their row nearly all draws are so.",
             stacklevel=4,
         )
     return schema.merged(table, schema.decode(filled))

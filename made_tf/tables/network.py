@@ -9,7 +9,6 @@ import keras
 
 from made_tf.data.table_schema import TableSchema
 from made_tf.models.made import MADE
-from made_tf.portable.schema import Schema
 
 __all__ = ["TableNetwork"]
 
@@ -29,12 +28,12 @@ class TableNetwork(keras.Model):
     """
 
     def __init__(
-        self, schema: Schema | str, joint: MADE, questions: MADE | None = None, **kwargs: Any
+        self, schema: TableSchema | str, joint: MADE, questions: MADE | None = None, **kwargs: Any
     ):
         super().__init__(autocast=False, **kwargs)
-        if isinstance(schema, str):
-            schema = TableSchema.from_dict(json.loads(schema))
-        self.schema = schema
+        self.schema = (
+            TableSchema.from_dict(json.loads(schema)) if isinstance(schema, str) else schema
+        )
         self.joint = joint
         self.questions = questions
         self.built = True

@@ -13,6 +13,7 @@ from made_tf.models.made import MADE
 from made_tf.portable.arrays import FloatArray
 from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
+from made_tf.training.parts import member_path
 from made_tf.training.recipe import Recipe
 
 __all__ = ["split_rows", "train_network"]
@@ -53,7 +54,7 @@ def train_network(
         splits: rows to learn from and rows to stop by.
         family: of the variables.
         seed: of weights, order, shuffles and dropout.
-        seconds: how long it may take, up to the time between two looks.
+        seconds: how long training may take.
         folder: where the run lies, to be resumed; a temporary one by default.
         title: of the progress bar; "" for none.
     """
@@ -66,6 +67,6 @@ def train_network(
         recipe = recipe.overridden(schedule="constant", learning_rate=_CONSTANT_RATE)
         callbacks = [StopAfter(seconds)]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{recipe.name}.keras"
+    path = member_path(folder, recipe.name, 0)
     progress = title or False
     return train_member(recipe, splits, path, seed, family, progress=progress, callbacks=callbacks)

@@ -42,9 +42,11 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
             for row, own in zip(rows, log_probs, strict=True):
                 texts[row] = _likely(column, states, np.exp(own))
             continue
-        uniforms = np.random.default_rng(0).uniform(
-            size=(_DRAWS, conditional.family.num_uniforms)
-        ).astype(np.float32)
+        uniforms = (
+            np.random.default_rng(0)
+            .uniform(size=(_DRAWS, conditional.family.num_uniforms))
+            .astype(np.float32)
+        )
         draws = []
         for number in range(_DRAWS):
             own = np.broadcast_to(uniforms[number], (len(rows), uniforms.shape[1]))
@@ -57,7 +59,7 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
 
 def _likely(column: Classes, states, probs) -> str:
     best = np.argsort(-probs)[:_SHOWN]
-    named = []
+    named: list[str] = []
     for number in best:
         if probs[number] < _LIKELY and named:
             continue
@@ -85,5 +87,3 @@ def text_of(value) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
-
-

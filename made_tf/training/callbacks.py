@@ -223,20 +223,19 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Ends training when another look at the validation rows would end too late.
+    """Ends training when its time is over, after one more look at the validation rows.
 
     Args:
-        seconds: how long training may take.
+        seconds: how long training may take, from the first step on.
     """
 
     def __init__(self, seconds: float):
         super().__init__()
         self.seconds = seconds
-        self._times = [time.monotonic()]
 
-    def on_test_end(self, logs=None):
-        # Before the epoch ends, so that what keeps the best model knows that it is the last one.
-        self._times.append(time.monotonic())
-        longest = max(self._times[-1] - self._times[-2], 0.0)
-        if self._times[-1] + longest > self._times[0] + self.seconds:
+    def on_train_begin(self, logs=None):
+        self._end = time.monotonic() + self.seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.monotonic() > self._end:
             self.model.stop_training = True

@@ -1,4 +1,4 @@
-"""Columns that others determine, wholly or in part: what is so in the data stays so in every row."""
+"""Columns that others determine, wholly or in part: what is so in the data stays so."""
 
 from __future__ import annotations
 
@@ -172,7 +172,11 @@ class Total(Column):
         unknown = [~was[name].known if name in was else ~nothing for name in self.needs]
         found = {}
         for number, name in enumerate(self.needs):
-            rows = own.known & unknown[number] & ~np.logical_or.reduce([nothing, *unknown[number + 1 :]])
+            rows = (
+                own.known
+                & unknown[number]
+                & ~np.logical_or.reduce([nothing, *unknown[number + 1 :]])
+            )
             rest = self._sum({**table, name: Cells.of(np.zeros(len(rows)))})
             sign = 1.0 if name in self.plus else -1.0
             values = sign * (own.values.astype(np.float64) - rest.values)
@@ -257,5 +261,3 @@ class AtLeast(Column):
 
     def describe(self):
         return f"{self.base} or more: {self.difference.describe()} above"
-
-

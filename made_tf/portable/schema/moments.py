@@ -1,4 +1,4 @@
-"""Dates and times: a week, a day of it, a time of day, so that seasons and trends can be learned."""
+"""Dates and times as a week, a day of it, a time of day: seasons and trends can be learned."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MONDAY = 3  # days from a Monday to 1970-01-01, a Thursday
 class Moments(Column):
     """Dates, or dates with a time, as whole numbers; the way back is exact.
 
-    Moments count their unit from 1970, in UTC. Each is cut into the number of its week (a trend and the seasons), the day of the week, the
-    second of the day and the fraction of the second. Parts that are the same in all rows are no
-    variables.
+    Moments count their unit from 1970, in UTC. Each is cut into the number of its week (a trend and
+    the seasons), the day of the week, the second of the day and the fraction of the second. Parts
+    that are the same in all rows are no variables.
 
     Attributes:
         parts: the parts that are variables.

@@ -42,12 +42,12 @@ def cells_of_list(values: Sequence[Any], source: Source) -> Cells:
     known = np.array([not _is_missing(value) for value in values], bool)
     if source.sort in _TEXTS:
         objects = np.full(len(values), None, object)
-        for row in np.flatnonzero(known):
+        for row in np.flatnonzero(known).tolist():
             objects[row] = values[row]
         return Cells(objects, known)
     read = {"integer": _number, "real": _number}.get(source.sort) or _ticks(source)
     found = np.zeros(len(values), np.float64 if source.sort == "real" else np.int64)
-    for row in np.flatnonzero(known):
+    for row in np.flatnonzero(known).tolist():
         try:
             found[row] = read(values[row])
         except (TypeError, ValueError, OverflowError) as error:

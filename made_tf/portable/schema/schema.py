@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import classes, facts, moments, numbers
 from ..arrays import BoolArray, FloatArray
+from . import classes, facts, moments, numbers
 from .cells import Cells
 from .columns import Column, column_from
 

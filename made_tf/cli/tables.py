@@ -1,0 +1,270 @@
+"""What commands do with a table as it is: names, categories, dates, missing cells."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from made_tf.cli.running import quiet, warnings_in_lines
+from made_tf.cli.texts import interruption_text
+
+if TYPE_CHECKING:
+    from made_tf.data.table_schema import TableSchema
+    from made_tf.export.runtime import LiteSampler
+    from made_tf.portable.arrays import FloatArray
+    from made_tf.tables.model import TableModel
+
+__all__ = [
+    "READING",
+    "Seconds",
+    "drawn_table",
+    "evaluate_table",
+    "is_table_model",
+    "is_whole_table",
+    "open_table",
+    "read",
+    "reading",
+    "train_table",
+    "write",
+]
+
+_CLASS = "TableNetwork"
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+class Seconds(click.ParamType):
+    """A time such as 90, 90s, 5m or 1h."""
+
+    name = "time"
+
+    def convert(self, value, param, ctx):
+        """Parses the text."""
+        if isinstance(value, int | float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", value.strip())
+        if not found or float(found[1]) <= 0:
+            self.fail(f"{value!r} must be a time such as 90s, 5m or 1h.", param, ctx)
+        return float(found[1]) * _SECONDS[found[2]]
+
+
+READING = (
+    click.option("--separator", help="What stands between fields.  [default: as found]"),
+    click.option("--decimal", help="What stands before decimals.  [default: as found]"),
+    click.option("--encoding", help="Of the text.  [default: as found]"),
+)
+
+
+def reading(command):
+    """Gives a command the options of how a table is written."""
+    for option in reversed(READING):
+        command = option(command)
+    return command
+
+
+def read(path: Path, options: dict[str, Any]) -> Any:
+    """Reads a table: a frame of pandas."""
+    from made_tf.data.table_files import read_table
+
+    with warnings_in_lines():
+        return read_table(path, **options)
+
+
+def write(path: Path, frame: Any) -> None:
+    """Writes a frame and says so (on stderr where the frame goes to stdout)."""
+    from made_tf.data.table_files import STANDARD, write_table
+
+    write_table(path, frame)
+    to_stdout = str(path) == STANDARD
+    click.echo(f"{len(frame):,} rows in {'stdout' if to_stdout else path}", err=to_stdout)
+
+
+def is_whole_table(data: Path, conditionals: str | None, options: dict[str, Any]) -> Any:
+    """Returns the frame of a file that is to be modelled as a table; `None` for rows of bits.
+
+    Args:
+        data: the file.
+        conditionals: the family that was asked for; with one a table is numbers.
+        options: how the table is written.
+    """
+    from made_tf.data.table_files import is_table_file
+
+    if conditionals is not None or not is_table_file(data):
+        if any(options.values()):
+            raise click.UsageError("--separator, --decimal and --encoding are for tables.")
+        return None
+    frame = read(data, options)
+    import numpy as np
+
+    bits = all(
+        column.dtype.kind in "biuf" and np.isin(column.to_numpy(), (0, 1)).all()
+        if isinstance(column.dtype, np.dtype)
+        else False
+        for _, column in frame.items()
+    )
+    return None if bits and not any(options.values()) else frame
+
+
+def is_table_model(path: Path) -> bool:
+    """Returns whether a file has a table's model."""
+    if path.suffix == ".tflite":
+        from made_tf.export.runtime import read_metadata
+
+        with contextlib.suppress(ValueError, OSError):
+            return "schema" in (read_metadata(path) or {})
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json")).get("class_name") == _CLASS
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile, AttributeError):
+        return False
+
+
+def open_table(path: Path) -> TableModel:
+    """Opens the `.keras` file of a table's model.
+
+    Raises:
+        ValueError: if it is none, or of a model that diverged.
+    """
+    if path.suffix == ".tflite" or not is_table_model(path):
+        raise ValueError(
+            f"{path} must be the model of a table: a .keras file that 'made-tf train' wrote for a "
+            "table with names."
+        )
+    with quiet():
+        from made_tf.tables.model import TableModel
+        from made_tf.verification import not_finite
+    try:
+        model = TableModel.load(path)
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"{path} is not a readable model (truncated?): {reason}") from error
+    for name in not_finite(model.network_.joint):
+        raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
+    return model
+
+
+def drawn_table(path: Path, num: int, seed: int, given: tuple[str, ...]) -> Any:
+    """Draws rows of a table's model, a `.keras` or `.tflite` file: a frame of pandas."""
+    wanted = dict(_cell(text) for text in given)
+    if path.suffix == ".tflite":
+        if wanted:
+            raise click.UsageError("--given is for models that end in .keras.")
+        with quiet():
+            sampler, schema = _on_device(path)
+            return schema.frame(schema.decode(sampler.sample(num, seed)))
+    model = open_table(path)
+    cells = {name: _read_cell(model, name, text) for name, text in wanted.items()}
+    with quiet(), warnings_in_lines():
+        return model.sample(num, seed, cells or None)
+
+
+def _on_device(path: Path) -> tuple[LiteSampler, TableSchema]:
+    from made_tf.data.table_schema import TableSchema
+    from made_tf.export.runtime import LiteSampler
+
+    sampler = LiteSampler(path)
+    return sampler, TableSchema.from_dict((sampler.metadata or {})["schema"])
+
+
+def _cell(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--given must be COLUMN=CELL. Received: {text!r}")
+    return name, value
+
+
+def _read_cell(model: TableModel, name: str, text: str) -> Any:
+    """Returns a cell as its column has it."""
+    source = model.schema_.column(name).source
+    if source.sort in ("integer", "real"):
+        try:
+            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+        except ValueError as error:
+            raise click.UsageError(f"--given {name}={text!r} must be a number.") from error
+    if source.sort == "boolean":
+        if text.lower() not in ("true", "false"):
+            raise click.UsageError(f"--given {name}={text!r} must be true or false.")
+        return text.lower() == "true"
+    if source.sort in ("moment", "date"):
+        import pandas
+
+        return pandas.Timestamp(text)
+    classes = getattr(model.schema_.column(name), "values", [])
+    return next((value for value in classes if str(value) == text), text)
+
+
+def evaluate_table(path: Path, data: Path, options: dict[str, Any]) -> tuple[FloatArray, list[str]]:
+    """Scores the rows of a table under its model: log-probabilities `[N]`, and the columns."""
+    frame = read(data, options)
+    if path.suffix == ".tflite":
+        with quiet():
+            sampler, schema = _on_device(path)
+            x, new, broken = schema.encode_frame(frame, str(data))
+            odd = (new | broken).any(axis=1)
+            if odd.any():
+                raise ValueError(
+                    f"{data} has {odd.sum():,} row(s) with cells that the table never had, or that "
+                    f"contradict others; the first is row {int(odd.argmax())} (from 0). The .keras "
+                    "file scores them"
+                )
+            return sampler.log_prob(x), schema.names
+    model = open_table(path)
+    with quiet():
+        return model.log_prob(frame), model.schema_.names
+
+
+def train_table(
+    frame: Any,
+    output: Path,
+    recipe: Any,
+    *,
+    schema: Path | None,
+    seed: int,
+    validation_fraction: float,
+    time_budget: float | None,
+    restart: bool,
+    history: Path | None,
+) -> None:
+    """Fits a `TableModel` in a folder beside the output, which a later call goes on with."""
+    with quiet():
+        from made_tf.tables.model import TableModel
+    from made_tf.data.writers import save_history
+    from made_tf.training.parts import foreign_files, forget_parts, parts_in
+
+    folder = output.with_name(f"{output.name}.parts")
+    foreign = foreign_files(folder) if folder.exists() else []
+    if foreign:
+        raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
+    if restart and folder.exists():
+        forget_parts(folder)
+    model = TableModel(
+        overrides=schema,
+        recipe=recipe,
+        validation_fraction=validation_fraction,
+        time_budget=time_budget,
+        seed=seed,
+        verbose=1,
+    )
+    try:
+        with warnings_in_lines():
+            model.fit_in(frame, folder, echo=click.echo)
+    except KeyboardInterrupt:
+        parts = parts_in(folder) if folder.exists() else []
+        click.echo(interruption_text(parts, output), err=True)
+        sys.exit(130)
+    if history:
+        save_history(history, model.history_)
+    model.save(output)
+    forget_parts(folder)
+    with contextlib.suppress(OSError):  # something else came to lie there
+        folder.rmdir()
+    click.echo(f"recipe          {recipe.name}")
+    click.echo(f"validation NLL  {model.validation_nll_:.4f} nats per row")
+    click.echo(f"model           {output}")

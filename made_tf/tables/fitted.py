@@ -1,0 +1,62 @@
+"""`Fitted`: a table's networks, ready to be asked."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from made_tf.data.table_schema import TableSchema
+from made_tf.distributions.made import MADEDistribution
+from made_tf.models.made import MADE
+from made_tf.queries.subsets import Queries
+from made_tf.tables.network import TableNetwork
+
+__all__ = ["Fitted"]
+
+
+class Fitted:
+    """What the parts of a `TableModel` share: the schema, the networks, and what is traced of them.
+
+    Args:
+        network: what was trained.
+    """
+
+    def __init__(self, network: TableNetwork):
+        self.network = network
+
+    def __reduce__(self):
+        return type(self), (self.network,)  # what was traced is made again
+
+    @property
+    def schema(self) -> TableSchema:
+        """What the columns are."""
+        return self.network.schema
+
+    @property
+    def joint(self) -> MADE:
+        """The density of whole rows."""
+        return self.network.joint
+
+    @cached_property
+    def rows(self) -> MADEDistribution:
+        """The same as a distribution."""
+        return MADEDistribution(self.joint)
+
+    @property
+    def has_questions(self) -> bool:
+        """Whether there is a network of questions."""
+        return self.network.questions is not None
+
+    @cached_property
+    def queries(self) -> Queries:
+        """What answers questions about some columns given others.
+
+        Raises:
+            ValueError: if there is no network of questions.
+        """
+        questions = self.network.questions
+        if questions is None:
+            raise ValueError(
+                "`questions` must not be None for what is asked of some columns given others: fit "
+                "a TableModel with a network of questions."
+            )
+        return Queries(questions)

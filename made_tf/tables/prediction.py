@@ -1,0 +1,92 @@
+"""A column of a table from all others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from made_tf import scoring
+from made_tf.portable.arguments import integer
+from made_tf.portable.arrays import BoolArray, FloatArray
+from made_tf.portable.schema import Cells
+from made_tf.portable.schema.classes import Classes
+from made_tf.tables import words
+from made_tf.tables.answers import conditionals_of
+from made_tf.tables.fitted import Fitted
+from made_tf.tables.frames import plain_frame
+from made_tf.tables.rows import filled, partial_table
+
+__all__ = ["predict", "predict_proba"]
+
+_ROWS = 2048  # whose classes are scored at once
+
+
+def predict_proba(fitted: Fitted, frame: Any, name: str) -> Any:
+    """Returns what `TableModel.predict_proba` does."""
+    column = fitted.schema.column(name)
+    if not isinstance(column, Classes):
+        raise ValueError(
+            f"`column` must be one of classes. {name!r} is {column.describe()}: use `predict`, or "
+            "several draws of `impute`"
+        )
+    probs = _probabilities(fitted, frame, column)
+    cells = {
+        words.text_of(value): Cells.of(probs[:, number])
+        for number, value in enumerate(column.values)
+    }
+    return plain_frame(cells, fitted.schema.library, getattr(frame, "index", None))
+
+
+def predict(fitted: Fitted, frame: Any, name: str, seed: int, num_draws: int) -> Any:
+    """Returns what `TableModel.predict` does."""
+    schema, index = fitted.schema, getattr(frame, "index", None)
+    column = schema.column(name)
+    if isinstance(column, Classes):
+        best = _probabilities(fitted, frame, column).argmax(axis=1)
+        return schema.frame({name: column.decode(best[:, None].astype(np.float64), {})}, index)
+    table = partial_table(fitted, frame, "X")
+    table.pop(name, None)
+    drawn = [
+        filled(fitted, table, (seed + 1000 * number) % 2**31)[name]
+        for number in range(integer("num_draws", num_draws))
+    ]
+    known = np.logical_and.reduce([cells.known for cells in drawn])
+    values = np.stack([cells.values for cells in drawn])
+    if values.dtype == object:  # determined by a column of classes: what is drawn most often
+        return schema.frame({name: _most_frequent(drawn)}, index)
+    middle = np.quantile(values, 0.5, axis=0, method="closest_observation")
+    return schema.frame({name: Cells(middle, known)}, index)
+
+
+def _most_frequent(drawn: list[Cells]) -> Cells:
+    rows = zip(*(cells.objects().tolist() for cells in drawn), strict=True)
+    best = [max(set(row), key=row.count) for row in map(list, rows)]
+    values = np.empty(len(best), object)
+    values[:] = best
+    return Cells(values, np.array([value is not None for value in best], bool))
+
+
+def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
+    """Returns the probabilities of a column's classes, `[N, K]`; that of a missing cell left out.
+
+    Where all else of a row is known, they follow from the density of whole rows.
+    """
+    table = partial_table(fitted, frame, "X")
+    table.pop(column.name, None)
+    x = fitted.schema.encode(table, absent_is_unknown=True).x
+    variable, count = fitted.schema.place(column.name).start, len(column.values)
+    found = np.empty((len(x), count), np.float32)
+    is_whole: BoolArray = np.isfinite(np.delete(x, variable, axis=1)).all(axis=1)
+    for start in range(0, len(x), _ROWS):
+        rows = start + np.flatnonzero(is_whole[start : start + _ROWS])
+        if len(rows):
+            each = np.repeat(x[rows], count, axis=0)
+            each[:, variable] = np.tile(np.arange(count), len(rows))
+            found[rows] = scoring.log_prob(fitted.joint, each).reshape(len(rows), count)
+    rest = np.flatnonzero(~is_whole)
+    if len(rest):
+        for rows, conditional in conditionals_of(fitted.queries, x[rest], variable):
+            found[rest[rows]] = conditional.state_log_probs()[:, :count]
+    found = np.exp(found - found.max(axis=1, keepdims=True))
+    return found / found.sum(axis=1, keepdims=True)

@@ -1,0 +1,87 @@
+"""Rows of a table: drawn, drawn given some cells, filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from made_tf.portable.arguments import integer
+from made_tf.portable.schema import Cells
+from made_tf.tables import words
+from made_tf.tables.answers import fill
+from made_tf.tables.fitted import Fitted
+
+__all__ = ["filled", "impute", "partial_table", "sample"]
+
+_AT_ONCE = 16_384  # rows that are drawn at once: bounds the memory, and changes no row
+
+
+def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
+    """Returns what `TableModel.sample` does."""
+    n = integer("n", n)
+    schema = fitted.schema
+    if given is None:
+        parts = fitted.rows.stream(n, seed, _AT_ONCE)
+        return schema.frame(schema.decode(np.concatenate(list(parts))))
+    if isinstance(given, Mapping):
+        given = {name: [cell] for name, cell in given.items()}
+    table = partial_table(fitted, given, "given")
+    if not table:
+        raise ValueError("`given` must name a column at least. Received: none")
+    rows = np.repeat(np.arange(_length(table)), n)
+    table = {name: cells.at(rows) for name, cells in table.items()}
+    return schema.frame(filled(fitted, table, seed))
+
+
+def impute(fitted: Fitted, frame: Any, seed: int, num_draws: int | None) -> Any:
+    """Returns what `TableModel.impute` does."""
+    table = partial_table(fitted, frame, "X")
+    if not table:
+        raise ValueError(f"`X` must have columns of the table: {fitted.schema.names}")
+    index = getattr(frame, "index", None)
+    frames = [
+        fitted.schema.frame(filled(fitted, table, (seed + 1000 * number) % 2**31), index)
+        for number in range(integer("num_draws", 1 if num_draws is None else num_draws))
+    ]
+    return frames[0] if num_draws is None else frames
+
+
+def partial_table(fitted: Fitted, frame: Any, name: str) -> dict[str, Cells]:
+    """Returns the cells of a frame of which some are not known, and what follows from them.
+
+    Raises:
+        ValueError: if a mapping names columns that are not there, or cells are of another sort.
+    """
+    schema = fitted.schema
+    if isinstance(frame, Mapping):
+        unknown = [each for each in map(str, frame) if each not in schema.names]
+        if unknown:
+            raise ValueError(
+                f"`{name}` names columns that are not there: {unknown}. The table has: "
+                f"{schema.names}"
+            )
+    return schema.complete(schema.cells_of(frame, name, absent=True))
+
+
+def filled(fitted: Fitted, table: Mapping[str, Cells], seed: int) -> dict[str, Cells]:
+    """Returns all cells of rows of which some are known.
+
+    Raises:
+        ValueError: if a cell is none that the table has had: nothing follows from it.
+    """
+    schema = fitted.schema
+    x, new, _ = schema.encode(table, absent_is_unknown=True)
+    if new.any():
+        row, column = (int(number) for number in np.argwhere(new)[0])
+        name = schema.names[column]
+        raise ValueError(
+            f"Column {name!r} has a cell that the table never had, from which nothing follows: "
+            f"{words.text_of(table[name].objects()[row])!r} in row {row}."
+        )
+    return fill(fitted.queries, schema, table, x, seed)
+
+
+def _length(table: Mapping[str, Cells]) -> int:
+    return len(next(iter(table.values())).known)
