@@ -8,7 +8,7 @@ import numpy as np
 
 from made_tf import scoring
 from made_tf.portable.arguments import integer
-from made_tf.portable.arrays import BoolArray, FloatArray
+from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Cells
 from made_tf.portable.schema.classes import Classes
 from made_tf.tables import words
@@ -77,7 +77,7 @@ def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
     x = fitted.schema.encode(table, absent_is_unknown=True).x
     variable, count = fitted.schema.place(column.name).start, len(column.values)
     found = np.empty((len(x), count), np.float32)
-    is_whole: BoolArray = np.isfinite(np.delete(x, variable, axis=1)).all(axis=1)
+    is_whole = np.atleast_1d(np.isfinite(np.delete(x, variable, axis=1)).all(axis=1))
     for start in range(0, len(x), _ROWS):
         rows = start + np.flatnonzero(is_whole[start : start + _ROWS])
         if len(rows):
