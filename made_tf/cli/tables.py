@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from made_tf.export.runtime import LiteSampler
     from made_tf.portable.arrays import FloatArray
     from made_tf.tables.model import TableModel
+    from made_tf.training.recipe import Recipe
 
 __all__ = [
     "READING",
@@ -223,7 +224,8 @@ def evaluate_table(path: Path, data: Path, options: dict[str, Any]) -> tuple[Flo
 def train_table(
     frame: Any,
     output: Path,
-    recipe: Any,
+    recipe: Recipe,
+    questions: Recipe,
     *,
     schema: Path | None,
     seed: int,
@@ -247,6 +249,7 @@ def train_table(
     model = TableModel(
         overrides=schema,
         recipe=recipe,
+        questions=questions,
         validation_fraction=validation_fraction,
         time_budget=time_budget,
         seed=seed,

@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+#: What an option says of both networks of a table; the others are of the density's alone.
+_OF_BOTH = (
+    "hidden_units",
+    "activation",
+    "dropout",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "patience",
+)
+
 
 def _override(*names: str, text: str, **attributes: Any) -> Any:
     """Returns an option that overrides an entry of the recipe, and has no default of its own."""
@@ -198,6 +209,7 @@ def train(
             frame,
             output,
             _followed(recipe or "table", overrides),
+            _followed("questions", {name: overrides[name] for name in _OF_BOTH}),
             schema=schema,
             seed=seed,
             validation_fraction=validation_fraction,

@@ -175,7 +175,8 @@ def _moments(name: str, source: Source, given: np.ndarray, missing: bool) -> Mom
             codes = (found[part] - starts[number]) // steps[number]
         parts.append(part)
         families.append(_family(codes.astype(np.float64), True))
-    return Moments(name, source, parts, starts, ends, steps, missing, families)
+    low, high = int(given.min()), int(given.max())
+    return Moments(name, source, parts, starts, ends, steps, low, high, missing, families)
 
 
 def _ordered(name, source, given, missing, categories: Sequence[Any]) -> Classes:

@@ -154,6 +154,29 @@ class Queries:
             vectors: the rows' encoded context, `[N, W]`; `None` for a model without one.
         """
         values, known = self.partial_rows("evidence", evidence)
+        return self.draw_rows(values, known, num_samples, seed, first_row, vectors, stacklevel=4)
+
+    def draw_rows(
+        self,
+        values: FloatArray,
+        known: BoolArray,
+        num_samples: int = 1,
+        seed: int = 0,
+        first_row: int | Rows = 0,
+        vectors: FloatArray | None = None,
+        stacklevel: int = 3,
+    ) -> FloatArray:
+        """Returns what `sample_conditional` does, of values that were checked before, `[N, D]`.
+
+        Args:
+            values: anything finite where nothing is known.
+            known: where something is.
+            num_samples: as of `sample_conditional`, like the others.
+            seed: likewise.
+            first_row: likewise.
+            vectors: likewise.
+            stacklevel: of the warning.
+        """
         num_samples = integer("num_samples", num_samples)
         seed = _checked_seed(seed)
         if isinstance(first_row, np.ndarray):
@@ -193,7 +216,7 @@ class Queries:
                 f"Of {self.num_particles} weighted draws only {smallest:.1f} count (the effective "
                 "sample size of the worst row): more `num_particles`, or a model of all orders "
                 "(num_masks=None), which needs none.",
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
         return drawn[..., :size]
 

@@ -58,13 +58,15 @@ def fill(
         UserWarning: if a hundred rounds left a missing cell or a contradiction.
     """
     absent, asked = absent_codes(schema), np.isnan(x)
-    filled = x.copy()
+    values = np.where(asked, np.float32(0), x)  # which the schema has checked
+    filled = values.copy()
     left = np.arange(len(x))
     for number in range(_ROUNDS):
         to_draw = left[asked[left].any(axis=1)]
         if len(to_draw):
             own = (seed + number) % 2**31
-            filled[to_draw] = queries.sample_conditional(x[to_draw], 1, own, to_draw)[0]
+            known_here = ~asked[to_draw]
+            filled[to_draw] = queries.draw_rows(values[to_draw], known_here, 1, own, to_draw)[0]
         known = {name: cells.at(left) for name, cells in table.items()}
         whole = schema.merged(known, schema.decode(filled[left]))
         is_wrong = (asked[left] & (filled[left] == absent)).any(axis=1) | ~schema.agrees(whole)

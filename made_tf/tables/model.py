@@ -239,7 +239,8 @@ class TableModel(BaseEstimator):
         """Returns the probability of each class of a column, given the other cells of each row.
 
         Args:
-            X: a frame; the column need not be there, and cells may be missing.
+            X: a frame; columns need not be there, the one that is asked for among them. A missing
+                cell is known to be missing where its column has such.
             column: a column of classes.
 
         Returns:
@@ -254,7 +255,7 @@ class TableModel(BaseEstimator):
         """Returns the most probable class of a column, or the median of its draws, for each row.
 
         Args:
-            X: a frame; cells may be missing.
+            X: a frame, as of `predict_proba`.
             column: any column.
             seed: of the draws, a 32-bit integer.
             num_draws: how many draws a median takes.

@@ -77,7 +77,8 @@ def anomalies(fitted: Fitted, frame: Any, top: int | None) -> Any:
 def _reasons(fitted: Fitted, encoded: Encoded, table: Mapping[str, Cells]) -> list[str]:
     """Returns a text for each row: its most surprising cells, and what was expected."""
     nats = _surprise(fitted, encoded)
-    order = np.argsort(-nats, axis=1)[:, :_REASONS]
+    certain = encoded.new | encoded.broken  # whatever the network thinks
+    order = np.argsort(-np.where(certain, np.inf, nats), axis=1)[:, :_REASONS]
     said: dict[tuple[int, int], str] = {}
     for number, name in enumerate(fitted.schema.names):
         rows = np.flatnonzero((order == number).any(axis=1) & (nats[:, number] >= _SURPRISING))

@@ -48,7 +48,7 @@ def predict(fitted: Fitted, frame: Any, name: str, seed: int, num_draws: int) ->
     table = partial_table(fitted, frame, "X")
     table.pop(name, None)
     drawn = [
-        filled(fitted, table, (seed + 1000 * number) % 2**31)[name]
+        filled(fitted, table, (seed + 1000 * number) % 2**31, missing_is_known=True)[name]
         for number in range(integer("num_draws", num_draws))
     ]
     known = np.logical_and.reduce([cells.known for cells in drawn])
@@ -74,7 +74,7 @@ def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
     """
     table = partial_table(fitted, frame, "X")
     table.pop(column.name, None)
-    x = fitted.schema.encode(table, absent_is_unknown=True).x
+    x = fitted.schema.encode(table).x
     variable, count = fitted.schema.place(column.name).start, len(column.values)
     found = np.empty((len(x), count), np.float32)
     is_whole = np.atleast_1d(np.isfinite(np.delete(x, variable, axis=1)).all(axis=1))

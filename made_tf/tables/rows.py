@@ -65,14 +65,24 @@ def partial_table(fitted: Fitted, frame: Any, name: str) -> dict[str, Cells]:
     return schema.complete(schema.cells_of(frame, name, absent=True))
 
 
-def filled(fitted: Fitted, table: Mapping[str, Cells], seed: int) -> dict[str, Cells]:
+def filled(
+    fitted: Fitted, table: Mapping[str, Cells], seed: int, missing_is_known: bool = False
+) -> dict[str, Cells]:
     """Returns all cells of rows of which some are known.
+
+    Args:
+        fitted: the networks.
+        table: the cells that are known.
+        seed: a 32-bit integer.
+        missing_is_known: whether cells of `table` that are missing are so, and are not filled in.
 
     Raises:
         ValueError: if a cell is none that the table has had: nothing follows from it.
     """
     schema = fitted.schema
     x, new, _ = schema.encode(table, absent_is_unknown=True)
+    if missing_is_known:
+        x = schema.encode(table).x
     if new.any():
         row, column = (int(number) for number in np.argwhere(new)[0])
         name = schema.names[column]

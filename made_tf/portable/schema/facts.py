@@ -159,15 +159,17 @@ class Total(Column):
         return Cells(np.rint(total).astype(np.int64) if grid.integer else total, known)
 
     def settled(
-        self, own: Cells, was: Mapping[str, Cells], table: Mapping[str, Cells]
+        self, was: Mapping[str, Cells], table: Mapping[str, Cells], drawn: Mapping[str, Cells]
     ) -> dict[str, Cells]:
         """Returns the parts such that those of each row make a total that is known.
 
         Args:
-            own: the column's own cells.
             was: the table before it was filled in.
             table: and after; of the parts that were not known the last one gives way.
+            drawn: rows as they were drawn.
         """
+        del drawn
+        own = was[self.name]
         nothing = np.zeros(len(own.known), bool)
         unknown = [~was[name].known if name in was else ~nothing for name in self.needs]
         found = {}
@@ -252,6 +254,28 @@ class AtLeast(Column):
         if self.difference.step and not self.difference.integer:
             values = np.rint(values * self.difference.denominator) / self.difference.denominator
         return Cells(values, known)
+
+    def settled(
+        self, was: Mapping[str, Cells], table: Mapping[str, Cells], drawn: Mapping[str, Cells]
+    ) -> dict[str, Cells]:
+        """Returns the other column such that what is known of this one lies as far above as drawn.
+
+        Args:
+            was: the table before it was filled in.
+            table: and after.
+            drawn: rows as they were drawn.
+        """
+        own, other = was[self.name], drawn[self.base]
+        rows = own.known & other.known & drawn[self.name].known
+        if self.base in was:
+            rows = rows & ~was[self.base].known
+        away = self.differences(drawn[self.name], other).values
+        values = np.where(rows, own.values, 0) - np.where(rows, away, 0)
+        if self.difference.step and not self.difference.integer:
+            values = np.rint(values * self.difference.denominator) / self.difference.denominator
+        before = table[self.base]
+        values = np.where(rows, values, before.values)
+        return {self.base: Cells(values.astype(before.values.dtype), before.known)}
 
     def agrees(self, cells, table):
         if self.base not in table:

@@ -32,6 +32,8 @@ class Moments(Column):
         starts: for each of `PARTS` its smallest value.
         ends: for each its largest value.
         steps: for each a step that all its values are apart.
+        low: the first moment in the data; none that is drawn lies before it.
+        high: the last one.
         missing: whether cells may be missing.
         families: the name of the family of each variable.
     """
@@ -42,6 +44,8 @@ class Moments(Column):
     starts: list[int]
     ends: list[int]
     steps: list[int]
+    low: int
+    high: int
     missing: bool = False
     families: list[str] = dataclasses.field(default_factory=list)
 
@@ -81,7 +85,8 @@ class Moments(Column):
             if part in self.parts:
                 codes = np.rint(x[:, self.parts.index(part)]).astype(np.int64)
                 parts[part] = np.clip(start + step * codes, start, end)
-        return Cells(join(parts, self.source.unit), known)
+        moments = join(parts, self.source.unit)
+        return Cells(np.clip(moments, self.low, self.high), known)
 
     def describe(self):
         parts = ", ".join(self.parts) or "one moment"

@@ -122,12 +122,13 @@ class Schema:
     def merged(self, known: Mapping[str, Cells], drawn: Mapping[str, Cells]) -> dict[str, Cells]:
         """Returns known cells, and drawn ones in the places of those that are not.
 
-        Of a known total with several unknown parts the last part is what is left.
+        Of a known total with several unknown parts the last part is what is left; what a known end
+        began from lies as far before it as was drawn.
         """
         found = {name: _known_or(known.get(name), cells) for name, cells in drawn.items()}
         for column in self.columns:
-            if isinstance(column, facts.Total) and column.name in known:
-                found |= column.settled(known[column.name], known, found)
+            if isinstance(column, facts.Total | facts.AtLeast) and column.name in known:
+                found |= column.settled(known, found, drawn)
         return found
 
     def agrees(self, table: Mapping[str, Cells]) -> BoolArray:

@@ -1,0 +1,261 @@
+"""Tables: synthetic rows told from real ones, what a model trained on them is worth, filled cells.
+
+    python benchmarks/tables.py --data-dir DIR --tables diamonds,census,magic
+
+For each table and seed: a quarter of the rows is held out, a `TableModel` with its defaults is fitted
+to the rest. Then
+- a classifier two-sample test: gradient boosting learns to tell as many drawn rows from the held-out
+  ones, five folds; area under the curve, 0.5 for rows that cannot be told. Beside it real rows
+  against real rows, and rows whose columns are drawn independently of each other;
+- utility (with a class): gradient boosting trained on drawn rows, and on real ones, both on held-out
+  rows;
+- the probability of the class from all other cells, beside gradient boosting trained for it;
+- imputation: a fifth of the held-out cells hidden; the root mean square error of numbers over their
+  standard deviation, and the accuracy of classes, beside `IterativeImputer`, `KNNImputer` and means
+  and modes; how many hidden numbers lie in intervals of 90 % from the draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import time
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next one known
+from sklearn.impute import IterativeImputer, KNNImputer
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.preprocessing import StandardScaler
+
+from made_tf import TableModel
+
+TARGETS = {"census": "income", "magic": "class", "penguins": "species", "made": "zone"}
+HIDDEN, DRAWS, MOST_FILLED = 0.2, 20, 2000
+
+
+def load(name: str, folder: pathlib.Path | None) -> pd.DataFrame:
+    """Returns a table in a random order."""
+    if name == "made":
+        frame = rides(500)
+    elif name == "magic":
+        with np.load(folder / "anomaly" / "magic.gamma.npz") as arrays:
+            values = arrays["X"].astype(float).round(4)
+            frame = pd.DataFrame(values, columns=[f"x{k}" for k in range(values.shape[1])])
+            frame["class"] = np.where(arrays["y"] == 1, "hadron", "gamma")
+    else:
+        frame = pd.read_csv(folder / "tabular" / f"{name}.csv")
+    return frame.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+def rides(count: int, seed: int = 0) -> pd.DataFrame:
+    """Returns a table like one of taxi rides: with a sum, an order and a dependency."""
+    rng = np.random.default_rng(seed)
+    pickup = pd.Timestamp("2019-03-01") + pd.to_timedelta(
+        rng.integers(0, 90 * 24 * 60, count), unit="min"
+    )
+    minutes = np.ceil(rng.gamma(2, 7, count)).astype(int)
+    fare = np.round(2.5 + 0.9 * minutes + rng.gamma(1, 2, count), 2)
+    tip = np.round(fare * rng.choice([0, 0.15, 0.2], count), 2)
+    tolls = np.round(rng.choice([0, 6.12], count, p=[0.93, 0.07]), 2)
+    zone = rng.choice(["Astoria", "Chelsea", "Harlem", "Jamaica", "SoHo"], count)
+    borough = {"Astoria": "Queens", "Jamaica": "Queens"}
+    return pd.DataFrame(
+        {
+            "pickup": pickup,
+            "dropoff": pickup + pd.to_timedelta(minutes, unit="min"),
+            "zone": zone,
+            "borough": [borough.get(each, "Manhattan") for each in zone],
+            "fare": fare,
+            "tip": tip,
+            "tolls": tolls,
+            "total": np.round(fare + tip + tolls, 2),
+        }
+    )
+
+
+def independent(frame: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Returns rows whose columns are drawn independently of each other."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({name: rng.choice(frame[name], count) for name in frame})
+
+
+def as_numbers(*frames: pd.DataFrame) -> list[pd.DataFrame]:
+    """Returns frames with a number for each category, the same in all of them, and for moments."""
+    whole = pd.concat(frames, ignore_index=True)
+    for name in whole:
+        if pd.api.types.is_datetime64_any_dtype(whole[name].dtype):
+            whole[name] = whole[name].astype("int64") / 1e9
+        elif not pd.api.types.is_numeric_dtype(whole[name].dtype):
+            codes, _ = pd.factorize(whole[name])
+            whole[name] = np.where(codes < 0, np.nan, codes)
+    ends = np.cumsum([len(frame) for frame in frames])
+    return [whole[end - len(frame) : end] for end, frame in zip(ends, frames, strict=True)]
+
+
+def told_apart(real: pd.DataFrame, drawn: pd.DataFrame) -> float:
+    """Returns the area under the curve of a classifier that tells rows apart."""
+    x = pd.concat(as_numbers(real, drawn))
+    y = np.repeat([0, 1], [len(real), len(drawn)])
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    model = HistGradientBoostingClassifier(random_state=0)
+    scores = cross_val_predict(model, x.to_numpy(float), y, cv=folds, method="predict_proba")
+    return roc_auc_score(y, scores[:, 1])
+
+
+def probabilities(train: pd.DataFrame, test: pd.DataFrame, target: str) -> np.ndarray:
+    """Returns probabilities of the target's classes, in order, by gradient boosting."""
+    x, x_test = as_numbers(train.drop(columns=target), test.drop(columns=target))
+    model = HistGradientBoostingClassifier(random_state=0)
+    model.fit(x.to_numpy(float), train[target])
+    return model.predict_proba(x_test.to_numpy(float))
+
+
+def area(truth: pd.Series, probs: np.ndarray) -> float:
+    """Returns the area under the curve, averaged over classes where there are more than two."""
+    if probs.shape[1] == 2:
+        return roc_auc_score(truth == sorted(truth.unique())[1], probs[:, 1])
+    return roc_auc_score(truth, probs, multi_class="ovr")
+
+
+def errors(truth: pd.DataFrame, filled: pd.DataFrame, hidden: np.ndarray, scale: pd.Series):
+    """Returns the error of numbers over their spread, and the accuracy of classes."""
+    squares, right = [], []
+    for number, name in enumerate(truth):
+        rows = hidden[:, number] & truth[name].notna().to_numpy()
+        own, other = truth[name].to_numpy()[rows], filled[name].to_numpy()[rows]
+        if name in scale.index:
+            squares.append(((own.astype(float) - other.astype(float)) / scale[name]) ** 2)
+        else:
+            right.append(own == other)
+    found = [np.sqrt(np.concatenate(squares).mean()) if squares else np.nan]
+    return [*found, np.concatenate(right).mean() if right else np.nan]
+
+
+def by_peers(train: pd.DataFrame, holes: pd.DataFrame, numeric: list[str]):
+    """Yields what others fill in: numbers by regressions or neighbours, over numbers for classes."""
+    x, x_holes = as_numbers(train, holes)
+    scaler = StandardScaler().fit(x)
+    middle = pd.concat([train[numeric].mean(), train.drop(columns=numeric).mode().iloc[0]])
+    yield "means and modes", holes.fillna(middle)
+    rows = np.random.default_rng(0).permutation(len(x))[:5000]
+    for name, imputer in (
+        ("IterativeImputer", IterativeImputer(random_state=0)),
+        ("KNNImputer", KNNImputer()),
+    ):
+        imputer.fit(scaler.transform(x)[rows])
+        values = scaler.inverse_transform(imputer.transform(scaler.transform(x_holes)))
+        filled = holes.copy()
+        for number, column in enumerate(train):
+            own = values[:, number]
+            if column not in numeric:
+                classes = pd.concat([train, holes], ignore_index=True)[column]
+                names = pd.factorize(classes)[1]
+                own = np.asarray(names)[np.clip(np.rint(own), 0, len(names) - 1).astype(int)]
+            filled[column] = holes[column].where(holes[column].notna(), own)
+        yield name, filled
+
+
+def fill(model: TableModel, train: pd.DataFrame, test: pd.DataFrame) -> None:
+    """Prints how well hidden cells are filled in."""
+    truth = test[:MOST_FILLED].reset_index(drop=True)
+    moments = [name for name in truth if truth[name].dtype.kind == "M"]
+    truth, train = truth.drop(columns=moments), train.drop(columns=moments)
+    hidden = np.random.default_rng(0).random(truth.shape) < HIDDEN
+    holes = truth.mask(hidden)
+    numeric = [name for name in truth if pd.api.types.is_numeric_dtype(truth[name].dtype)]
+    numeric = [name for name in numeric if truth[name].dtype.kind != "b"]
+    scale = train[numeric].std()
+    draws = model.impute(holes, num_draws=DRAWS)
+    middle = holes.copy()
+    inside = []
+    for number, name in enumerate(truth):
+        values = np.stack([np.asarray(draw[name], object) for draw in draws])
+        if name in numeric:
+            values = values.astype(float)
+            own = values.mean(axis=0)
+            rows = hidden[:, number] & truth[name].notna().to_numpy()
+            low, high = np.quantile(values, (0.05, 0.95), axis=0)
+            cells = truth[name].to_numpy(float)
+            inside.append(((cells >= low) & (cells <= high))[rows])
+        else:
+            own = [max(set(each), key=list(each).count) for each in values.T.tolist()]
+        middle[name] = np.asarray(own, object) if name not in numeric else own
+    print(f"    filled in: {'TableModel':18} {_pair(errors(truth, middle, hidden, scale))}")
+    for name, filled in by_peers(train, holes, numeric):
+        print(f"               {name:18} {_pair(errors(truth, filled, hidden, scale))}")
+    if inside:
+        print(f"    hidden numbers in their intervals of 90 %: {np.concatenate(inside).mean():.3f}")
+
+
+def _pair(found: list[float]) -> str:
+    return f"numbers {found[0]:.3f}  classes {found[1]:.3f}"
+
+
+def broken(frame: pd.DataFrame) -> int:
+    """Returns how many rows of `rides` contradict themselves."""
+    total = (frame["fare"] + frame["tip"] + frame["tolls"] - frame["total"]).abs() > 1e-6
+    order = frame["dropoff"] < frame["pickup"]
+    borough = np.where(frame["zone"].isin(["Astoria", "Jamaica"]), "Queens", "Manhattan")
+    return int((total | order | (frame["borough"] != borough)).sum())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=pathlib.Path)
+    parser.add_argument("--tables", default="diamonds,census,magic")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--parts", default="rows,class,fill")
+    parser.add_argument("--rides", type=int, default=100_000, help="drawn rows of made-up rides")
+    parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
+    options = parser.parse_args()
+    parts = options.parts.split(",")
+    for name in ["made"] if options.smoke else options.tables.split(","):
+        frame = load(name, options.data_dir)
+        train, test = frame[: len(frame) * 3 // 4], frame[len(frame) * 3 // 4 :]
+        for seed in range(options.seeds):
+            started, used = time.perf_counter(), time.process_time()
+            model = TableModel(seed=seed, time_budget=4 if options.smoke else None).fit(train)
+            print(
+                f"{name}, seed {seed}: fitted to {len(train)} rows in "
+                f"{time.perf_counter() - started:.0f} s ({time.process_time() - used:.0f} CPU s); "
+                f"held out {-model.score(test):.3f} nats",
+                flush=True,
+            )
+            started = time.perf_counter()
+            drawn = model.sample(max(len(train), 100 if options.smoke else 100_000), seed)
+            print(f"    {len(drawn)} rows drawn in {time.perf_counter() - started:.1f} s")
+            if "rows" in parts:
+                alone = independent(train, len(test))
+                real = train.sample(len(test), random_state=seed)
+                print(
+                    f"    told from held-out rows: {told_apart(test, drawn[: len(test)]):.3f}; "
+                    f"real rows {told_apart(test, real):.3f}; "
+                    f"independent columns {told_apart(test, alone):.3f}",
+                    flush=True,
+                )
+            target = TARGETS.get(name)
+            if "class" in parts and target:
+                ours = model.predict_proba(test, target)
+                own = probabilities(train, test, target)
+                synthetic = probabilities(drawn[: len(train)], test, target)
+                truth = test[target]
+                print(
+                    f"    {target} trained on drawn rows: {area(truth, synthetic):.4f}, on real "
+                    f"rows {area(truth, own):.4f}; log loss of predict_proba "
+                    f"{log_loss(truth, ours[sorted(ours)]):.4f}, of gradient boosting "
+                    f"{log_loss(truth, own):.4f}",
+                    flush=True,
+                )
+            if "fill" in parts:
+                fill(model, train, test)
+    rides_drawn = 1000 if options.smoke else options.rides
+    model = TableModel(time_budget=3 if options.smoke else 60, questions=None)
+    drawn = model.fit(rides(500 if options.smoke else 20_000)).sample(rides_drawn, seed=1)
+    print(f"rides: {broken(drawn)} of {len(drawn)} drawn rows contradict themselves")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Tables of made-up rides, and small models of them that several tests ask."""
+
+import functools
+
+import numpy as np
+import pandas as pd
+
+from made_tf.tables import TableModel
+from made_tf.training.recipe import Recipe
+
+CONTENT = {
+    "model": {"hidden_units": [24, 24], "residual": True},
+    "training": {"batch_size": 64, "learning_rate": 5e-3, "steps": 30, "looks": 6, "patience": 6},
+}
+JOINT = Recipe.from_dict("joint", CONTENT)
+QUESTIONS = Recipe.from_dict(
+    "questions",
+    {
+        **CONTENT,
+        "model": {**CONTENT["model"], "num_masks": "fresh", "mask_weights": True},
+    },
+)
+
+
+def rides(count=400, seed=0):
+    """A table with a sum, an order, a dependency, an identifier and cells that are missing."""
+    rng = np.random.default_rng(seed)
+    pickup = pd.Timestamp("2019-03-01") + pd.to_timedelta(rng.integers(0, 50_000, count), "min")
+    minutes = 1 + rng.poisson(12, count)
+    fare = np.round(2.5 + 0.9 * minutes + rng.gamma(1, 2, count), 2)
+    tip = np.round(fare * rng.choice([0, 0.15, 0.2], count), 2)
+    zone = rng.choice(["Astoria", "Chelsea", "Harlem", "Jamaica"], count)
+    payment = rng.choice(["card", "cash", None], count, p=[0.6, 0.3, 0.1])
+    return pd.DataFrame(
+        {
+            "ride": [f"r{number:05}" for number in range(count)],
+            "pickup": pickup,
+            "dropoff": pickup + pd.to_timedelta(minutes, "min"),
+            "zone": zone,
+            "borough": np.where(np.isin(zone, ["Astoria", "Jamaica"]), "Queens", "Manhattan"),
+            "fare": fare,
+            "tip": np.where(payment == "cash", 0.0, tip),
+            "total": np.round(fare + np.where(payment == "cash", 0.0, tip), 2),
+            "payment": payment,
+            "passengers": np.where(rng.random(count) < 0.1, np.nan, rng.integers(1, 5, count)),
+            "shared": rng.random(count) < 0.3,
+        }
+    )
+
+
+def facts_hold(frame):
+    """Returns whether the facts of `rides` hold in each row."""
+    total = (frame["fare"] + frame["tip"] - frame["total"]).abs() < 1e-6
+    order = frame["dropoff"] >= frame["pickup"]
+    queens = frame["zone"].isin(["Astoria", "Jamaica"])
+    borough = frame["borough"] == np.where(queens, "Queens", "Manhattan")
+    return total & order & borough
+
+
+@functools.cache
+def fitted_rides():
+    """A model of `rides`, trained a little."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of the identifier
+        return TableModel(recipe=JOINT, questions=QUESTIONS).fit(rides())
+
+
+def grades(count=300, seed=0):
+    """A table of few states: two categories, an ordered one, missing cells, a dependency."""
+    rng = np.random.default_rng(seed)
+    level = rng.integers(0, 3, count)
+    colour = np.where(rng.random(count) < 0.2 + 0.3 * level, "red", "blue").astype(object)
+    colour[rng.random(count) < 0.15] = None
+    names = np.array(["low", "mid", "high"])
+    return pd.DataFrame(
+        {
+            "colour": colour,
+            "level": pd.Categorical(names[level], names, ordered=True),
+            "big": level == 2,
+            "side": rng.choice(["left", "right"], count),
+        }
+    )
+
+
+@functools.cache
+def fitted_grades():
+    """A model of `grades`, trained a little."""
+    return TableModel(recipe=JOINT, questions=QUESTIONS).fit(grades())

@@ -1,0 +1,65 @@
+import numpy as np
+import pandas as pd
+import pytest
+from example_tables import fitted_rides, rides
+
+from made_tf.export import LiteSampler, LiteTable, to_tflite
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "rides.tflite"
+    fitted_rides().to_tflite(path)
+    return path
+
+
+def test_rows_are_those_of_the_host(file):
+    host = fitted_rides().sample(200, seed=3)
+    device = LiteTable(file).sample(200, seed=3)
+    assert list(device) == host.columns.tolist()
+    for name in ("ride", "zone", "borough", "payment", "shared"):
+        expected = [None if pd.isna(cell) else cell for cell in host[name]]
+        assert device[name] == expected
+    assert device["pickup"] == host["pickup"].dt.to_pydatetime().tolist()
+    assert device["dropoff"] == host["dropoff"].dt.to_pydatetime().tolist()
+    np.testing.assert_allclose(device["total"], host["total"])
+
+
+def test_scores_are_those_of_the_host(file):
+    frame = rides(30, seed=2)
+    table = {name: frame[name].tolist() for name in frame}
+    table["pickup"] = [str(moment) for moment in frame["pickup"]]  # ISO 8601
+    found = LiteTable(file).log_prob(table)
+    expected = fitted_rides().log_prob(frame)
+    known = np.isfinite(found)
+    assert known.sum() > 20
+    np.testing.assert_allclose(found[known], expected[known], atol=1e-3)
+    table["zone"] = ["Rome"] * 30
+    assert np.isneginf(LiteTable(file).log_prob(table)).all()
+
+
+def test_bad_tables(file):
+    table = {name: cells[:3] for name, cells in LiteTable(file).sample(3).items()}
+    with pytest.raises(ValueError, match=r"It lacks: \['fare'\]"):
+        LiteTable(file).log_prob({name: cells for name, cells in table.items() if name != "fare"})
+    with pytest.raises(ValueError, match="column 'fare' must hold cells of the sort 'real'"):
+        LiteTable(file).log_prob({**table, "fare": ["a", 1.0, 2.0]})
+    with pytest.raises(ValueError, match="lists of one length"):
+        LiteTable(file).log_prob({**table, "fare": [1.0]})
+
+
+def test_other_files_are_no_tables(tmp_path):
+    import made_tf
+
+    path = tmp_path / "bits.tflite"
+    model = made_tf.MADE(2, (4,))
+    to_tflite(model, path)
+    with pytest.raises(ValueError, match="tells of no table"):
+        LiteTable(path)
+    with pytest.raises(ValueError, match="`schema` must be of a table whose columns have 2"):
+        to_tflite(model, path, schema=fitted_rides().schema_.to_dict())
+
+
+def test_the_schema_is_in_the_metadata(file):
+    metadata = LiteSampler(file).metadata
+    assert metadata["schema"] == fitted_rides().schema_.to_dict()
