@@ -26,7 +26,6 @@ _RELATIVE_ROUNDING = 1e-6  # of a sum of D logarithms in float32
 _TIE = 1e-5  # a uniform this close to a step of the CDF can fall on either side of it
 _LARGEST_TIE = 1e-2
 _SHIFT = 1e-4  # of a uniform: what it does to a real value is that value's own scale
-_SLACK = 1e-6  # what rounding does to a number that is then put on a grid
 _OFTEN = 0.98  # of the rows: those whose components rounding does not change
 _NUM_MOVED = 8
 
@@ -62,7 +61,7 @@ def check_samples(
         given = None if context is None else context[own]
         params, precise = host.parameters(rows[own], number, known, given)
         wrong = _wrong_values(
-            host.model.conditionals,
+            host,
             rows[own],
             tf.gather(uniforms, own),
             params,
@@ -81,7 +80,7 @@ def check_samples(
 
 
 def _wrong_values(
-    family: Conditionals,
+    host: Host,
     rows: FloatArray,
     uniforms: Any,
     params: FloatArray,
@@ -89,17 +88,14 @@ def _wrong_values(
     temperature: FloatArray | None,
 ) -> BoolArray:
     """Returns which values `[n, D]` are not what the parameters make of the uniforms."""
-    # Columns of several channels are drawn many times below: their operators are started once.
-    nearby = family.transform_nearby
-    if np.any(family.channels > 1):
-        nearby = tf.function(nearby, autograph=False)
+    family = host.model.conditionals
 
     def sample(params, shift=0.0) -> list[FloatArray]:
         """Returns the least and the most that other uniforms give, as far as there are others."""
-        shifted = tf.clip_by_value(uniforms + shift, 2.0**-24, 1 - 2.0**-24)
-        noise = family.noise(tf.cast(shifted, tf.float32))
+        shifted = tf.cast(tf.clip_by_value(uniforms + shift, 2.0**-24, 1 - 2.0**-24), tf.float32)
         if temperature is None:
-            return [each.numpy() for each in nearby(tf.constant(params), noise, _SLACK)]
+            return [each.numpy() for each in host.nearby(tf.constant(params), shifted)]
+        noise = family.noise(shifted)
         return [family.transform_at(params, noise, temperature[:, None]).numpy()] * 2
 
     discrete, channels = family.is_discrete, family.channels
@@ -159,11 +155,13 @@ def check_log_probs(
     if not np.all(discrete):
         # What rounding the values themselves does to the density.
         rng = np.random.default_rng(SEED)
-        for _ in range(_NUM_MOVED):
-            ulps = rng.choice(np.array([-1, 0, 1], np.float32), rows.shape)
-            moved = np.where(discrete, rows, rows + ulps * np.spacing(rows))
-            again = np.abs(host.log_prob(moved, context) - expected)
-            rounding = np.maximum(rounding, again)
+        ulps = rng.choice(np.array([-1, 0, 1], np.float32), (_NUM_MOVED, *rows.shape))
+        moved = np.where(discrete, rows, rows + ulps * np.spacing(rows))
+        if context is not None:
+            context = np.concatenate([context] * _NUM_MOVED)
+        again = host.log_prob(moved.reshape(-1, rows.shape[1]), context)
+        again = np.abs(again.reshape(_NUM_MOVED, -1) - expected)
+        rounding = np.maximum(rounding, again.max(axis=0))
     tolerance = _LOG_PROB_TOLERANCE + _RELATIVE_ROUNDING * np.abs(expected) + 8 * rounding.max()
     if not np.all(difference <= tolerance):
         raise ExportError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ __all__ = ["SEED", "Drawn", "Host"]
 
 #: The seed of all that is compared or measured.
 SEED = 20150208
+_SLACK = 1e-6  # what rounding does to a number that is then put on a grid
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +67,24 @@ class Host:
         if is_mixture:  # whose loop over orders is worth a graph
             draw = tf.function(draw, autograph=False)
         return draw(tf.convert_to_tensor(uniforms), context).numpy()
+
+    @functools.cached_property
+    def nearby(self) -> Callable[[Any, Any], Any]:
+        """From parameters `[n, P]` and uniforms `[n, U]` to what rounding may make of a draw.
+
+        The lowest and the highest values, `[n, D]` each.
+        """
+        family = self.model.conditionals
+
+        def draw(params, uniforms):
+            return family.transform_nearby(params, family.noise(uniforms), _SLACK)
+
+        if not np.any(family.channels > 1):
+            return draw
+        # Of several channels there are many operators, and many draws are compared: started once.
+        sizes = int(family.layout.parameters.total), family.num_uniforms
+        specs = [tf.TensorSpec([None, size], tf.float32) for size in sizes]
+        return tf.function(draw, specs, autograph=False)
 
     def log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
         """Returns the log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""

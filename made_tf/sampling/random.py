@@ -100,13 +100,22 @@ def uniforms(seeds, count: int):
 
 def _numbers(seeds, blocks, streams):
     """Returns the four numbers of each block, int32 `[1, B]`, of a stream: `[n, 4 B]`."""
+    words = _words(seeds, blocks, streams)
+    # The low 23 bits, moved to the top and seen as a signed number, are a float exactly.
+    numbers = tf.cast(words * 512 - 2**31, tf.float32) * 2.0**-32 + (0.5 + 2.0**-24)
+    return tf.reshape(tf.transpose(numbers, [1, 2, 0]), [-1, 4 * blocks.shape[1]])
+
+
+@tf.function(
+    input_signature=[tf.TensorSpec(shape, tf.int32) for shape in ([None, 2], [1, None], [1, None])],
+    autograph=False,
+)
+def _words(seeds, blocks, streams):
+    """Returns the four words of each block, `[4, n, B]`; as a graph, made once for all callers."""
     # A row's seed gives the key, and the high half of the counter, of which the low half counts
     # the blocks of four numbers.
     key_0, key_1, high_0, high_1 = _encrypted(seeds)  # each [n, 1]
-    words = philox((blocks, streams, high_0, high_1), (key_0, key_1))
-    # The low 23 bits, moved to the top and seen as a signed number, are a float exactly.
-    numbers = tf.cast(tf.stack(words) * 512 - 2**31, tf.float32) * 2.0**-32 + (0.5 + 2.0**-24)
-    return tf.reshape(tf.transpose(numbers, [1, 2, 0]), [-1, 4 * blocks.shape[1]])
+    return tf.stack(philox((blocks, streams, high_0, high_1), (key_0, key_1)))
 
 
 def _encrypted(seeds):

@@ -155,13 +155,23 @@ class Weights:
         if vectors is not None:
             message = "The context, or what encodes it, must be finite, and is not."
             tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(vectors)), [message])
-        for layer in self._model.masked_layers():
-            stored = (layer.kernel, layer.kernel_scale, layer.bias)
-            _assert_finite(layer, stored, lambda layer=layer: (layer.masked_kernel(), layer.bias))
-        for layer in self._model.context_layers:
-            _assert_finite(layer, (layer.kernel,), lambda layer=layer: (layer.kernel,))
-        if (layer := self._model.family_weights) is not None:
-            _assert_finite(layer, layer.weights, lambda: layer.weights)
+        model = self._model
+        live: list[tuple[keras.layers.Layer, Callable]] = [
+            (layer, lambda layer=layer: (layer.masked_kernel(), layer.bias))
+            for layer in model.masked_layers()
+        ]
+        stored = [
+            part
+            for layer in model.masked_layers()
+            for part in (layer.kernel, layer.kernel_scale, layer.bias)
+        ]
+        for layer in model.context_layers:
+            live.append((layer, lambda layer=layer: (layer.kernel,)))
+            stored.append(layer.kernel)
+        if (layer := model.family_weights) is not None:
+            live.append((layer, lambda: layer.weights))
+            stored.extend(layer.weights)
+        _assert_finite(stored, live)
 
 
 class FrozenWeights(Weights):
@@ -241,14 +251,17 @@ def _read(model: MADE, convert: Callable) -> list[Stored]:
     ]
 
 
-def _assert_finite(layer: keras.layers.Layer, stored: Iterable, live: Callable) -> None:
+def _assert_finite(stored: Iterable, live: Iterable[tuple[keras.layers.Layer, Callable]]) -> None:
+    """Asserts that what each layer gives is finite."""
+
     def check():
-        for weights in live():
-            if weights is not None:
-                tf.debugging.Assert(
-                    tf.reduce_all(tf.math.is_finite(float32(weights))),
-                    [f"The weights of layer {layer.name} must be finite, and are not."],
-                )
+        for layer, parts in live:
+            for weights in parts():
+                if weights is not None:
+                    tf.debugging.Assert(
+                        tf.reduce_all(tf.math.is_finite(float32(weights))),
+                        [f"The weights of layer {layer.name} must be finite, and are not."],
+                    )
         return True
 
     # The sum tells at a fraction of the price, unless a dead weight is not finite.
