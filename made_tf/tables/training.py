@@ -50,7 +50,7 @@ def train_network(
     """Trains one network.
 
     Args:
-        recipe: without candidates.
+        recipe: of its candidates the first one that is for so many rows.
         splits: rows to learn from and rows to stop by.
         family: of the variables.
         seed: of weights, order, shuffles and dropout.
@@ -61,6 +61,7 @@ def train_network(
     if folder is None:
         with tempfile.TemporaryDirectory() as own:
             return train_network(recipe, splits, family, seed, seconds, Path(own), title)
+    recipe = _for_rows(recipe, splits)
     callbacks = []
     if seconds is not None:
         # A schedule would have to know beforehand how many steps there is time for.
@@ -70,3 +71,9 @@ def train_network(
     path = member_path(folder, recipe.name, 0)
     progress = title or False
     return train_member(recipe, splits, path, seed, family, progress=progress, callbacks=callbacks)
+
+
+def _for_rows(recipe: Recipe, splits: Splits) -> Recipe:
+    """Returns the candidate that is for such rows."""
+    num_rows, num_variables = splits.train.shape
+    return next(iter(recipe.candidates_for(num_rows, num_variables, is_binary=False).values()))

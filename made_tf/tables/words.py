@@ -73,7 +73,8 @@ def _range(column: Column, row, variable: int, values, schema: Schema) -> str:
     if np.isnan(values).mean() > 0.5:
         return "expected to be missing"
     ends = np.nanquantile(values, _TAILS, method="closest_observation")
-    rows = np.repeat(row[None].astype(np.float64), 2, axis=0)
+    # (Of a cell that the table never had nothing is known; others do not look at it.)
+    rows = np.repeat(np.nan_to_num(row[None]).astype(np.float64), 2, axis=0)
     rows[:, variable] = ends
     low, high = schema.decode(rows)[column.name].objects()
     low, high = text_of(low), text_of(high)

@@ -136,7 +136,7 @@ def test_bad_training_data(tmp_path, rows):
         ("a,b\n" + "1,2\n" * 20, "0 or 1 only"),
     ]:
         bad.write_text(text)
-        assert message in fails("train", bad, "-o", output)
+        assert message in fails("train", bad, "-o", output, "--conditionals", "bernoulli")
     bad = tmp_path / "bad.npz"
     bad.write_bytes(rows.read_bytes()[:500])
     assert "truncated or foreign?" in fails("train", bad, "-o", output)

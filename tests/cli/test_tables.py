@@ -1,0 +1,161 @@
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import fails, run
+from example_tables import facts_hold, rides
+
+SMALL = ("--hidden-units", "8,8", "--epochs", 2, "--batch-size", 64, "--seed", 3)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A table as people write it (semicolons, decimal commas, compressed), and its model."""
+    folder = tmp_path_factory.mktemp("tables")
+    frame = rides(300)
+    text = frame.to_csv(sep=";", decimal=",", index=False)
+    (folder / "rides.csv.gz").write_bytes(gzip.compress(text.encode("cp1252")))
+    frame.to_csv(folder / "rides.csv", index=False)
+    result = run("train", folder / "rides.csv.gz", "-o", folder / "rides.keras", *SMALL)
+    return folder, result
+
+
+@pytest.fixture(scope="module")
+def model(places):
+    return places[0] / "rides.keras"
+
+
+@pytest.fixture(scope="module")
+def table(places):
+    return places[0] / "rides.csv"
+
+
+def test_a_table_trains_as_it_is(places):
+    folder, result = places
+    assert "determined by zone" in result.stdout
+    assert "fare + tip" in result.stdout
+    assert "validation NLL" in result.stdout
+    assert "identifiers, which are not modelled: ride" in result.stderr
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "rides.csv",
+        "rides.csv.gz",
+        "rides.keras",
+    ]
+
+
+def test_drawn_tables_have_names_and_types(model, table, tmp_path):
+    run("sample", model, "-n", 20, "-o", tmp_path / "drawn.csv", "--seed", 2)
+    drawn = pd.read_csv(tmp_path / "drawn.csv", parse_dates=["pickup", "dropoff"])
+    assert drawn.columns.tolist() == pd.read_csv(table).columns.tolist()
+    assert facts_hold(drawn).all()
+    to_stdout = run("sample", model, "-n", 20, "-o", "-", "--seed", 2).stdout
+    assert to_stdout == (tmp_path / "drawn.csv").read_text()
+    run("sample", model, "-n", 5, "-o", tmp_path / "x.parquet", "--given", "zone=Harlem")
+    assert (pd.read_parquet(tmp_path / "x.parquet")["zone"] == "Harlem").all()
+    assert "COLUMN=CELL" in fails("sample", model, "-o", tmp_path / "x.csv", "--given", "zone")
+    assert "no column 'town'" in fails(
+        "sample", model, "-o", tmp_path / "x.csv", "--given", "town=Rome"
+    )
+
+
+def test_a_table_is_scored_by_names(model, table, tmp_path):
+    printed = json.loads(run("evaluate", model, table, "--json").stdout)
+    frame = pd.read_csv(table)
+    frame[frame.columns[::-1]].to_csv(tmp_path / "turned.csv", index=False)
+    turned = run(
+        "evaluate", model, tmp_path / "turned.csv", "--json", "--per-row", tmp_path / "n.csv"
+    )
+    assert json.loads(turned.stdout) == printed
+    assert len(pd.read_csv(tmp_path / "n.csv")) == 300
+    frame.drop(columns="fare").to_csv(tmp_path / "short.csv", index=False)
+    assert "It lacks ['fare']" in fails("evaluate", model, tmp_path / "short.csv")
+
+
+def test_holes_are_filled_and_columns_predicted(model, table, tmp_path):
+    frame = pd.read_csv(table)[:30]
+    frame.loc[::3, "payment"] = None
+    frame.loc[1::3, "fare"] = np.nan
+    frame.to_csv(tmp_path / "holes.csv", index=False)
+    run("impute", model, tmp_path / "holes.csv", "-o", tmp_path / "filled.csv")
+    filled = pd.read_csv(tmp_path / "filled.csv", parse_dates=["pickup", "dropoff"])
+    assert not filled.drop(columns="ride").isna().any().any()
+    assert facts_hold(filled).all()
+    printed = run("predict", model, tmp_path / "holes.csv", "--column", "payment").stdout
+    assert printed.splitlines()[0] == "payment"
+    assert set(printed.splitlines()[1:]) <= {"card", "cash"}
+    run("predict", model, table, "--column", "zone", "--proba", "-o", tmp_path / "p.csv")
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "p.csv").sum(axis=1), 1, rtol=1e-5)
+
+
+def test_odd_rows_are_named(model, table, tmp_path):
+    frame = pd.read_csv(table)
+    frame.loc[17, "zone"] = "Rome"
+    frame.to_csv(tmp_path / "odd.csv", index=False)
+    lines = run("anomalies", model, tmp_path / "odd.csv", "--top", 300).stdout.splitlines()
+    assert len(lines) == 300
+    assert any(line.startswith("row 17 ") and "zone Rome: never seen" in line for line in lines)
+    run("anomalies", model, tmp_path / "odd.csv", "--top", 4, "-o", tmp_path / "top.csv")
+    assert pd.read_csv(tmp_path / "top.csv").columns.tolist() == ["row", "score", "why"]
+
+
+def test_files_for_devices_speak_of_the_table(model, table, tmp_path):
+    path = tmp_path / "rides.tflite"
+    run("export", model, "-o", path)
+    assert "determined by zone" in run("inspect", path).stdout
+    assert "determined by zone" in run("schema", path).stdout
+    for file, name in ((path, "device.csv"), (model, "host.csv")):
+        run("sample", file, "-n", 20, "-o", tmp_path / name)
+    assert (tmp_path / "device.csv").read_text() == (tmp_path / "host.csv").read_text()
+    device, host = (
+        json.loads(run("evaluate", file, table, "--json").stdout)["nll"] for file in (path, model)
+    )
+    assert device == pytest.approx(host, abs=1e-3)
+    assert "--weights, --signatures" in fails("export", model, "-o", path, "--micro")
+
+
+def test_models_are_told_of(model):
+    text = run("inspect", model).stdout
+    assert "determined by zone" in text
+    assert "hidden layer 2: 8 units" in text
+    assert "columns" in json.loads(run("inspect", model, "--json").stdout)["schema"]
+
+
+def test_a_schema_can_be_edited(table, tmp_path):
+    said = tmp_path / "said.toml"
+    text = run("schema", table, "-o", said).stdout
+    assert "whole numbers from 1 to 4" in text
+    edited = said.read_text().replace(
+        '["passengers"]\nkind = "number"', '["passengers"]\nkind = "drop"'
+    )
+    said.write_text(edited.replace('["ride"]\nkind = "identifier"', '["ride"]\nkind = "drop"'))
+    output = tmp_path / "m.keras"
+    run("train", table, "-o", output, "--schema", said, "--time-budget", "1s", *SMALL)
+    drawn = run("sample", output, "-n", 2, "-o", "-").stdout
+    assert "passengers" not in drawn
+    assert "ride" not in drawn
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    frame = rides(40)
+    frame["note"] = [f"some words about number {number}" for number in range(40)]
+    frame["more"] = frame["note"]
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    message = fails("train", tmp_path / "x.csv", "-o", tmp_path / "m.keras")
+    assert "2 column(s) cannot be modelled" in message
+    assert "'note' is free text" in message
+    assert "'more' is free text" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_options_of_numbers_and_of_tables_do_not_mix(model, table, tmp_path):
+    output = tmp_path / "m.keras"
+    assert "--members" in fails("train", table, "-o", output, "--members", 2)
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 2)))
+    assert "for tables" in fails("train", tmp_path / "x.npz", "-o", output, "--decimal", ",")
+    assert "tables as they are" in fails(
+        "train", tmp_path / "x.npz", "-o", output, "--time-budget", 5
+    )
+    assert "such as 90s" in fails("train", table, "-o", output, "--time-budget", "soon")
+    assert "for rows of numbers" in fails("evaluate", model, table, "--split", "test")
