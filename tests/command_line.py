@@ -1,5 +1,7 @@
 """What tests of the commands share: running them, rows, options for a training of a second."""
 
+import functools
+
 import numpy as np
 from click.testing import CliRunner
 
@@ -20,6 +22,14 @@ def fails(*arguments, exit_code=2):
     assert all(line.startswith(("Warning: ", "\rtraining:")) for line in lines[:-1])
     assert result.stdout == ""
     return lines[-1]
+
+
+def save_each_epoch(arguments):
+    """As the command does, but that every epoch is saved, however short."""
+    from made_tf.training import by_recipe
+
+    by_recipe.train_ensemble = functools.partial(by_recipe.train_ensemble, save_seconds=0)
+    main(arguments)
 
 
 def make_rows(rows, seed):

@@ -163,6 +163,14 @@ class Mixed(Conditionals):
 
     # What it computes.
 
+    def typical(self):
+        if self._groups[0].columns is None:
+            return super().typical()
+        values = np.zeros(self.event_size, np.float32)
+        for group in self._groups:  # which have drawn them already
+            values[group.columns] = group.typical
+        return values
+
     def encode(self, x):
         parts = [
             group.family.encode(x if group.columns is None else take(x, group.columns))

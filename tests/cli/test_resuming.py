@@ -3,15 +3,13 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import keras
 import numpy as np
 import pytest
-from command_line import SMALL, TINY, fails, run
-from processes import started
+from command_line import SMALL, TINY, fails, run, save_each_epoch
+from processes import Forks
 
 from made_tf.training.callbacks import ProgressBar
 from made_tf.training.parts import parts_in
@@ -19,19 +17,12 @@ from made_tf.training.shuffled_rows import SeededEpochs
 
 SLOW = (*SMALL, "--epochs", "20", "--dropout", "0.2")
 
-# As the command does, but that every epoch is saved, however short.
-COMMAND = """
-import functools
-from made_tf.cli import main
-from made_tf.training import by_recipe
-by_recipe.train_ensemble = functools.partial(by_recipe.train_ensemble, save_seconds=0)
-main()
-"""
+#: The commands here are killed: each is a process, and their imports would take most of the time.
+FORKS = Forks("made_tf.training.by_recipe")
 
 
 def start(*arguments):
-    command = [sys.executable, "-c", COMMAND, *[str(argument) for argument in arguments]]
-    return started(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return FORKS.started(save_each_epoch, [str(argument) for argument in arguments])
 
 
 def wait_for_epoch(process, folder, epoch):
@@ -40,7 +31,7 @@ def wait_for_epoch(process, folder, epoch):
         if any(part.epoch >= epoch for part in parts_in(folder)):
             return
         time.sleep(0.01)
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(process.communicate()[1])
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,25 @@ each = [np.asarray(member.log_prob(x), np.float64) for member in ensemble.member
 np.testing.assert_allclose(-each[0].mean(), state.best, rtol=1e-5)
 np.testing.assert_allclose(ensemble.log_prob(x), np.logaddexp(*each) - np.log(2), rtol=1e-5)
 
-print(json.dumps({"report": report, "tensorflow": "tensorflow" in sys.modules}))
+masks = {}
+for kind in ({"num_masks": None}, {"num_masks": 3, "masks_per": "row"}):
+    model = reference.small_model(mask_weights=True, num_orders=3, hidden_units=(12,), **kind)
+    model.compile(keras.optimizers.Adam(0.02))
+    x = reference.rows(model.conditionals, 48, 5)
+    x[:, 1:] = x[:, :1]
+    history = model.fit(x, batch_size=16, epochs=8, validation_data=x, verbose=0).history
+    evaluated = model.evaluate(x, verbose=0, return_dict=True)
+    np.testing.assert_allclose(evaluated["nll"], -np.mean(model.log_prob(x)), rtol=1e-5)
+    total = np.exp(np.asarray(model.log_prob(reference.states(model)), np.float64)).sum()
+    off = [float((reference.off_mask(layer) != 0).mean()) for layer in model.masked_layers()]
+    masks[str(kind)] = [int(model.mask_step.numpy()), total, min(off), history["val_nll"],
+                        sorted(evaluated), sorted(history)]
+
+tensorflow = "tensorflow" in sys.modules
+print(json.dumps({"report": report, "masks": masks, "tensorflow": tensorflow}))
 """
+#: What XLA compiles runs for milliseconds here, and takes far longer to be optimised.
+QUICKLY = "--xla_backend_optimization_level=0"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +105,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("jax")
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder), str(reference.FOLDER)],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICKLY},
         capture_output=True,
         text=True,
         check=False,
@@ -104,6 +121,18 @@ def test_the_model_trains_on_jax_without_tensorflow(trained):
     for history in output["report"].values():
         assert history["loss"][-1] < history["loss"][0]
         assert history["val_nll"][-1] < history["val_nll"][0]
+
+
+def test_it_trains_under_many_masks_too(trained):
+    _, output = trained
+    assert len(output["masks"]) == 2
+    for steps, total, off, losses, evaluated, history in output["masks"].values():
+        assert steps == 24
+        assert abs(total - 1) < 1e-5
+        assert off > 0.9
+        assert losses[-1] < losses[0] - 0.2
+        assert "order_spread" in evaluated
+        assert "order_spread" not in history
 
 
 @pytest.mark.parametrize("name", reference.FAMILIES)

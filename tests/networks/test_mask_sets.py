@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 import types
@@ -734,63 +733,19 @@ report["large"] = large.fit(x, batch_size=4, verbose=0).history["loss"]
 print(json.dumps(report))
 """
 
-ON_JAX = """
-import json, sys
 
-sys.path.insert(0, sys.argv[1])
-import keras
-import numpy as np
-import reference
-
-assert keras.backend.backend() == "jax"
-report = {}
-for kind in json.loads(sys.argv[2]):
-    model = reference.small_model(mask_weights=True, num_orders=3, hidden_units=(12,), **kind)
-    model.compile(keras.optimizers.Adam(0.02))
-    x = reference.rows(model.conditionals, 48, 5)
-    x[:, 1:] = x[:, :1]
-    history = model.fit(x, batch_size=16, epochs=8, validation_data=x, verbose=0).history
-    evaluated = model.evaluate(x, verbose=0, return_dict=True)
-    np.testing.assert_allclose(evaluated["nll"], -np.mean(model.log_prob(x)), rtol=1e-5)
-    total = np.exp(np.asarray(model.log_prob(reference.states(model)), np.float64)).sum()
-    off = [float((reference.off_mask(layer) != 0).mean()) for layer in model.masked_layers()]
-    report[str(kind)] = [int(model.mask_step.numpy()), total, min(off), history["val_nll"],
-                         sorted(evaluated), sorted(history)]
-print(json.dumps(report))
-"""
-
-
-def run(script, *arguments, **environment):
+def test_two_replicas_train_as_one():
     result = subprocess.run(
-        [sys.executable, "-c", script, str(reference.FOLDER), *arguments],
-        env={**os.environ, **environment},
+        [sys.executable, "-c", DISTRIBUTED, str(reference.FOLDER)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.splitlines()[-1])
-
-
-def test_two_replicas_train_as_one():
-    report = run(DISTRIBUTED)
+    report = json.loads(result.stdout.splitlines()[-1])
     for kind, names in (("1", set()), ("None", {"order_spread"})):
         steps, (ours, theirs) = report[kind]
         assert steps == ([8, 8] if names else [])
         assert ours.keys() == theirs.keys() == {"loss", "nll", "bits_per_dim", *names}
         np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=1e-4)
     assert np.isfinite(report["large"]).all()
-
-
-def test_jax_trains_under_many_masks_too():
-    pytest.importorskip("jax")
-    kinds = [KINDS["fresh"], KINDS["three for rows"]]
-    report = run(ON_JAX, json.dumps(kinds), KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
-    assert len(report) == len(kinds)
-    for steps, total, off, losses, evaluated, trained in report.values():
-        assert steps == 24
-        assert abs(total - 1) < 1e-5
-        assert off > 0.9
-        assert losses[-1] < losses[0] - 0.2
-        assert "order_spread" in evaluated
-        assert "order_spread" not in trained

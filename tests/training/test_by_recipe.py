@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -151,8 +152,17 @@ def of_two(**slow):
     return Recipe.from_dict("two", recipe | {"candidates": {"a": {}, "b": {"training": learning}}})
 
 
-def test_a_candidate_that_cannot_win_is_stopped(tmp_path):
+@pytest.fixture(scope="module")
+def first_of_two(tmp_path_factory):
+    """A folder in which the first of these candidates is trained already."""
+    folder, recipe = tmp_path_factory.mktemp("two"), of_two().candidate("a")
+    train_member(recipe, make_smoke_set(), member_path(folder, "a", 0), 0, progress=False)
+    return folder
+
+
+def test_a_candidate_that_cannot_win_is_stopped(tmp_path, first_of_two):
     splits = make_smoke_set()
+    shutil.copytree(first_of_two, tmp_path / "m")
     trained = train_ensemble(of_two(), splits, tmp_path / "m", echo=str, progress=False)
     (beaten,) = trained.rejected
     assert trained.candidate == "a" and trained.members[0].beaten_by is None
@@ -163,8 +173,9 @@ def test_a_candidate_that_cannot_win_is_stopped(tmp_path):
     assert again.looks == 31 and again.beaten_by is None
 
 
-def test_a_schedule_is_seen_to_its_end(tmp_path):
+def test_a_schedule_is_seen_to_its_end(tmp_path, first_of_two):
     recipe = of_two(schedule="cosine", learning_rate=1e-6)
+    shutil.copytree(first_of_two, tmp_path / "m")
     trained = train_ensemble(recipe, make_smoke_set(), tmp_path / "m", echo=str, progress=False)
     assert trained.rejected[0].looks > 11 and trained.rejected[0].beaten_by is None
 
