@@ -13,7 +13,7 @@ import numpy as np
 
 from made_tf.data.column_kinds import KINDS, column_of
 from made_tf.data.constraints import Inequality, Sum, facts_of
-from made_tf.data.frames import frame_of, library_of, read_frame
+from made_tf.data.frames import frame_of, library_of, read_columns
 from made_tf.data.table_facts import find_dependencies, find_orders, find_totals
 from made_tf.portable.files import PathLike, replacing
 from made_tf.portable.schema import Cells, Column, Encoded, Schema
@@ -67,17 +67,17 @@ class TableSchema(Schema):
             size    str    2 classes: M, S
             price   int64  whole numbers from 1 to 3
         """
-        series = read_frame("frame", frame)
-        known = _checked_overrides(overrides, list(series))
+        series, unread = read_columns("frame", frame)
+        known = _checked_overrides(overrides, [*series, *unread])
         table = {name: each.cells for name, each in series.items()}
         count = len(next(iter(table.values())).known) if table else 0
         if count < 2:
             raise ValueError(f"`frame` must have two rows at least. Received: {count}")
         columns: dict[str, Column] = {}
-        refused = []
+        dropped = {name for name, own in known.items() if own.get("kind") == _DROP}
+        refused = [f"column {n!r} {reason}" for n, reason in unread.items() if n not in dropped]
         for name, each in series.items():
-            own = dict(known.get(name, {}))
-            if own.pop("kind", None) == _DROP:
+            if name in dropped:
                 continue
             try:
                 columns[name] = column_of(name, each, **known.get(name, {}))
@@ -129,14 +129,15 @@ class TableSchema(Schema):
         Raises:
             ValueError: as `encode_frame`.
         """
-        series = read_frame(name, frame)
-        if not absent and not set(self.names) <= set(series):
-            lacking = [each for each in self.names if each not in series]
+        series, unread = read_columns(name, frame)
+        there = [*series, *unread]
+        if not absent and not set(self.names) <= set(there):
+            lacking = [each for each in self.names if each not in there]
             raise ValueError(
-                f"`{name}` must have the columns of the table. It lacks {lacking}; it has: "
-                f"{list(series)}"
+                f"`{name}` must have the columns of the table. It lacks {lacking}; it has: {there}"
             )
-        found, refused = {}, []
+        found = {}
+        refused = [f"column {own!r} {unread[own]}" for own in self.names if own in unread]
         for own, each in series.items():
             if own not in self.names:
                 continue
