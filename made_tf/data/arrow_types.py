@@ -63,8 +63,8 @@ def arrow_array(cells: Cells, like: Source, own: Any) -> Any:
     if pyarrow.types.is_decimal(own):
         return pyarrow.array(as_decimals(cells, own.scale), own)
     if pyarrow.types.is_floating(own):
-        values = np.where(cells.known, cells.values, 0).astype(own.to_pandas_dtype())
-        return pyarrow.array(values, mask=absent)
+        floats = np.where(cells.known, cells.values, 0).astype(own.to_pandas_dtype())
+        return pyarrow.array(floats, mask=absent)
     return pyarrow.array(list_of_cells(cells, like), own)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -37,11 +37,16 @@ _BY_CHANCE = -math.log(1e-6)  # nats: of all facts of a table together
 
 
 def find_dependencies(
-    columns: Mapping[str, Column], table: Mapping[str, Cells]
+    columns: Mapping[str, Column], table: Mapping[str, Cells], kept: Collection[str] = ()
 ) -> dict[str, Dependent]:
     """Finds columns of few values that another one determines, a column of classes.
 
     Of columns that determine each other the first one stays as it is.
+
+    Args:
+        columns: the columns.
+        table: their cells.
+        kept: those of them that stay as they are.
     """
     codes = {}
     for name, column in columns.items():
@@ -57,6 +62,8 @@ def find_dependencies(
     places = {name: place for place, name in enumerate(codes)}
     chance = _BY_CHANCE + 2 * math.log(max(1, len(codes)))
     for name, own in codes.items():
+        if name in kept:
+            continue
         surprise = _log_arrangements(own)
         for other, first in firsts.items():
             # Nobody depends on what others already determine.
@@ -68,7 +75,7 @@ def find_dependencies(
             is_back = name in firsts and np.array_equal(
                 codes[other][firsts[name]][own], codes[other]
             )
-            if is_back and places[other] > places[name]:
+            if is_back and places[other] > places[name] and other not in kept:
                 continue  # each determines the other
             cells = [table[each].at(first).objects().tolist() for each in (other, name)]
             pairs = [list(pair) for pair in zip(*cells, strict=True)]
@@ -102,7 +109,9 @@ def _has_classes(column: Column, cells: Cells) -> bool:
     return len(np.unique(cells.values[cells.known])) == points
 
 
-def find_totals(columns: Mapping[str, Column], table: Mapping[str, Cells]) -> dict[str, Total]:
+def find_totals(
+    columns: Mapping[str, Column], table: Mapping[str, Cells], kept: Collection[str] = ()
+) -> dict[str, Total]:
     """Finds numbers that are the sum or the difference of others, in each row."""
     names = [
         name
@@ -112,6 +121,7 @@ def find_totals(columns: Mapping[str, Column], table: Mapping[str, Cells]) -> di
         and column.source.sort in ("integer", "real")
     ]
     count = len(table[names[0]].known) if names else 0
+    names.sort(key=lambda name: name not in kept)  # sums are sought from the last one on
     if len(names) < 2 or count < max(_FEW_ROWS, 3 * len(names)):
         return {}
     values = np.stack([table[name].values.astype(np.float64) for name in names], axis=1)
@@ -125,7 +135,12 @@ def find_totals(columns: Mapping[str, Column], table: Mapping[str, Cells]) -> di
         plus = [names[part] for part in np.flatnonzero(parts > 0)]
         minus = [names[part] for part in np.flatnonzero(parts < 0)]
         fact = total(names[target], plus, minus, columns)
-        if not plus or set(fact.needs) & set(found) or wrong_total(fact, columns):
+        if (
+            fact.name in kept
+            or not plus
+            or set(fact.needs) & set(found)
+            or wrong_total(fact, columns)
+        ):
             continue
         if fact.agrees(table[fact.name], table).all():
             found[fact.name] = fact
@@ -197,7 +212,9 @@ def _relations(values: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def find_orders(columns: Mapping[str, Column], table: Mapping[str, Cells]) -> dict[str, AtLeast]:
+def find_orders(
+    columns: Mapping[str, Column], table: Mapping[str, Cells], kept: Collection[str] = ()
+) -> dict[str, AtLeast]:
     """Finds moments and numbers that are never below another column's, of which the next lower."""
     names = [name for name, column in columns.items() if _may_be_ordered(column, table[name])]
     count = len(table[names[0]].known) if names else 0
@@ -211,6 +228,8 @@ def find_orders(columns: Mapping[str, Column], table: Mapping[str, Cells]) -> di
     chance = _BY_CHANCE + 2 * math.log(len(names))
     found: dict[str, AtLeast] = {}
     for place, name in enumerate(names):
+        if name in kept:
+            continue
         for base in reversed(names[:place]):
             if not _comparable(columns[base], columns[name]) or lowest[name] < lowest[base]:
                 continue
