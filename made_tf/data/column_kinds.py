@@ -19,7 +19,7 @@ from made_tf.portable.schema.columns import Constant, Identifier
 from made_tf.portable.schema.moments import PARTS, Moments, cut
 from made_tf.portable.schema.numbers import LARGEST_CODE, Numbers
 
-__all__ = ["KINDS", "column_of", "numbers_of"]
+__all__ = ["KINDS", "column_of", "moments_of", "numbers_of"]
 
 #: What a user may call a column.
 KINDS = ("boolean", "category", "ordered", "number", "moment", "identifier", "constant")
@@ -31,6 +31,10 @@ _MOST_POINTS = 8
 _SPIKE = 0.05  # of the cells in one of many points of a grid: bins, not a smooth curve
 _CELLS = 300  # points of a grid that bins can have one by one
 _DIGITS = 6
+_LARGEST_WHOLE = 2**62  # that floats stand for, and of differences
+_LARGEST_DECIMAL = 1e12  # on a grid of six decimals
+_SMALLEST = 1e-30  # of what varies, and the inverse of the largest
+_ON_GRIDS = ("count", "discretized", "ordinal")
 _ID = re.compile(r"(^|[_\s.-])(id|uuid|guid|key)$|[a-z]I[dD]$", re.IGNORECASE)
 _ANY_SORT = {
     "boolean": "boolean",
@@ -67,6 +71,12 @@ def column_of(
     source, cells = series
     given = cells.values[cells.known]
     missing = not bool(cells.known.all())
+    if not len(given) and (order is not None or kind not in (None, "constant")):
+        raise ValueError(f"has no cell that is not missing, of which there is no {kind or 'order'}")
+    if family is not None and kind not in (None, "number"):
+        raise ValueError(f"is to be of the kind {kind}, and has no family: numbers have one")
+    if order is not None and kind not in (None, "ordered"):
+        raise ValueError(f"is to be of the kind {kind}, and has no order")
     if order is not None:
         return _ordered(name, source, given, missing, order)
     if kind is None:
@@ -80,7 +90,8 @@ def column_of(
             kind = _ANY_SORT[source.sort]
     if kind == "constant":
         if len(given) and (missing or _distinct(given) > 1):
-            raise ValueError(f"is not constant: it has {_distinct(given)} different values")
+            more = " and missing cells" if missing else ""
+            raise ValueError(f"is not constant: it has {_distinct(given)} different values{more}")
         return Constant(name, source, _plain(given[0]) if len(given) else None)
     if kind == "identifier":
         return _identifier(name, source, given)
@@ -89,12 +100,18 @@ def column_of(
         if categories is None:
             categories = sorted(set(given.tolist()))
         return _ordered(name, source, given, missing, categories)
+    if kind == "boolean" and _distinct(given) > 2:
+        raise ValueError(f"is not boolean: it has {_distinct(given)} different values")
     if kind in ("boolean", "category"):
         return Classes(name, source, _sorted(given.tolist()), False, missing)
     if kind == "moment" and source.sort in ("moment", "date"):
-        return _moments(name, source, given, missing)
+        return moments_of(name, source, cells)
     if kind == "number" and source.sort in ("integer", "real", "duration", "time"):
-        return numbers_of(name, source, Cells(cells.values, cells.known), family)
+        column = numbers_of(name, source, cells, family)
+        _check_sizes(column, given)
+        if source.sort in ("duration", "time") and not column.step and family is None:
+            return moments_of(name, source, cells)  # too fine for a grid: in parts, and exactly
+        return column
     raise ValueError(f"holds cells of the sort {source.sort!r}, which are no {kind}")
 
 
@@ -102,13 +119,17 @@ def numbers_of(name: str, source: Source, cells: Cells, family: str | None = Non
     """Returns the column of numbers that cells make."""
     given = cells.values[cells.known]
     missing = not bool(cells.known.all())
-    whole = given.dtype.kind == "i" or bool(np.all(given == np.rint(given)))
-    integer = whole and bool(np.abs(given).max() < 2**62)
     low, high = given.min(), given.max()
+    largest = max(abs(float(low)), abs(float(high)))
+    integer = given.dtype.kind == "i" or (
+        largest < _LARGEST_WHOLE and bool(np.all(given == np.rint(given)))
+    )
     grid = _grid(given.astype(np.int64) if integer else given, integer)
+    if family in _ON_GRIDS and grid is None:
+        raise ValueError(f"has numbers on no grid, which the family {family} needs")
     if grid is None:
-        far = np.abs(given).max() > 1e3 * (float(high) - float(low))
-        start = float(low) if far else 0.0
+        far = largest > 1e3 * (float(high) - float(low))
+        start = _plain(low) if far else 0.0
         column = Numbers(name, source, integer, 0, start, 1, _plain(low), _plain(high), missing)
     else:
         step, start, denominator = grid
@@ -123,6 +144,22 @@ def numbers_of(name: str, source: Source, cells: Cells, family: str | None = Non
         if len(often) < len(values):
             column.points = [float(value) for value in values[np.sort(often)]]
     return dataclasses.replace(column, family=family or _family(codes, bool(column.step)))
+
+
+def _check_sizes(column: Numbers, given: np.ndarray) -> None:
+    """Fails if float32 has no room for numbers.
+
+    Raises:
+        ValueError: if it has not; without a subject.
+    """
+    codes = column.codes(given)
+    largest = 0.0 if np.isnan(codes).any() else float(np.abs(codes).max())
+    if largest <= _SMALLEST and _distinct(given) > 1:
+        sizes = np.abs(given.astype(np.float64))
+        raise ValueError(
+            f"has numbers up to {sizes.max():g}; what varies must lie between {_SMALLEST:g} and "
+            f"{1 / _SMALLEST:g}. Take their logarithm, or multiply them"
+        )
 
 
 def _family(codes: np.ndarray, on_grid: bool) -> str:
@@ -141,9 +178,11 @@ def _grid(values: np.ndarray, integer: bool) -> tuple[int, int, int] | None:
     """Returns the step, the smallest value and their denominator; `None` for no grid."""
     if integer:
         start = int(values.min())
+        if int(values.max()) - start >= _LARGEST_WHOLE:
+            return None
         step = int(np.gcd.reduce(values - start)) or 1
         return (step, start, 1) if (int(values.max()) - start) // step < LARGEST_CODE // 2 else None
-    if not is_recorded_on_grid(values):
+    if np.abs(values).max() > _LARGEST_DECIMAL or not is_recorded_on_grid(values):
         return None
     for digits in range(_DIGITS + 1):
         scaled = values * 10.0**digits
@@ -157,8 +196,13 @@ def _grid(values: np.ndarray, integer: bool) -> tuple[int, int, int] | None:
     return None
 
 
-def _moments(name: str, source: Source, given: np.ndarray, missing: bool) -> Moments:
-    found = cut(given.astype(np.int64), source.unit)
+def moments_of(name: str, source: Source, cells: Cells) -> Moments:
+    """Returns the column of moments, or of durations, that cells make.
+
+    Raises:
+        ValueError: if they are too far from each other; without a subject.
+    """
+    found = cut(cells.values[cells.known].astype(np.int64), source)
     starts = [int(found[part].min()) for part in PARTS]
     ends = [int(found[part].max()) for part in PARTS]
     steps = [
@@ -166,15 +210,18 @@ def _moments(name: str, source: Source, given: np.ndarray, missing: bool) -> Mom
         for part, start in zip(PARTS, starts, strict=True)
     ]
     parts, families = [], []
-    for number, part in enumerate(PARTS):
-        codes = (found[part] - starts[number]) // steps[number]
+    for part, start, step in zip(PARTS, starts, steps, strict=True):
+        codes = (found[part] - start) // step
         if not codes.max():
             continue
         if codes.max() > LARGEST_CODE // 2:
-            steps[number] = max(steps[number], int(codes.max()) * 2 // LARGEST_CODE + 1)
-            codes = (found[part] - starts[number]) // steps[number]
+            raise ValueError(
+                "has moments that are more than 40,000 years apart. Replace those that stand for "
+                "something else, by a missing cell if nothing is known"
+            )
         parts.append(part)
         families.append(_family(codes.astype(np.float64), True))
+    missing = not bool(cells.known.all())
     low, high = int(given.min()), int(given.max())
     return Moments(name, source, parts, starts, ends, steps, low, high, missing, families)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from made_tf.data.table_facts import at_least, total
+import numpy as np
+
+from made_tf.data.table_facts import at_least, total, wrong_total
 from made_tf.portable.schema import Cells, Column
 from made_tf.portable.schema.facts import AtLeast, Total
 from made_tf.portable.schema.moments import Moments
@@ -32,6 +34,8 @@ class Inequality:
         Raises:
             ValueError: if the columns cannot be compared.
         """
+        if self.low == self.high:
+            raise ValueError(f"{self} needs two columns.")
         for name in (self.low, self.high):
             if not isinstance(columns[name], Numbers | Moments):
                 raise ValueError(
@@ -43,7 +47,7 @@ class Inequality:
             raise ValueError(f"{self} needs two columns of one sort and unit.")
         if not table[self.low].known.all():
             raise ValueError(f"{self} needs a column {self.low!r} without missing cells.")
-        return at_least(columns[self.high], self.low, table)
+        return at_least(columns[self.high], columns[self.low], table)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +68,28 @@ class Sum:
         """Returns the column `total` as a sum.
 
         Raises:
-            ValueError: if one of the columns has no numbers.
+            ValueError: if one of the columns has no numbers, or sums are none of its type.
         """
-        del table
-        column = columns[self.total]
-        for name in (self.total, *self.plus, *self.minus):
+        parts = [*self.plus, *self.minus]
+        if isinstance(self.plus, str) or isinstance(self.minus, str) or not self.plus:
+            raise ValueError(f"{self} needs lists of names, of which `plus` is not empty.")
+        if self.total in parts:
+            raise ValueError(f"{self} needs a total that is no part of itself.")
+        for name in (self.total, *parts):
             if not isinstance(columns[name], Numbers):
                 raise ValueError(
                     f"{self} needs numbers. Received: {name!r}, {columns[name].describe()}"
                 )
-        assert isinstance(column, Numbers)
-        return total(column, list(self.plus), list(self.minus))
+        found = total(self.total, self.plus, self.minus, columns)
+        wrong = wrong_total(found, columns)
+        if wrong:
+            raise ValueError(f"{self} cannot hold in all rows: {wrong}.")
+        known = np.logical_and.reduce([table[name].known for name in parts])
+        if np.any(known != table[self.total].known):
+            raise ValueError(
+                f"{self} needs a total that is missing where a part is, and only there."
+            )
+        return found
 
 
 def facts_of(
@@ -90,6 +105,10 @@ def facts_of(
     """
     found: dict[str, AtLeast | Total] = {}
     for constraint in constraints:
+        if not isinstance(constraint, Inequality | Sum):
+            raise ValueError(
+                f"`constraints` must be a list of Inequality and Sum. Received: {constraint!r}"
+            )
         names = [
             name
             for value in vars(constraint).values()

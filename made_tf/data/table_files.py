@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
+import itertools
 import re
 import sys
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,13 @@ STANDARD = "-"
 _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16  # bytes that a separator is told by
 _LINES = 50
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?")
-_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _TEXTS = (".csv", ".tsv", ".txt")
-_DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
+_DAMAGED = (
+    *(EOFError, MemoryError, NotImplementedError, OSError, ValueError),
+    *(csv.Error, zlib.error),
+)
 
 
 def is_table_file(path: PathLike) -> bool:
@@ -48,8 +54,9 @@ def read_table(
 
     `.csv`, `.tsv`, `.txt` (each also with `.gz` or `.zst`) or `.parquet`; `-` is a `.csv` on stdin.
     Of texts the separator, a decimal comma, the encoding (UTF-8 or Windows-1252), a byte-order
-    mark and whether the first line has names are recognised; columns of ISO dates become moments; a
-    first column without a name that counts the rows is an index, and left out.
+    mark and whether the first line has names are recognised; columns of ISO dates become moments,
+    and those of codes with leading zeros stay texts; a first column without a name that counts the
+    rows is an index, and left out.
 
     Args:
         path: the file.
@@ -60,8 +67,9 @@ def read_table(
     Raises:
         FileNotFoundError: if there is no such file.
         ModuleNotFoundError: if the reader of this format is not installed.
-        ValueError: if the file cannot be read, or has no rows.
+        ValueError: if the file cannot be read, has lines that are cut off, or no rows.
     """
+    _check_marks(separator, decimal, encoding)
     pandas = optional_module("pandas", "pandas", "tables")
     if str(path) != STANDARD and not Path(path).is_file():
         raise FileNotFoundError(f"No such file: {path}")
@@ -95,7 +103,7 @@ def write_table(path: PathLike, frame: Any) -> None:
     if str(path) == STANDARD:
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
         return
-    ending = Path(path).suffix
+    ending = Path(path).suffix.lower()
     if ending not in (".csv", ".tsv", ".parquet"):
         raise ValueError(f"`path` must end in .csv, .tsv or .parquet. Received: path={str(path)!r}")
     with replacing(path) as temporary:
@@ -106,24 +114,61 @@ def write_table(path: PathLike, frame: Any) -> None:
             frame.to_csv(temporary, index=False, sep=separator, lineterminator="\n")
 
 
+def _check_marks(separator: str | None, decimal: str | None, encoding: str | None) -> None:
+    """Fails if what a user says of a text cannot be.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    for name, mark in (("separator", separator), ("decimal", decimal)):
+        if mark is not None and (not isinstance(mark, str) or len(mark) != 1 or mark in '\r\n"'):
+            raise ValueError(f"`{name}` must be one character. Received: {name}={mark!r}")
+    if separator is not None and separator == decimal:
+        raise ValueError(f"`decimal` must differ from `separator`. Received: {decimal!r} for both")
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except (LookupError, TypeError) as error:
+            raise ValueError(
+                f"`encoding` must be one that Python knows. Received: encoding={encoding!r}"
+            ) from error
+
+
 def _ending(path: PathLike) -> str:
     if str(path) == STANDARD:
         return ".csv"
-    path = Path(path)
+    path = Path(str(path).lower())
     return path.with_suffix("").suffix if path.suffix in (".gz", ".zst") else path.suffix
 
 
 def _content(path: PathLike) -> bytes:
     if str(path) == STANDARD:
         return sys.stdin.buffer.read()
-    content = Path(path).read_bytes()
-    if Path(path).suffix == ".gz":
-        return gzip.decompress(content)
-    if Path(path).suffix == ".zst":
-        zstandard = optional_module("zstandard", "zstandard", "tables")
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)) as reader:
-            return reader.read()
-    return content
+    content, ending = Path(path).read_bytes(), Path(path).suffix.lower()
+    if ending == ".zst":
+        return _unpacked(content)
+    return gzip.decompress(content) if ending == ".gz" else content
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Returns what is in frames of Zstandard.
+
+    Raises:
+        EOFError: if the last one is cut off.
+        ValueError: if it is none.
+    """
+    zstandard = optional_module("zstandard", "zstandard", "tables")
+    found = []
+    while content:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            found.append(frame.decompress(content))
+        except zstandard.ZstdError as error:
+            raise ValueError(str(error)) from error
+        if not frame.eof:
+            raise EOFError("it ends before its data do")
+        content = frame.unused_data
+    return b"".join(found)
 
 
 def _read_text(
@@ -135,17 +180,19 @@ def _read_text(
     encoding: str | None,
 ) -> Any:
     text = _decoded(content, encoding, path)
-    separator = separator or _separator(text)
+    separator = separator or _separator(text, decimal)
+    if separator == decimal:
+        raise ValueError(f"{decimal!r} stands between fields: it cannot be the decimal mark")
     lines = list(_lines(text, separator))
     if not lines:
         raise ValueError("it is empty")
     decimal = decimal or _decimal(lines, separator)
     has_names = is_line_of_names(lines[0])
-    if has_names and len(lines) > 1 and len(lines[1]) != len(lines[0]):
-        raise ValueError(
-            f"the first line has {len(lines[0])} field(s) and the next {len(lines[1])}, with the "
-            f"separator {separator!r}"
-        )
+    names = [name.strip() for name in lines[0]] if has_names else []
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the first line has names twice: {twice}")
+    codes = _columns_of_codes(text, separator)
     frame = pandas.read_csv(
         io.StringIO(text),
         sep=separator,
@@ -153,39 +200,79 @@ def _read_text(
         header=0 if has_names else None,
         index_col=False,
         skipinitialspace=True,
+        dtype=dict.fromkeys(codes, "str"),
     )
     if not has_names:
         frame.columns = default_columns(frame.shape[1])
     elif _has_index(frame):
         frame = frame.iloc[:, 1:]
-    frame.columns = [str(name) for name in frame.columns]
-    for name in frame.columns:
-        frame[name] = _as_moments(pandas, frame[name])
-    return frame
+    frame.columns = [str(name).strip() for name in frame.columns]
+    is_nothing = frame.isna().all() & frame.columns.str.startswith("Unnamed: ")
+    frame = frame.loc[:, ~is_nothing]  # after a separator at the end of each line
+    return frame.assign(**{name: _as_moments(pandas, frame[name]) for name in frame.columns})
 
 
 def _decoded(content: bytes, encoding: str | None, path: PathLike) -> str:
+    text = _text(content, encoding, path)
+    if "\0" in text:
+        raise ValueError("it has NUL characters: say its `encoding`, perhaps 'utf-16-le'")
+    return text
+
+
+def _text(content: bytes, encoding: str | None, path: PathLike) -> str:
     if encoding is not None:
         return content.decode(encoding).removeprefix("\ufeff")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return content.decode("utf-32")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        warnings.warn(f"{path} is no UTF-8: read as Windows-1252", stacklevel=5)
-        return content.decode("cp1252")
+        try:
+            text = content.decode("cp1252")
+        except UnicodeDecodeError as error:
+            raise ValueError("it is neither UTF-8 nor Windows-1252: say its `encoding`") from error
+        warnings.warn(f"{path} is no UTF-8: read as Windows-1252", stacklevel=6)
+        return text
+
+
+def _fields(text: str, separator: str):
+    """Yields the lines that are not blank, as fields, and their numbers."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=False
+    )
+    for line in reader:
+        if any(line) or len(line) > 1:
+            yield reader.line_num, line
 
 
 def _lines(text: str, separator: str):
-    sample = io.StringIO(text[:_SAMPLE], newline="")
-    for number, line in enumerate(csv.reader(sample, delimiter=separator, skipinitialspace=True)):
-        if number >= _LINES:
-            return
-        if any(line) or len(line) > 1:
-            yield line
+    for _, line in itertools.islice(_fields(text[:_SAMPLE], separator), _LINES):
+        yield line
 
 
-def _separator(text: str) -> str:
+def _columns_of_codes(text: str, separator: str) -> list[int]:
+    """Returns the columns that have digits after a leading zero: codes, of which none is lost.
+
+    Raises:
+        ValueError: if a line has not as many fields as the first.
+    """
+    first, codes = None, set()
+    for number, line in _fields(text, separator):
+        first = first or len(line)
+        if len(line) != first:
+            raise ValueError(
+                f"the first line has {first} field(s), and line {number} has {len(line)}, with "
+                f"{separator!r} between them (another one can be said by `separator`)"
+            )
+        for place, field in enumerate(line):
+            if field[:1] == "0" and len(field) > 1 and field.isdigit():
+                codes.add(place)
+    return sorted(codes)
+
+
+def _separator(text: str, decimal: str | None) -> str:
     """Returns what cuts the first lines into most fields, as many in (nearly) all of them."""
 
     def merit(separator: str) -> tuple[float, int]:
@@ -195,7 +282,11 @@ def _separator(text: str) -> str:
         common = max(set(widths), key=widths.count, default=1)
         return (widths.count(common) / max(1, len(widths)) if common > 1 else 0.0), common
 
-    return max(_SEPARATORS, key=merit)
+    lines = [line.strip() for line in text[:_SAMPLE].splitlines()[1:_LINES] if line.strip()]
+    is_decimal = bool(lines) and all(_DECIMAL_COMMA.fullmatch(line) for line in lines)
+    if is_decimal and "," not in text[:_SAMPLE].lstrip().splitlines()[0]:
+        return ";"  # one column of decimals
+    return max((each for each in _SEPARATORS if each != decimal), key=merit)
 
 
 def _decimal(lines: list[list[str]], separator: str) -> str:
@@ -217,10 +308,11 @@ def _as_moments(pandas: Any, column: Any) -> Any:
     """Returns a column of ISO dates as moments; another one as it is."""
     if not pandas.api.types.is_string_dtype(column.dtype):
         return column
-    given = column.dropna()
-    if not len(given) or not given.map(lambda text: bool(_DATE.fullmatch(str(text)))).all():
+    found = [_DATE.fullmatch(str(text)) for text in column.dropna()]
+    zones = {bool(each and each[1]) for each in found}
+    if not all(found) or len(zones) != 1:
         return column
     try:
-        return pandas.to_datetime(column, format="ISO8601")
+        return pandas.to_datetime(column, format="ISO8601", utc=zones == {True})
     except ValueError:  # a 31st of February: a text
         return column

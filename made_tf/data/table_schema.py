@@ -13,10 +13,11 @@ import numpy as np
 
 from made_tf.data.column_kinds import KINDS, column_of
 from made_tf.data.constraints import Inequality, Sum, facts_of
-from made_tf.data.frames import frame_of, library_of, read_frame
+from made_tf.data.frames import frame_of, library_of, read_columns
 from made_tf.data.table_facts import find_dependencies, find_orders, find_totals
 from made_tf.portable.files import PathLike, replacing
 from made_tf.portable.schema import Cells, Column, Encoded, Schema
+from made_tf.portable.schema.moments import UNITS
 
 __all__ = ["TableSchema"]
 
@@ -67,17 +68,17 @@ class TableSchema(Schema):
             size    str    2 classes: M, S
             price   int64  whole numbers from 1 to 3
         """
-        series = read_frame("frame", frame)
-        known = _checked_overrides(overrides, list(series))
+        series, unread = read_columns("frame", frame)
+        known = _checked_overrides(overrides, [*series, *unread])
         table = {name: each.cells for name, each in series.items()}
         count = len(next(iter(table.values())).known) if table else 0
         if count < 2:
             raise ValueError(f"`frame` must have two rows at least. Received: {count}")
         columns: dict[str, Column] = {}
-        refused = []
+        dropped = {name for name, own in known.items() if own.get("kind") == _DROP}
+        refused = [f"column {n!r} {reason}" for n, reason in unread.items() if n not in dropped]
         for name, each in series.items():
-            own = dict(known.get(name, {}))
-            if own.pop("kind", None) == _DROP:
+            if name in dropped:
                 continue
             try:
                 columns[name] = column_of(name, each, **known.get(name, {}))
@@ -92,9 +93,9 @@ class TableSchema(Schema):
         if find_facts:
             said = {name for name, own in known.items() if own}
             for find in (find_dependencies, find_totals, find_orders):
-                free = {k: v for k, v in columns.items() if k not in facts and k not in said}
+                free = {k: v for k, v in columns.items() if k not in facts}
                 needed = {name for fact in facts.values() for name in fact.needs}
-                facts |= {k: v for k, v in find(free, table).items() if k not in needed}
+                facts |= find(free, table, said | needed)
         columns |= facts
         schema = cls(list(columns.values()), library_of(frame), count)
         unmodelled = [name for name, each in columns.items() if each.kind == "identifier"]
@@ -129,14 +130,15 @@ class TableSchema(Schema):
         Raises:
             ValueError: as `encode_frame`.
         """
-        series = read_frame(name, frame)
-        if not absent and not set(self.names) <= set(series):
-            lacking = [each for each in self.names if each not in series]
+        series, unread = read_columns(name, frame)
+        there = [*series, *unread]
+        if not absent and not set(self.names) <= set(there):
+            lacking = [each for each in self.names if each not in there]
             raise ValueError(
-                f"`{name}` must have the columns of the table. It lacks {lacking}; it has: "
-                f"{list(series)}"
+                f"`{name}` must have the columns of the table. It lacks {lacking}; it has: {there}"
             )
-        found, refused = {}, []
+        found = {}
+        refused = [f"column {own!r} {unread[own]}" for own in self.names if own in unread]
         for own, each in series.items():
             if own not in self.names:
                 continue
@@ -164,11 +166,16 @@ class TableSchema(Schema):
         for column in self.columns:
             own = _override_of(column)
             if own:
-                lines += [f"[{json.dumps(column.name, ensure_ascii=False)}]"]
-                lines += [f"{key} = {json.dumps(own[key], ensure_ascii=False)}" for key in own]
+                lines += [f"[{_toml(column.name)}]"]
+                lines += [f"{key} = {_toml(own[key])}" for key in own]
                 lines += [""]
         with replacing(path) as temporary:
             Path(temporary).write_text("\n".join(lines), encoding="utf-8")
+
+
+def _toml(value: Any) -> str:
+    """Returns texts, numbers or lists of them as TOML, which escapes as JSON does but for DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _override_of(column: Column) -> dict[str, Any]:
@@ -214,6 +221,15 @@ def _checked_overrides(overrides: Any, names: list[str]) -> dict[str, dict[str, 
                     f"`overrides` of {name!r} must have a {key} among {', '.join(allowed)}. "
                     f"Received: {said[key]!r}"
                 )
+        order = said.get("order", ("",))
+        plain = isinstance(order, list | tuple) and all(
+            isinstance(each, str | int | float) for each in order
+        )
+        if not plain or not order or len(set(order)) < len(order):
+            raise ValueError(
+                f"`overrides` of {name!r} must have an order that lists different categories. "
+                f"Received: {order!r}"
+            )
         found[name] = dict(said)
     return found
 
@@ -237,7 +253,8 @@ def _like(series: Any, column: Column) -> Cells:
         if whole and np.all(np.abs(values) < 2**53) and np.all(values == np.rint(values)):
             values = values.astype(np.int64)
         return Cells(values, cells.known)
-    if (own.sort in moments and source.sort in moments) or own.sort == source.sort == "duration":
+    same = own.sort == source.sort and own.sort in ("duration", "time")
+    if same or (own.sort in moments and source.sort in moments):
         if source.unit != own.unit:
             return Cells(_in_unit(cells.values, source.unit, own.unit), cells.known)
         return cells
@@ -249,7 +266,10 @@ def _like(series: Any, column: Column) -> Cells:
     if own.sort == "boolean" and source.sort in numeric and np.isin(cells.values, (0, 1)).all():
         return Cells(np.array([bool(value) for value in cells.values], object), cells.known)
     if source.sort != own.sort:
-        raise ValueError(f"must hold cells of the sort {own.sort!r}. Received: {source.sort!r}")
+        raise ValueError(
+            f"must hold cells of the sort {own.sort!r}. Received: {source.sort!r} "
+            f"({source.dtype}). Convert it to {own.dtype or own.sort}"
+        )
     return cells
 
 
@@ -260,8 +280,9 @@ def _zeros(sort: str, count: int) -> np.ndarray:
 
 
 def _in_unit(values: np.ndarray, unit: str, own: str) -> np.ndarray:
-    from made_tf.portable.schema.moments import UNITS
-
-    if UNITS[own] >= UNITS[unit]:
-        return values * (UNITS[own] // UNITS[unit])
-    return values // (UNITS[unit] // UNITS[own])
+    if UNITS[own] < UNITS[unit]:
+        return values // (UNITS[unit] // UNITS[own])
+    factor = UNITS[own] // UNITS[unit]
+    # What the finer unit has no number for is as far as it has: a moment that never occurred.
+    last = (2**63 - 1) // factor
+    return np.clip(values, -last, last) * factor

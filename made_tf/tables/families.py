@@ -43,9 +43,10 @@ def _of_column(column: Column, x: npt.NDArray) -> Iterator[families.Conditionals
     elif isinstance(column, Moments):
         for values, name in zip(x.T, column.families, strict=True):
             yield _of_numbers(name, values, [], column.missing)
-    elif isinstance(column, Numbers | AtLeast):
-        numbers = column.difference if isinstance(column, AtLeast) else column
-        yield _of_numbers(numbers.family, x[:, 0], numbers.points, numbers.missing)
+    elif isinstance(column, AtLeast):
+        yield from _of_column(column.difference, x)
+    elif isinstance(column, Numbers):
+        yield _of_numbers(column.family, x[:, 0], column.points, column.missing)
 
 
 def _of_classes(column: Classes, values: npt.NDArray) -> families.Conditionals:

@@ -57,9 +57,14 @@ class Source:
         dtype: how its library calls the type of its cells.
         unit: what moments, dates, durations and times count: `"D"`, `"s"`, `"ms"`, `"us"`, `"ns"`.
         categories: all that a type of categories has.
+        nothing: what missing cells are, where a type does not say so: `"None"`, `"nan"`, `"NaT"`,
+            `"NA"`.
+        label: the column's name there, if that is no text.
     """
 
     sort: str
     dtype: str
     unit: str = ""
     categories: list[Any] | None = None
+    nothing: str = ""
+    label: Any = None

@@ -132,10 +132,8 @@ class Constant(Column):
         del table
         if self.value is None:
             return Cells.missing(len(x))
-        values = np.empty(len(x), object if isinstance(self.value, str | bool) else None)
-        values[:] = self.value
-        whole = isinstance(self.value, int) and not isinstance(self.value, bool)
-        return Cells.of(values.astype(np.int64) if whole else values)
+        is_number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        return Cells.of(np.full(len(x), self.value, None if is_number else object))
 
     def agrees(self, cells, table):
         del table

@@ -1,111 +1,35 @@
-"""Columns that others determine, wholly or in part: what is so in the data stays so."""
+"""Numbers and moments that others determine, wholly or in part: what is so in the data stays so."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .cells import Cells
+from .cells import Cells, Source
 from .columns import Column, column_from, register
+from .dependent import Dependent
+from .moments import Moments
 from .numbers import Numbers
 
-__all__ = ["AtLeast", "Dependent", "Total"]
+__all__ = ["AtLeast", "Dependent", "Total", "whole_range"]
+
+_ROUNDING = 1e-9  # of sums of floats, relatively
+_SINGLE = 1e-6  # likewise, of columns in float32
 
 
-@register
-@dataclasses.dataclass
-class Dependent(Column):
-    """Cells that another column's cell determines: a town's name by its code.
-
-    Attributes:
-        on: the other column.
-        table: for each cell of the other one, `None` for a missing one, what this one is.
-    """
-
-    kind = "dependent"
-
-    on: str
-    table: list[list[Any]]
-
-    @property
-    def needs(self):
-        return (self.on,)
-
-    @property
-    def variables(self):
-        return []
-
-    def encode(self, cells, table):
-        del table
-        return np.zeros((len(cells.known), 0))
-
-    def decode(self, x, table):
-        del x
-        return self._looked_up(table[self.on])
-
-    def agrees(self, cells, table):
-        if self.on not in table:
-            return np.ones(len(cells.known), bool)
-        expected = self._looked_up(table[self.on])
-        # A cell of the other column that never occurred says nothing of this one.
-        keys = {key for key, _ in self.table}
-        is_new = np.array([key not in keys for key in table[self.on].objects().tolist()], bool)
-        same = cells.known == expected.known
-        both = cells.known & expected.known
-        same[both] = cells.values[both] == expected.values[both]
-        return same | is_new
-
-    def filled_from(self, table: Mapping[str, Cells]) -> dict[str, Cells]:
-        """Returns the other column's cells, with those added that this column's leave no doubt of.
-
-        Raises:
-            ValueError: if a cell fits none of the other column's.
-        """
-        own = table.get(self.name)
-        if own is None or not own.known.any():
-            return {}
-        sources: dict[Any, list[Any]] = {}
-        for key, value in self.table:
-            if key is not None:
-                sources.setdefault(value, []).append(key)
-        base = table.get(self.on, Cells.missing(len(own.known)))
-        objects, known = base.objects(), base.known.copy()
-        for row in np.flatnonzero(own.known & ~base.known):
-            keys = sources.get(own.values[row], [])
-            if not keys:
-                raise ValueError(
-                    f"Column {self.name!r} is determined by {self.on!r}, and is "
-                    f"{own.values[row]!r} for none of its values (row {row})."
-                )
-            if len(keys) > 1:
-                continue
-            objects[row], known[row] = keys[0], True
-        values = _as_column(objects, known)
-        return {self.on: Cells(values, known)}
-
-    def _looked_up(self, other: Cells) -> Cells:
-        table = dict(map(tuple, self.table))
-        found = [table.get(key) for key in other.objects().tolist()]
-        known = np.array([value is not None for value in found], bool)
-        objects = np.empty(len(found), object)
-        objects[:] = found
-        return Cells(_as_column(objects, known), known)
-
-    def describe(self):
-        return f"determined by {self.on}"
+def whole_range(source: Source) -> tuple[int, int]:
+    """Returns the smallest and the largest whole number that a column's type has."""
+    found = re.match(r"(u?)int(\d+)", source.dtype.lower())
+    unsigned, bits = (found[1] == "u", min(int(found[2]), 64)) if found else (False, 64)
+    return (0, min(2**bits, 2**63) - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def _as_column(objects: npt.NDArray, known: npt.NDArray) -> npt.NDArray:
-    """Returns objects as the array that a column of their kind has; 0 for missing numbers."""
-    given = objects[known].tolist()
-    if not given or any(isinstance(v, bool) or not isinstance(v, int | float) for v in given):
-        return objects
-    whole = all(isinstance(value, int) for value in given)
-    return np.where(known, objects, 0).astype(np.int64 if whole else np.float64)
+def _on_points(values, denominator: int):
+    """Returns numbers as the points that they are next to: sums of decimals are not quite such."""
+    return np.rint(values * denominator) / denominator if denominator > 1 else values
 
 
 @register
@@ -117,6 +41,7 @@ class Total(Column):
         plus: the columns that are added.
         minus: those that are subtracted.
         numbers: the column's own kind of numbers.
+        denominator: of the grid that the sums lie on; 0 for none.
     """
 
     kind = "total"
@@ -124,6 +49,7 @@ class Total(Column):
     plus: list[str]
     minus: list[str]
     numbers: Numbers
+    denominator: int = 0
 
     @property
     def needs(self):
@@ -148,15 +74,19 @@ class Total(Column):
 
     def _sum(self, table) -> Cells:
         known = np.logical_and.reduce([table[name].known for name in self.needs])
+        whole = all(table[name].values.dtype.kind == "i" for name in self.needs)
 
-        def number(name):
-            return np.where(known, table[name].values, 0).astype(np.float64)
+        def sum_of(names):
+            total = np.zeros(len(known), np.int64 if whole else np.float64)
+            for name in names:
+                total += np.where(known, table[name].values, 0).astype(total.dtype)
+            return total
 
-        total = sum(map(number, self.plus)) - sum(map(number, self.minus))
-        grid = self.numbers
-        if grid.step:  # decimals: the sum of floats is next to a point, and the point is meant
-            total = np.rint(total * grid.denominator) / grid.denominator
-        return Cells(np.rint(total).astype(np.int64) if grid.integer else total, known)
+        total = sum_of(self.plus) - sum_of(self.minus)
+        if not whole:
+            total = _on_points(total, self.denominator)
+        integer = self.numbers.integer and not whole
+        return Cells(np.rint(total).astype(np.int64) if integer else total, known)
 
     def settled(
         self, was: Mapping[str, Cells], table: Mapping[str, Cells], drawn: Mapping[str, Cells]
@@ -172,20 +102,17 @@ class Total(Column):
         own = was[self.name]
         nothing = np.zeros(len(own.known), bool)
         unknown = [~was[name].known if name in was else ~nothing for name in self.needs]
-        found = {}
+        found: dict[str, Cells] = {}
         for number, name in enumerate(self.needs):
-            rows = (
-                own.known
-                & unknown[number]
-                & ~np.logical_or.reduce([nothing, *unknown[number + 1 :]])
-            )
-            rest = self._sum({**table, name: Cells.of(np.zeros(len(rows)))})
-            sign = 1.0 if name in self.plus else -1.0
-            values = sign * (own.values.astype(np.float64) - rest.values)
-            if self.numbers.step:
-                values = np.rint(values * self.numbers.denominator) / self.numbers.denominator
+            later = np.logical_or.reduce([nothing, *unknown[number + 1 :]])
+            rows = own.known & unknown[number] & ~later
             before = table[name]
-            values = np.where(rows & rest.known, values, before.values)
+            zeros = np.zeros(len(rows), before.values.dtype)
+            rest = self._sum({**table, **found, name: Cells.of(zeros)})
+            sign = 1 if name in self.plus else -1
+            left = sign * (np.where(own.known, own.values, 0) - rest.values)
+            left = _on_points(left, self.denominator)
+            values = np.where(rows & rest.known, left, before.values)
             found[name] = Cells(values.astype(before.values.dtype), before.known)
         return found
 
@@ -195,9 +122,11 @@ class Total(Column):
         expected = self._sum(table)
         both = cells.known & expected.known
         same = ~expected.known  # where a part is missing, any total may be
+        sizes = [np.abs(table[name].values[both].astype(np.float64)) for name in self.needs]
         difference = np.abs(cells.values[both].astype(np.float64) - expected.values[both])
-        largest = np.abs(expected.values[both].astype(np.float64))
-        same[both] = difference <= 1e-9 * (1 + largest)
+        is_single = re.match(r"float(32|\b)", self.source.dtype.lower())
+        rounding = _SINGLE if is_single else _ROUNDING
+        same[both] = difference <= rounding * np.sum(sizes, axis=0)
         return same
 
     def describe(self):
@@ -211,13 +140,15 @@ class AtLeast(Column):
 
     Attributes:
         base: the other column.
-        difference: what the difference is: a column of numbers.
+        difference: what the difference is: a column of numbers, or of durations in parts.
+        denominator: of the grid that both columns lie on; 0 for none.
     """
 
     kind = "at_least"
 
     base: str
-    difference: Numbers
+    difference: Numbers | Moments
+    denominator: int = 0
 
     @property
     def needs(self):
@@ -225,12 +156,19 @@ class AtLeast(Column):
 
     @property
     def variables(self):
-        return [f"{self.name} - {self.base}"]
+        return self.difference.variables
+
+    def to_dict(self):
+        return {**super().to_dict(), "difference": self.difference.to_dict()}
 
     @classmethod
     def from_dict(cls, content):
         difference = column_from({"kind": "numbers", **content["difference"]})
         return cls(**{**content, "difference": difference})
+
+    @property
+    def _is_whole(self) -> bool:
+        return isinstance(self.difference, Moments) or self.difference.integer
 
     def encode(self, cells, table):
         return self.difference.encode(self.differences(cells, table.get(self.base)), table)
@@ -240,19 +178,28 @@ class AtLeast(Column):
         if base is None:
             return Cells(np.zeros(len(cells.known)), np.zeros(len(cells.known), bool))
         known = cells.known & base.known
-        parts = [np.where(known, each, 0) for each in (cells.values, base.values)]
-        whole = all(part.dtype.kind in "iO" for part in parts) and self.difference.integer
-        values = np.subtract(*(part.astype(np.int64 if whole else np.float64) for part in parts))
-        if self.difference.step and not whole:
-            values = np.rint(values * self.difference.denominator) / self.difference.denominator
+        own, other = (np.where(known, each, 0) for each in (cells.values, base.values))
+        whole = all(part.dtype.kind in "iO" for part in (own, other)) and self._is_whole
+        dtype = np.int64 if whole else np.float64
+        own, other = own.astype(dtype), other.astype(dtype)
+        values = own - other
+        if not whole and self.denominator:
+            near = _on_points(values, self.denominator)
+            is_near = np.abs(values - near) <= _ROUNDING * (np.abs(own) + np.abs(other))
+            values = np.where(is_near, near, values)
         return Cells(values, known)
 
     def decode(self, x, table):
         away, base = self.difference.decode(x, table), table[self.base]
         known = away.known & base.known
-        values = np.where(known, base.values, 0) + np.maximum(np.where(known, away.values, 0), 0)
-        if self.difference.step and not self.difference.integer:
-            values = np.rint(values * self.difference.denominator) / self.difference.denominator
+        low = np.where(known, base.values, 0)
+        values = low + np.maximum(np.where(known, away.values, 0), 0)
+        if values.dtype.kind == "f":
+            values = np.maximum(_on_points(values, self.denominator), low)
+        if self.source.sort == "integer":
+            if values.dtype.kind == "f":
+                values = np.ceil(values - _ROUNDING * np.abs(values)).astype(np.int64)
+            values = np.minimum(values, whole_range(self.source)[1])
         return Cells(values, known)
 
     def settled(

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from .cells import Cells
+from .cells import Cells, Source
 from .columns import MISSING, Column, Numbers64, register
 from .numbers import LARGEST_CODE
 
@@ -14,8 +14,8 @@ __all__ = ["PARTS", "UNITS", "Moments"]
 
 #: How many units a day has.
 UNITS = {"D": 1, "s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
-PARTS = ("week", "weekday", "second", "fraction")
-_MONDAY = 3  # days from a Monday to 1970-01-01, a Thursday
+PARTS = ("week", "weekday", "second", "fraction", "nanosecond")
+_FIRST_DAY = {"moment": 3, "date": 3}  # days from a Monday to 1970-01-01, a Thursday
 
 
 @register
@@ -24,8 +24,9 @@ class Moments(Column):
     """Dates, or dates with a time, as whole numbers; the way back is exact.
 
     Moments count their unit from 1970, in UTC. Each is cut into the number of its week (a trend and
-    the seasons), the day of the week, the second of the day and the fraction of the second. Parts
-    that are the same in all rows are no variables.
+    the seasons), the day of the week, the second of the day and the fraction of the second, of
+    which nanoseconds are a part of their own beside the microseconds. Parts that are the same in
+    all rows are no variables. Durations that are too fine for a grid are cut likewise.
 
     Attributes:
         parts: the parts that are variables.
@@ -55,7 +56,7 @@ class Moments(Column):
 
     def cut(self, moments) -> dict[str, np.ndarray]:
         """Returns the parts of moments, int64 each."""
-        return cut(moments, self.source.unit)
+        return cut(moments, self.source)
 
     def encode(self, cells, table):
         del table
@@ -85,25 +86,27 @@ class Moments(Column):
             if part in self.parts:
                 codes = np.rint(x[:, self.parts.index(part)]).astype(np.int64)
                 parts[part] = np.clip(start + step * codes, start, end)
-        moments = join(parts, self.source.unit)
-        return Cells(np.clip(moments, self.low, self.high), known)
+        return Cells(np.clip(join(parts, self.source), self.low, self.high), known)
 
     def describe(self):
         parts = ", ".join(self.parts) or "one moment"
-        return f"{'dates' if self.source.unit == 'D' else 'moments'}: {parts}"
+        names = {"date": "dates", "duration": "durations", "time": "times"}
+        return f"{names.get(self.source.sort, 'moments')}: {parts}"
 
 
-def cut(moments, unit: str) -> dict[str, Numbers64]:
-    """Returns the parts of moments that are counted in units."""
-    a_day = UNITS[unit]
+def cut(moments, source: Source) -> dict[str, Numbers64]:
+    """Returns the parts of moments or durations of a column."""
+    a_day = UNITS[source.unit]
     day, rest = np.divmod(moments, a_day)
-    week, weekday = np.divmod(day + _MONDAY, 7)
+    week, weekday = np.divmod(day + _FIRST_DAY.get(source.sort, 0), 7)
     second, fraction = np.divmod(rest, max(1, a_day // UNITS["s"]))
-    return {"week": week, "weekday": weekday, "second": second, "fraction": fraction}
+    fraction, nanosecond = np.divmod(fraction, max(1, a_day // UNITS["us"]))
+    return dict(zip(PARTS, (week, weekday, second, fraction, nanosecond), strict=True))
 
 
-def join(parts, unit: str):
-    """Returns the moments of parts, as `cut` found them."""
-    a_day = UNITS[unit]
-    day = 7 * parts["week"] + parts["weekday"] - _MONDAY
-    return day * a_day + parts["second"] * max(1, a_day // UNITS["s"]) + parts["fraction"]
+def join(parts, source: Source):
+    """Returns the moments or durations of parts, as `cut` found them."""
+    a_day = UNITS[source.unit]
+    day = 7 * parts["week"] + parts["weekday"] - _FIRST_DAY.get(source.sort, 0)
+    fraction = parts["fraction"] * max(1, a_day // UNITS["us"]) + parts["nanosecond"]
+    return day * a_day + parts["second"] * max(1, a_day // UNITS["s"]) + fraction

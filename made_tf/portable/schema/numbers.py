@@ -16,6 +16,8 @@ __all__ = ["LARGEST_CODE", "Numbers"]
 LARGEST_CODE = 2**22
 _OFF_GRID = 1e-6  # of a step and of the number itself
 _LARGEST = 1e30
+_NEAR = 2.0**62  # of whole numbers, so that their difference is one
+_LAST_INT = 2.0**63 - 1024  # that is a float
 
 
 @register
@@ -23,7 +25,7 @@ _LARGEST = 1e30
 class Numbers(Column):
     """Numbers. On a grid a model sees the number of the point: (start + code * step) / denominator.
 
-    What is drawn stays within the range of the data.
+    What is drawn stays within the range of the data. Without a grid numbers keep seven digits.
 
     Attributes:
         integer: whether cells are whole numbers.
@@ -61,22 +63,28 @@ class Numbers(Column):
 
     def codes(self, values) -> Numbers64:
         """Returns the code of each number; NaN for one off the grid."""
+        values = np.asarray(values)
+        if self.integer and values.dtype.kind == "i" and (self.step or self.start):
+            # What lies further away has no code, and would not fit into a difference.
+            near = np.abs(values.astype(np.float64) - float(self.start)) < _NEAR
+            away = np.where(near, values, int(self.start)) - int(self.start)
+            codes, rest = np.divmod(away, self.step or 1)
+            is_right = near & (rest == 0)
+            codes = codes.astype(np.float64)
+            return np.where(is_right & (np.abs(codes) <= self._last), codes, np.nan)
+        values = values.astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact = (values * self.denominator - self.start) / (self.step or 1)
         if not self.step:
-            with np.errstate(over="ignore", invalid="ignore"):
-                codes = np.asarray(values, np.float64) - self.start
-            return np.where(np.abs(codes) < _LARGEST, codes, np.nan)
-        if np.asarray(values).dtype.kind == "i" and self.denominator == 1:
-            away = values - int(self.start)
-            codes = (away // self.step).astype(np.float64)
-            is_point = away % self.step == 0
-        else:
-            values = np.asarray(values, np.float64)
-            with np.errstate(over="ignore", invalid="ignore"):
-                exact = (values * self.denominator - self.start) / self.step
-            codes = np.rint(exact)
-            tolerance = _OFF_GRID * (1 + np.abs(values) * self.denominator / self.step * 1e-6)
-            is_point = np.abs(exact - codes) <= tolerance
-        return np.where(is_point & (np.abs(codes) <= LARGEST_CODE), codes, np.nan)
+            return np.where(np.abs(exact) < _LARGEST, exact, np.nan)
+        codes = np.rint(exact)
+        tolerance = _OFF_GRID * (1 + np.abs(values) * self.denominator / self.step * 1e-6)
+        is_point = np.abs(exact - codes) <= tolerance
+        return np.where(is_point & (np.abs(codes) <= self._last), codes, np.nan)
+
+    @property
+    def _last(self) -> float:
+        return LARGEST_CODE if self.step else _LARGEST
 
     def decode(self, x, table):
         del table
@@ -85,14 +93,23 @@ class Numbers(Column):
 
     def numbers(self, codes):
         """Returns the numbers of codes: int64 if the column is `integer`, else float64."""
-        if self.step:
-            found = np.rint(codes) * self.step + self.start
-            if self.denominator != 1:
-                found = found / self.denominator
-        else:
-            found = shortest_decimals(codes) + self.start
-        found = np.clip(found, self.low, self.high)
-        return np.rint(found).astype(np.int64) if self.integer else found
+        given = np.asarray(codes, np.float32)
+        codes = np.rint(codes) if self.step else shortest_decimals(codes)
+        if self.integer:
+            low, high, start = int(self.low), int(self.high), int(self.start)
+            step = self.step or 1
+            ends = (low - start) / step, (high - start) / step
+            inside = np.clip(codes, np.ceil(ends[0]), np.floor(ends[1]))
+            inside = np.clip(inside, -_LAST_INT, _LAST_INT)
+            found = np.rint(inside).astype(np.int64) * step + start
+            # The ends themselves may be no float.
+            first, last = np.asarray(ends, np.float32)
+            found = np.where(given <= first, low, np.where(given >= last, high, found))
+            return np.clip(found, low, high)
+        found = codes * (self.step or 1) + self.start
+        if self.denominator != 1:
+            found = found / self.denominator
+        return np.clip(found, self.low, self.high)
 
     def describe(self):
         kind = "whole numbers" if self.integer else "numbers"
