@@ -2,13 +2,13 @@
 
     python benchmarks/tables.py --data-dir DIR --tables diamonds,census,magic
 
-For each table and seed: a quarter of the rows is held out, a `TableModel` with its defaults is fitted
-to the rest. Then
-- a classifier two-sample test: gradient boosting learns to tell as many drawn rows from the held-out
-  ones, five folds; area under the curve, 0.5 for rows that cannot be told. Beside it real rows
-  against real rows, and rows whose columns are drawn independently of each other;
-- utility (with a class): gradient boosting trained on drawn rows, and on real ones, both on held-out
-  rows;
+For each table and seed: a quarter of the rows is held out, a `TableModel` with its defaults is
+fitted to the rest. Then
+- a classifier two-sample test: gradient boosting learns to tell as many drawn rows from the
+  held-out ones, five folds; area under the curve, 0.5 for rows that cannot be told. Beside it real
+  rows against real rows, and rows whose columns are drawn independently of each other;
+- utility (with a class): gradient boosting trained on drawn rows, and on real ones, both on
+  held-out rows;
 - the probability of the class from all other cells, beside gradient boosting trained for it;
 - imputation: a fifth of the held-out cells hidden; the root mean square error of numbers over their
   standard deviation, and the accuracy of classes, beside `IterativeImputer`, `KNNImputer` and means
@@ -135,7 +135,7 @@ def errors(truth: pd.DataFrame, filled: pd.DataFrame, hidden: np.ndarray, scale:
 
 
 def by_peers(train: pd.DataFrame, holes: pd.DataFrame, numeric: list[str]):
-    """Yields what others fill in: numbers by regressions or neighbours, over numbers for classes."""
+    """Yields what others fill in, by regressions or neighbours; classes as numbers."""
     x, x_holes = as_numbers(train, holes)
     scaler = StandardScaler().fit(x)
     middle = pd.concat([train[numeric].mean(), train.drop(columns=numeric).mode().iloc[0]])

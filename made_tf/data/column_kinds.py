@@ -202,7 +202,8 @@ def moments_of(name: str, source: Source, cells: Cells) -> Moments:
     Raises:
         ValueError: if they are too far from each other; without a subject.
     """
-    found = cut(cells.values[cells.known].astype(np.int64), source)
+    given = cells.values[cells.known].astype(np.int64)
+    found = cut(given, source)
     starts = [int(found[part].min()) for part in PARTS]
     ends = [int(found[part].max()) for part in PARTS]
     steps = [
