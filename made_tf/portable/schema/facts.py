@@ -218,8 +218,8 @@ class AtLeast(Column):
             rows = rows & ~was[self.base].known
         away = self.differences(drawn[self.name], other).values
         values = np.where(rows, own.values, 0) - np.where(rows, away, 0)
-        if self.difference.step and not self.difference.integer:
-            values = np.rint(values * self.difference.denominator) / self.difference.denominator
+        if values.dtype.kind == "f":
+            values = np.minimum(_on_points(values, self.denominator), np.where(rows, own.values, 0))
         before = table[self.base]
         values = np.where(rows, values, before.values)
         return {self.base: Cells(values.astype(before.values.dtype), before.known)}
