@@ -189,7 +189,7 @@ def test_given_cells_are_those_of_all_rows():
     assert each["zone"].tolist() == ["Harlem", "Harlem", "Chelsea", "Chelsea"]
     with pytest.raises(ValueError, match=r"`given` names columns that are not there: \['town'\]"):
         model.sample(given={"town": "Rome"})
-    with pytest.raises(ValueError, match="`given` must have cells that the table has had. Received: 'Rome' for 'zone'"):
+    with pytest.raises(ValueError, match="must have cells that the table has had. .*'Rome' for"):
         model.sample(given={"zone": "Rome"})
 
 
