@@ -25,12 +25,16 @@ __all__ = ["demo"]
 @click.option(
     "--epochs", type=click.IntRange(1), default=200, show_default=True, help="At most this many."
 )
-def demo(output: Path, seed: int, epochs: int) -> None:
+@click.option("--table", is_flag=True, help="A table with names (irises) in place of digits.")
+def demo(output: Path, seed: int, epochs: int, table: bool) -> None:
     """Fit MADE to 8x8 digits, draw new ones, export and compare. No download.
 
     Leaves a folder with model.keras, made.tflite, samples.png, history.csv
-    and report.json.
+    and report.json; of a table with model.keras, model.tflite, drawn.csv and
+    report.json.
     """
     with quiet():
         from made_tf.reproduction.demo import run_demo
-    run_demo(output, seed=seed, epochs=epochs, quiet=quiet)
+        from made_tf.tables.demo import run_table_demo
+    run = run_table_demo if table else run_demo
+    run(output, seed=seed, epochs=epochs, echo=click.echo, quiet=quiet)

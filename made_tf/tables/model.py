@@ -14,6 +14,7 @@ from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike, replacing
 from made_tf.tables import oddities, prediction, rows
+from made_tf.tables.device import variables_of
 from made_tf.tables.families import families_of
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.network import TableNetwork
@@ -178,6 +179,7 @@ class TableModel(BaseEstimator):
         from made_tf.export import to_tflite
 
         fitted = self._asked()
+        options.setdefault("variables", variables_of(fitted.schema))
         return to_tflite(fitted.joint, path, schema=fitted.schema.to_dict(), **options)
 
     def log_prob(self, X) -> FloatArray:

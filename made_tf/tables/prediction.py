@@ -9,6 +9,7 @@ import numpy as np
 from made_tf import scoring
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
+from made_tf.portable.patterns import pieces
 from made_tf.portable.schema import Cells
 from made_tf.portable.schema.classes import Classes
 from made_tf.tables import words
@@ -70,23 +71,27 @@ def _most_frequent(drawn: list[Cells]) -> Cells:
 def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
     """Returns the probabilities of a column's classes, `[N, K]`; that of a missing cell left out.
 
-    Where all else of a row is known, they follow from the density of whole rows.
+    Where all else of a row is known, they also follow from the density of whole rows: both answers
+    are averaged, which is better than either (`benchmarks/RESULTS.md`).
     """
     table = partial_table(fitted, frame, "X")
     table.pop(column.name, None)
     x = fitted.schema.encode(table).x
     variable, count = fitted.schema.place(column.name).start, len(column.values)
-    found = np.empty((len(x), count), np.float32)
-    is_whole = np.atleast_1d(np.isfinite(np.delete(x, variable, axis=1)).all(axis=1))
-    for start in range(0, len(x), _ROWS):
-        rows = start + np.flatnonzero(is_whole[start : start + _ROWS])
-        if len(rows):
-            each = np.repeat(x[rows], count, axis=0)
-            each[:, variable] = np.tile(np.arange(count), len(rows))
-            found[rows] = scoring.log_prob(fitted.joint, each).reshape(len(rows), count)
-    rest = np.flatnonzero(~is_whole)
-    if len(rest):
-        for rows, conditional in conditionals_of(fitted.queries, x[rest], variable):
-            found[rest[rows]] = conditional.state_log_probs()[:, :count]
-    found = np.exp(found - found.max(axis=1, keepdims=True))
+    is_whole = np.isfinite(np.delete(x, variable, axis=1)).all(axis=1)
+    whole = np.flatnonzero(is_whole)
+    found = np.zeros((len(x), count), np.float32)
+    if fitted.has_questions or len(whole) < len(x):
+        for rows, conditional in conditionals_of(fitted.queries, x, variable):
+            found[rows] = _normalised(conditional.state_log_probs()[:, :count])
+    for rows in pieces(whole, _ROWS):
+        each = np.repeat(x[rows], count, axis=0)
+        each[:, variable] = np.tile(np.arange(count), len(rows))
+        log_probs = scoring.log_prob(fitted.joint, each).reshape(len(rows), count)
+        found[rows] += _normalised(log_probs)
     return found / found.sum(axis=1, keepdims=True)
+
+
+def _normalised(log_probs: FloatArray) -> FloatArray:
+    probs = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
+    return probs / probs.sum(axis=1, keepdims=True)

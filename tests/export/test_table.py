@@ -63,3 +63,6 @@ def test_other_files_are_no_tables(tmp_path):
 def test_the_schema_is_in_the_metadata(file):
     metadata = LiteSampler(file).metadata
     assert metadata["schema"] == fitted_rides().schema_.to_dict()
+    told = {variable["name"]: variable for variable in metadata["variables"]}
+    assert told["payment"]["categories"] == ["card", "cash", "missing"]
+    assert any(name.startswith("fare, in steps of 0.01 from ") for name in told)

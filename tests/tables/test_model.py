@@ -156,13 +156,21 @@ def test_filled_cells_follow_the_conditional_without_missing_ones():
     assert not filled["big"].any()  # which the level determines
 
 
-def test_predict_proba_is_bayes_rule_on_the_density():
+def test_predict_proba_is_bayes_rule_on_both_networks():
     model, frame = fitted_grades(), grades(30, seed=5)  # a missing colour is one that is known
     found = model.predict_proba(frame, "side")
+    x = model.schema_.encode_frame(frame).x
+    queries = made_tf.MADEDistribution(model.network_.questions).queries
+    place = model.schema_.place("side").start
+    evidence, asked = x.copy(), np.full_like(x, np.nan)
+    evidence[:, place] = np.nan
+    asked[:, place] = 0  # left
+    left = np.exp(queries.conditional_log_prob(asked, evidence).log_prob)
     joint = np.stack(
         [model.log_prob(frame.assign(side=side)) for side in ("left", "right")], axis=1
     )
     expected = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+    expected = (expected + np.stack([left, 1 - left], axis=1)) / 2
     np.testing.assert_allclose(found[["left", "right"]], expected, rtol=1e-4)
     assert found.index.equals(frame.index)
     best = model.predict(frame, "side")["side"]
