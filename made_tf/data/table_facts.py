@@ -32,6 +32,7 @@ __all__ = [
 _ROWS_OF_A_VALUE = 5  # on average, below which everything seems determined
 _FEW_ROWS = 50
 _MANY_VALUES = 30
+_OF_A_SPREAD = 1e-6  # of a column's numbers: what rounding may do to sums
 _CHANCE = 0.05  # of an order that rows put together at random would break
 _BY_CHANCE = -math.log(1e-6)  # nats: of all facts of a table together
 
@@ -128,7 +129,9 @@ def find_totals(
     chance = _BY_CHANCE + len(names) * math.log(3)  # so many sums there are
     found: dict[str, Total] = {}
     for row in _relations(values):
-        target = int(np.flatnonzero(row)[-1])
+        target, there = int(np.flatnonzero(row)[-1]), values[:, row != 0]
+        if np.abs(values @ row).max() > _OF_A_SPREAD * np.ptp(there, axis=0).min():
+            continue  # numbers that are nearly the same, from afar
         if min(_log_arrangements(values[:, each]) for each in np.flatnonzero(row)) < chance:
             continue
         parts = -row[:target] * row[target]
