@@ -211,7 +211,8 @@ def moments_of(name: str, source: Source, cells: Cells) -> Moments:
         int(np.gcd.reduce(found[part] - start)) or 1
         for part, start in zip(PARTS, starts, strict=True)
     ]
-    parts, families = [], []
+    parts: list[str] = []
+    families: list[str] = []
     for part, start, step in zip(PARTS, starts, steps, strict=True):
         codes = (found[part] - start) // step
         if not codes.max() and not (missing and part == PARTS[-1] and not parts):
