@@ -223,7 +223,7 @@ def arrow_column(key, rng, count, gaps):
     values = CELLS[sort](rng, count)
     values = _with_gaps(rng, values) if gaps else values
     if pyarrow.types.is_dictionary(dtype):
-        plain = pyarrow.array(values).dictionary_encode()
+        plain = pyarrow.array(values, dtype.value_type).dictionary_encode()
         indices = plain.indices.cast(dtype.index_type)
         return pyarrow.DictionaryArray.from_arrays(indices, plain.dictionary, ordered=dtype.ordered)
     return pyarrow.array(values, dtype)

@@ -94,6 +94,12 @@ def test_rare_tables_of_arrow_return(table):
     round_trips.assert_same(table, back(table))
 
 
+def test_nothing_is_no_category():
+    table = pyarrow.table({"a": pyarrow.nulls(3).dictionary_encode()})
+    assert read_frame("frame", table)["a"].source.categories == []
+    assert back(table).to_pylist() == table.to_pylist()
+
+
 def test_nan_of_polars_stays_where_there_is_no_null():
     frame = polars.DataFrame({"a": [1.5, float("nan")]})
     round_trips.assert_same(frame, back(frame))

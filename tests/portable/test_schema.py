@@ -251,6 +251,9 @@ def test_schemas_that_cannot_be():
         Schema([whole()]).column("z")
     with pytest.raises(ValueError, match="format 1. Received: 2"):
         Schema.from_dict({**schema().to_dict(), "format": 2})
+    for damaged in ({"format": 1}, {**schema().to_dict(), "columns": 3}):
+        with pytest.raises(ValueError, match="The schema is damaged"):
+            Schema.from_dict(damaged)
     with pytest.raises(ValueError, match="Received: kind='odd'"):
         column_from({"kind": "odd"})
     content = whole().to_dict()
