@@ -15,8 +15,9 @@ from made_tf.portable.schema.columns import MISSING
 from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.subsets import Queries
 
-__all__ = ["absent_codes", "column_surprise", "conditionals_of", "fill"]
+__all__ = ["absent_codes", "column_excess", "column_surprise", "conditionals_of", "fill"]
 
+_DRAWS = 16  # of a cell, whose mean surprise is what is usual
 _ROUNDS = 100  # of draws, until a filled cell is not missing again
 
 
@@ -114,3 +115,33 @@ def column_surprise(queries: Queries, schema: Schema, x: FloatArray) -> FloatArr
         evidence[:, place] = np.nan
         surprise[:, number] = -queries.conditional_log_prob(asked, evidence).log_prob
     return surprise
+
+
+def column_excess(queries: Queries, schema: Schema, x: FloatArray) -> FloatArray:
+    """Returns how much more surprising cells are than cells in their places are on average.
+
+    A number of many digits is always a surprise: what counts is -log p(x_k | the others) beyond its
+    mean over draws of x_k. Of a column with several variables the oddest one counts.
+
+    Returns:
+        Nats, `[N, C]`; 0 where nothing is known.
+    """
+    excess = np.zeros((len(x), len(schema.columns)), np.float32)
+    rng = np.random.default_rng(0)
+    for number, column in enumerate(schema.columns):
+        place = schema.place(column.name)
+        found = np.full((len(x), place.stop - place.start), -np.inf, np.float32)
+        for part, variable in enumerate(range(place.start, place.stop)):
+            for rows, conditional in conditionals_of(queries, x, variable):
+                shape = _DRAWS, len(rows), conditional.family.num_uniforms
+                uniforms = rng.uniform(1e-6, 1 - 1e-6, shape).astype(np.float32)
+                usual = np.mean(
+                    [conditional.log_prob(conditional.draw(own)) for own in uniforms], axis=0
+                )
+                own = x[rows, variable]
+                typical = conditional.family.typical()[0]
+                log_prob = conditional.log_prob(np.where(np.isnan(own), typical, own))
+                found[rows, part] = np.where(np.isnan(own), 0.0, usual - log_prob)
+        if found.shape[1]:
+            excess[:, number] = found.max(axis=1)
+    return excess

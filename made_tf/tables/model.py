@@ -223,7 +223,8 @@ class TableModel(BaseEstimator):
         """Fills in missing cells by draws, all of a row together, given the rest of the row.
 
         Args:
-            X: a frame; columns that are not there are filled in, too.
+            X: a frame; columns that are not there are filled in, too. Cells that the table never
+                had stay, and nothing follows from them.
             seed: a 32-bit integer.
             num_draws: how many frames of draws; `None` for one frame.
 

@@ -13,15 +13,16 @@ from made_tf.data.frames import take_rows
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Cells, Encoded
+from made_tf.portable.schema.plain import list_of_cells
 from made_tf.tables import words
-from made_tf.tables.answers import column_surprise
+from made_tf.tables.answers import column_excess, column_surprise
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.frames import plain_frame
 
 __all__ = ["anomalies", "log_prob", "surprise"]
 
 _REASONS = 3  # cells that a text about a row names
-_SURPRISING = 2.0  # nats, below which a cell is nothing to speak of
+_SURPRISING = 2.0  # nats beyond what is usual, below which a cell is nothing to speak of
 
 
 def log_prob(fitted: Fitted, encoded: Encoded) -> FloatArray:
@@ -76,9 +77,9 @@ def anomalies(fitted: Fitted, frame: Any, top: int | None) -> Any:
 
 def _reasons(fitted: Fitted, encoded: Encoded, table: Mapping[str, Cells]) -> list[str]:
     """Returns a text for each row: its most surprising cells, and what was expected."""
-    nats = _surprise(fitted, encoded)
-    certain = encoded.new | encoded.broken  # whatever the network thinks
-    order = np.argsort(-np.where(certain, np.inf, nats), axis=1)[:, :_REASONS]
+    nats = column_excess(fitted.queries, fitted.schema, encoded.x)
+    nats = np.where(encoded.new | encoded.broken, np.inf, nats)  # whatever the network thinks
+    order = np.argsort(-nats, axis=1)[:, :_REASONS]
     said: dict[tuple[int, int], str] = {}
     for number, name in enumerate(fitted.schema.names):
         rows = np.flatnonzero((order == number).any(axis=1) & (nats[:, number] >= _SURPRISING))
@@ -88,7 +89,7 @@ def _reasons(fitted: Fitted, encoded: Encoded, table: Mapping[str, Cells]) -> li
         expected = [""] * len(rows)
         if place.stop > place.start:
             expected = words.expectations(fitted.queries, fitted.schema, encoded.x[rows], name)
-        given = table[name].objects()
+        given = list_of_cells(table[name], fitted.schema.column(name).source)
         for row, text in zip(rows.tolist(), expected, strict=True):
             if encoded.broken[row, number]:
                 text = f"contradicts {fitted.schema.column(name).describe()}"

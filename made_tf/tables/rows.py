@@ -30,6 +30,7 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     table = partial_table(fitted, given, "given")
     if not table:
         raise ValueError("`given` must name a column at least. Received: none")
+    _check_cells(fitted, table)
     rows = np.repeat(np.arange(_length(table)), n)
     table = {name: cells.at(rows) for name, cells in table.items()}
     return schema.frame(filled(fitted, table, seed))
@@ -75,22 +76,24 @@ def filled(
         table: the cells that are known.
         seed: a 32-bit integer.
         missing_is_known: whether cells of `table` that are missing are so, and are not filled in.
-
-    Raises:
-        ValueError: if a cell is none that the table has had: nothing follows from it.
     """
     schema = fitted.schema
-    x, new, _ = schema.encode(table, absent_is_unknown=True)
-    if missing_is_known:
-        x = schema.encode(table).x
+    x = schema.encode(table, absent_is_unknown=not missing_is_known).x
+    return fill(fitted.queries, schema, table, x, seed)
+
+
+def _check_cells(fitted: Fitted, table: Mapping[str, Cells]) -> None:
+    """Raises if a cell is none that the table has had, so that nothing would follow from it."""
+    schema = fitted.schema
+    new = schema.encode(table, absent_is_unknown=True).new
     if new.any():
         row, column = (int(number) for number in np.argwhere(new)[0])
         name = schema.names[column]
         raise ValueError(
-            f"Column {name!r} has a cell that the table never had, from which nothing follows: "
-            f"{words.text_of(table[name].objects()[row])!r} in row {row}."
+            f"`given` must have cells that the table has had. Received: "
+            f"{words.text_of(table[name].objects()[row])!r} for {name!r} in row {row}; it is "
+            f"{schema.column(name).describe()}"
         )
-    return fill(fitted.queries, schema, table, x, seed)
 
 
 def _length(table: Mapping[str, Cells]) -> int:

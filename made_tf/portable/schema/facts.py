@@ -224,7 +224,7 @@ class AtLeast(Column):
         away = self.differences(drawn[self.name], other).values
         values = np.where(rows, own.values, 0) - np.where(rows, away, 0)
         if values.dtype.kind == "f":
-            values = _on_points(values, self.denominator)
+            values = np.minimum(_on_points(values, self.denominator), np.where(rows, own.values, 0))
         before = table[self.base]
         values = np.where(rows, values, before.values)
         return {self.base: Cells(values.astype(before.values.dtype), before.known)}

@@ -1,0 +1,108 @@
+"""Anomalies: how well densities of normal rows rank the others, beside what people use.
+
+    python benchmarks/anomalies.py --data-dir DIR
+
+Sets of ADBench (Han et al. 2022): half of the normal rows to learn from, the others and all
+anomalies to rank; area under the ROC curve. Beside `TableModel`: the distance to the fifth nearest
+neighbour, a mixture of five Gaussians, an isolation forest, and ECOD (Li et al. 2022), all on
+standardised columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
+
+from made_tf import TableModel
+
+
+def neighbours(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns the distance of rows to the fifth nearest row of training."""
+    return NearestNeighbors(n_neighbors=5).fit(train).kneighbors(rows)[0][:, -1]
+
+
+def gaussians(train: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    mixture = GaussianMixture(min(5, len(train)), reg_covar=1e-3, random_state=seed).fit(train)
+    return -mixture.score_samples(rows)
+
+
+def forest(train: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    return -IsolationForest(random_state=seed).fit(train).score_samples(rows)
+
+
+def ecod(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns the largest of three sums over columns of -log of tails: left, right, by skewness."""
+    left, right, skewed = np.zeros((3, len(rows)))
+    for own, column in zip(train.T, rows.T, strict=True):
+        ordered = np.sort(own)
+        below = np.searchsorted(ordered, column, "right") + 1.0
+        above = len(own) - np.searchsorted(ordered, column, "left") + 1.0
+        tails = [-np.log(count / (len(own) + 2.0)) for count in (below, above)]
+        skewness = np.mean((own - own.mean()) ** 3)
+        left, right = left + tails[0], right + tails[1]
+        skewed = skewed + tails[0 if skewness < 0 else 1]
+    return np.max([left, right, skewed], axis=0)
+
+
+def made_up() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 3))
+    rows[:, 2] = rows[:, 0] + 0.1 * rows[:, 2]
+    rows[:20, 2] *= -1
+    return rows, (np.arange(200) < 20).astype(int)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=pathlib.Path)
+    parser.add_argument("--sets", help="some of them, separated by commas")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
+    options = parser.parse_args()
+    if options.smoke:
+        sets = {"made": made_up()}
+    else:
+        sets = {}
+        for path in sorted((options.data_dir / "anomaly").glob("*.npz")):
+            if options.sets is None or path.stem in options.sets.split(","):
+                with np.load(path) as arrays:
+                    sets[path.stem] = arrays["X"].astype(float).round(6), arrays["y"]
+    found = []
+    for name, (x, y) in sets.items():
+        for seed in range(options.seeds):
+            rng = np.random.default_rng(seed)
+            normal = rng.permutation(np.flatnonzero(y == 0))
+            half = len(normal) // 2
+            rows = np.concatenate([normal[half:], np.flatnonzero(y == 1)])
+            train, rows, truth = x[normal[:half]], x[rows], y[rows]
+            scale = np.where(train.std(axis=0) > 0, train.std(axis=0), 1.0)
+            z_train, z = ((each - train.mean(axis=0)) / scale for each in (train, rows))
+            model = TableModel(
+                questions=None, find_facts=False, seed=seed, time_budget=5 if options.smoke else 120
+            ).fit(train)
+            areas = [
+                roc_auc_score(truth, scores)
+                for scores in (
+                    -model.log_prob(rows),
+                    neighbours(z_train, z),
+                    gaussians(z_train, z, seed),
+                    forest(z_train, z, seed),
+                    ecod(z_train, z),
+                )
+            ]
+            found.append(areas)
+            print(
+                f"{name:18} {len(train):6} rows  ", *(f"{area:.3f}" for area in areas), flush=True
+            )
+    names = "TableModel, neighbours, Gaussians, forest, ECOD"
+    print(f"mean ({names}):", *(f"{area:.4f}" for area in np.mean(found, axis=0)))
+
+
+if __name__ == "__main__":
+    main()
