@@ -83,4 +83,5 @@ def cells_of_dictionary(array: Any) -> tuple[list[Any], Cells]:
     values = array.chunk(0).dictionary.to_pylist() if array.num_chunks else []
     objects = np.empty(len(array), object)
     objects[:] = array.cast(array.type.value_type).to_pylist()
+    values = [each for each in values if each is not None]
     return values, Cells(objects, np.array([each is not None for each in objects], bool))

@@ -203,6 +203,7 @@ def moments_of(name: str, source: Source, cells: Cells) -> Moments:
         ValueError: if they are too far from each other; without a subject.
     """
     given = cells.values[cells.known].astype(np.int64)
+    missing = len(given) < len(cells.known)
     found = cut(given, source)
     starts = [int(found[part].min()) for part in PARTS]
     ends = [int(found[part].max()) for part in PARTS]
@@ -210,11 +211,12 @@ def moments_of(name: str, source: Source, cells: Cells) -> Moments:
         int(np.gcd.reduce(found[part] - start)) or 1
         for part, start in zip(PARTS, starts, strict=True)
     ]
-    parts, families = [], []
+    parts: list[str] = []
+    families: list[str] = []
     for part, start, step in zip(PARTS, starts, steps, strict=True):
         codes = (found[part] - start) // step
-        if not codes.max():
-            continue
+        if not codes.max() and not (missing and part == PARTS[-1] and not parts):
+            continue  # but one part says which cells are missing
         if codes.max() > LARGEST_CODE // 2:
             raise ValueError(
                 "has moments that are more than 40,000 years apart. Replace those that stand for "
@@ -222,7 +224,6 @@ def moments_of(name: str, source: Source, cells: Cells) -> Moments:
             )
         parts.append(part)
         families.append(_family(codes.astype(np.float64), True))
-    missing = not bool(cells.known.all())
     low, high = int(given.min()), int(given.max())
     return Moments(name, source, parts, starts, ends, steps, low, high, missing, families)
 

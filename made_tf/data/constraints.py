@@ -64,6 +64,10 @@ class Sum:
     plus: Sequence[str]
     minus: Sequence[str] = ()
 
+    def __post_init__(self):
+        if isinstance(self.plus, str) or isinstance(self.minus, str) or not self.plus:
+            raise ValueError(f"{self} needs lists of names, of which `plus` is not empty.")
+
     def fact(self, columns: Mapping[str, Column], table: Mapping[str, Cells]) -> Total:
         """Returns the column `total` as a sum.
 
@@ -71,8 +75,6 @@ class Sum:
             ValueError: if one of the columns has no numbers, or sums are none of its type.
         """
         parts = [*self.plus, *self.minus]
-        if isinstance(self.plus, str) or isinstance(self.minus, str) or not self.plus:
-            raise ValueError(f"{self} needs lists of names, of which `plus` is not empty.")
         if self.total in parts:
             raise ValueError(f"{self} needs a total that is no part of itself.")
         for name in (self.total, *parts):

@@ -11,6 +11,7 @@ from made_tf.data.arrow_types import cells_of_dictionary
 from made_tf.data.object_cells import days_of, reals, series_of_objects
 from made_tf.data.optional import optional_module
 from made_tf.data.series import Series
+from made_tf.portable.arrays import shortest_decimals
 from made_tf.portable.schema import Cells, Source
 
 __all__ = ["read_series"]
@@ -39,6 +40,8 @@ def read_series(series: Any, nullable: bool = True) -> Series:
         return Series(Source("integer", text), _integers(series, known))
     if dtype.is_numeric():  # floats and decimals
         values = series.cast(narwhals.Float64).fill_null(float("nan")).to_numpy()
+        if isinstance(dtype, narwhals.Float32):
+            values = shortest_decimals(values)  # 0.1 as it is written, not 0.100000001
         has_nan = text.startswith("Float") and known.all() and np.isnan(values).any()
         return reals(np.array(values, np.float64), text, "nan" if has_nan else "")
     if isinstance(dtype, narwhals.Categorical | narwhals.Enum):

@@ -32,6 +32,7 @@ __all__ = [
 _ROWS_OF_A_VALUE = 5  # on average, below which everything seems determined
 _FEW_ROWS = 50
 _MANY_VALUES = 30
+_OF_A_SPREAD = 1e-6  # of a column's numbers: what rounding may do to sums
 _CHANCE = 0.05  # of an order that rows put together at random would break
 _BY_CHANCE = -math.log(1e-6)  # nats: of all facts of a table together
 
@@ -128,7 +129,9 @@ def find_totals(
     chance = _BY_CHANCE + len(names) * math.log(3)  # so many sums there are
     found: dict[str, Total] = {}
     for row in _relations(values):
-        target = int(np.flatnonzero(row)[-1])
+        target, there = int(np.flatnonzero(row)[-1]), values[:, row != 0]
+        if np.abs(values @ row).max() > _OF_A_SPREAD * np.ptp(there, axis=0).min():
+            continue  # numbers that are nearly the same, from afar
         if min(_log_arrangements(values[:, each]) for each in np.flatnonzero(row)) < chance:
             continue
         parts = -row[:target] * row[target]
@@ -186,13 +189,15 @@ def shared_denominator(*columns: Column) -> int:
 def _relations(values: np.ndarray) -> list[np.ndarray]:
     """Returns rows of -1, 0 and 1 with which columns add up to 0, each with a last one of its own.
 
-    Gauss-Jordan elimination of what spans the null space, from the last column on.
+    Gauss-Jordan elimination of what spans the null space, from the last column on. Whether the sum
+    is 0 or another number is left open.
     """
+    values = values - values[0]  # what is the same in all rows would hide what is not
     scale = np.abs(values).max(axis=0)
     scale[scale == 0] = 1.0
     _, sizes, directions = np.linalg.svd(values / scale, full_matrices=False)
     space = directions[sizes <= 1e-9 * sizes[0]] / scale
-    pivot_rows: list[np.ndarray] = []
+    pivots: dict[int, np.ndarray] = {}
     rows = [row / np.abs(row).max() for row in space]
     for column in range(values.shape[1] - 1, -1, -1):
         best = max(range(len(rows)), key=lambda each: abs(rows[each][column]), default=None)
@@ -201,15 +206,19 @@ def _relations(values: np.ndarray) -> list[np.ndarray]:
         pivot = rows.pop(best)
         pivot = pivot / pivot[column]
         rows = [row - row[column] * pivot for row in rows]
-        pivot_rows = [row - row[column] * pivot for row in pivot_rows] + [pivot]
-    rounded = [np.rint(row) for row in pivot_rows]
-    return [
-        whole
-        for row, whole in zip(pivot_rows, rounded, strict=True)
-        if np.abs(row - whole).max() < 1e-5
-        and np.abs(whole).max() <= 1
-        and np.count_nonzero(whole) > 1
-    ]
+        pivots = {place: row - row[column] * pivot for place, row in pivots.items()}
+        pivots[column] = pivot
+    found = []
+    for column, row in pivots.items():
+        before = [other for place, other in pivots.items() if place < column]
+        # With one of the others it may be a sum: of a part that is a sum itself.
+        for each in (row, *(row + sign * other for other in before for sign in (-1, 1))):
+            whole = np.rint(each)
+            is_sum = np.abs(whole).max() <= 1 and np.count_nonzero(whole) > 1
+            if is_sum and np.abs(each - whole).max() < 1e-5:
+                found.append(whole)
+                break
+    return found
 
 
 def find_orders(

@@ -201,6 +201,7 @@ def _read_text(
         index_col=False,
         skipinitialspace=True,
         dtype=dict.fromkeys(codes, "str"),
+        low_memory=False,  # a column is of one type from end to end
     )
     if not has_names:
         frame.columns = default_columns(frame.shape[1])
@@ -213,19 +214,14 @@ def _read_text(
 
 
 def _decoded(content: bytes, encoding: str | None, path: PathLike) -> str:
-    text = _text(content, encoding, path)
-    if "\0" in text:
-        raise ValueError("it has NUL characters: say its `encoding`, perhaps 'utf-16-le'")
-    return text
-
-
-def _text(content: bytes, encoding: str | None, path: PathLike) -> str:
     if encoding is not None:
         return content.decode(encoding).removeprefix("\ufeff")
     if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return content.decode("utf-32")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
+    if b"\0" in content:
+        raise ValueError("it has NUL characters: say its `encoding`, perhaps 'utf-16-le'")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -233,7 +229,7 @@ def _text(content: bytes, encoding: str | None, path: PathLike) -> str:
             text = content.decode("cp1252")
         except UnicodeDecodeError as error:
             raise ValueError("it is neither UTF-8 nor Windows-1252: say its `encoding`") from error
-        warnings.warn(f"{path} is no UTF-8: read as Windows-1252", stacklevel=6)
+        warnings.warn(f"{path} is no UTF-8: read as Windows-1252", stacklevel=5)
         return text
 
 

@@ -105,7 +105,9 @@ class TableSchema(Schema):
                 stacklevel=2,
             )
         if not schema.variables:
-            raise ValueError("`frame` must have a column that varies. Received: constants alone")
+            raise ValueError(
+                "`frame` must have a column that varies. Received: constants and identifiers alone"
+            )
         return schema
 
     def encode_frame(

@@ -122,11 +122,16 @@ class Total(Column):
         expected = self._sum(table)
         both = cells.known & expected.known
         same = ~expected.known  # where a part is missing, any total may be
+        own, sums = cells.values[both], expected.values[both]
+        if own.dtype.kind == sums.dtype.kind == "i":
+            same[both] = own == sums
+            return same
         sizes = [np.abs(table[name].values[both].astype(np.float64)) for name in self.needs]
-        difference = np.abs(cells.values[both].astype(np.float64) - expected.values[both])
         is_single = re.match(r"float(32|\b)", self.source.dtype.lower())
-        rounding = _SINGLE if is_single else _ROUNDING
-        same[both] = difference <= rounding * np.sum(sizes, axis=0)
+        rounding = (_SINGLE if is_single else _ROUNDING) * np.sum(sizes, axis=0)
+        if self.denominator:
+            rounding = np.minimum(rounding, 0.25 / self.denominator)
+        same[both] = np.abs(own.astype(np.float64) - sums) <= rounding
         return same
 
     def describe(self):

@@ -14,7 +14,9 @@ __all__ = ["LARGEST_CODE", "Numbers"]
 
 #: How far points of a grid are counted: float32 has them all, with room for halves.
 LARGEST_CODE = 2**22
-_OFF_GRID = 1e-6  # of a step and of the number itself
+_OFF_GRID = 1e-6  # of a step
+_FAR_OFF = 1e-2  # of a step, for numbers
+_SINGLE = 6e-8  # that float32 has rounded by so much of themselves
 _LARGEST = 1e30
 _NEAR = 2.0**62  # of whole numbers, so that their difference is one
 _LAST_INT = 2.0**63 - 1024  # that is a float
@@ -78,7 +80,8 @@ class Numbers(Column):
         if not self.step:
             return np.where(np.abs(exact) < _LARGEST, exact, np.nan)
         codes = np.rint(exact)
-        tolerance = _OFF_GRID * (1 + np.abs(values) * self.denominator / self.step * 1e-6)
+        in_steps = np.abs(values) * self.denominator / self.step
+        tolerance = np.clip(_SINGLE * in_steps, _OFF_GRID, _FAR_OFF)
         is_point = np.abs(exact - codes) <= tolerance
         return np.where(is_point & (np.abs(codes) <= self._last), codes, np.nan)
 

@@ -43,6 +43,8 @@ def cells_of_list(values: Sequence[Any], source: Source) -> Cells:
     if source.sort in _TEXTS:
         objects = np.full(len(values), None, object)
         for row in np.flatnonzero(known).tolist():
+            if not isinstance(values[row], str | bool | int | float):
+                raise _wrong(source, values[row], row)
             objects[row] = values[row]
         return Cells(objects, known)
     read = {"integer": _number, "real": _number}.get(source.sort) or _ticks(source)
@@ -50,12 +52,15 @@ def cells_of_list(values: Sequence[Any], source: Source) -> Cells:
     for row in np.flatnonzero(known).tolist():
         try:
             found[row] = read(values[row])
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(
-                f"must hold cells of the sort {source.sort!r}. Received: {values[row]!r} in row "
-                f"{row}"
-            ) from error
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise _wrong(source, values[row], row) from error
     return Cells(found, known)
+
+
+def _wrong(source: Source, value: Any, row: int) -> ValueError:
+    return ValueError(
+        f"must hold cells of the sort {source.sort!r}. Received: {value!r} in row {row}"
+    )
 
 
 def _is_missing(value: Any) -> bool:
@@ -75,10 +80,14 @@ def _ticks(source: Source):
     def read(value: Any) -> int:
         if source.sort == "date":
             date = datetime.date.fromisoformat(value) if isinstance(value, str) else value
+            if isinstance(date, datetime.datetime) and date.time() != datetime.time():
+                raise ValueError
             return date.toordinal() - _EPOCH
         if source.sort == "moment":
             if isinstance(value, str):
                 value = datetime.datetime.fromisoformat(value)
+            if not isinstance(value, datetime.datetime):  # a date: its midnight
+                value = datetime.datetime.fromisoformat(value.isoformat())
             if value.tzinfo is not None:
                 value = value.astimezone(datetime.UTC).replace(tzinfo=None)
             away = value - _MIDNIGHT

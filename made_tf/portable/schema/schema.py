@@ -165,8 +165,12 @@ class Schema:
             raise ValueError(
                 f"The schema must have the format {FORMAT}. Received: {content.get('format')!r}"
             )
-        columns = [column_from(each) for each in content["columns"]]
-        return cls(columns, content["library"], content["num_rows"])
+        try:
+            parts, library, num_rows = (content[k] for k in ("columns", "library", "num_rows"))
+            columns = [column_from(each) for each in parts]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"The schema is damaged: {error}") from error
+        return cls(columns, library, num_rows)
 
     def __str__(self) -> str:
         """Returns a table of the columns, for people."""
