@@ -5,11 +5,11 @@ import random
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-gc.set_threshold(1_000_000)  # imports make objects that stay
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import reference`
 
 import pytest
 
+gc.set_threshold(1_000_000)  # imports make objects that stay
 pytest.register_assert_rewrite("reference")
 
 
