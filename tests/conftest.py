@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import reference`
 
 import pytest
 
+gc.set_threshold(1_000_000)  # imports make objects that stay
 pytest.register_assert_rewrite("reference")
 
 
@@ -21,9 +22,13 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_finish():
-    """Keeps the million objects of TensorFlow's import out of each collection that follows."""
+    """Keeps the million objects of imports out of each collection that follows.
+
+    And makes collections rarer: graphs and models are tens of thousands of objects each.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(scope="session")
