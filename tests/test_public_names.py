@@ -32,6 +32,8 @@ CLASSES = {
     "Normal",
     "NormalMixture",
     "Ordinal",
+    "TableModel",
+    "TableSchema",
 }
 MODULES = {
     "conditionals",
@@ -45,6 +47,7 @@ MODULES = {
     "queries",
     "sampling",
     "scoring",
+    "tables",
     "training",
     "verification",
 }

@@ -41,12 +41,14 @@ def _of_column(column: Column, x: npt.NDArray) -> Iterator[families.Conditionals
     if isinstance(column, Classes):
         yield _of_classes(column, x[:, 0])
     elif isinstance(column, Moments):
-        for values, name in zip(x.T, column.families, strict=True):
-            yield _of_numbers(name, values, [], column.missing)
+        for values, part in zip(x.T, column.parts, strict=True):
+            yield _of_numbers(*column.family_of(part), values, [], column.missing)
     elif isinstance(column, AtLeast):
         yield from _of_column(column.difference, x)
     elif isinstance(column, Numbers):
-        yield _of_numbers(column.family, x[:, 0], column.points, column.missing)
+        yield _of_numbers(
+            column.family, column.largest_code, x[:, 0], column.points, column.missing
+        )
 
 
 def _of_classes(column: Classes, values: npt.NDArray) -> families.Conditionals:
@@ -62,7 +64,7 @@ def _of_classes(column: Classes, values: npt.NDArray) -> families.Conditionals:
 
 
 def _of_numbers(
-    name: str, values: npt.NDArray, points: list[float], missing: bool
+    name: str, largest_code: int, values: npt.NDArray, points: list[float], missing: bool
 ) -> families.Conditionals:
     points = [*points, *([MISSING] if missing else [])]
     is_point = np.isin(values, np.asarray(points, np.float32))
@@ -71,7 +73,7 @@ def _of_numbers(
         given = np.zeros((1, 1), np.float32)
     if name == "ordinal":
         codes = given[:, 0].astype(np.int64)
-        counts = np.bincount(codes, minlength=2)
+        counts = np.bincount(codes, minlength=max(1, largest_code) + 1)
         family: families.Conditionals = families.Ordinal(len(counts), counts=[counts.tolist()])
     elif name == "binned":
         bins = int(np.clip(len(given) // _ROWS_OF_A_BIN, 16, _NUM_BINS))

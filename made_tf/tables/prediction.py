@@ -16,7 +16,7 @@ from made_tf.tables import words
 from made_tf.tables.answers import conditionals_of
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.frames import plain_frame
-from made_tf.tables.rows import filled, partial_table
+from made_tf.tables.rows import draws, partial_table
 
 __all__ = ["predict", "predict_proba"]
 
@@ -48,10 +48,8 @@ def predict(fitted: Fitted, frame: Any, name: str, seed: int, num_draws: int) ->
         return schema.frame({name: column.decode(best[:, None].astype(np.float64), {})}, index)
     table = partial_table(fitted, frame, "X")
     table.pop(name, None)
-    drawn = [
-        filled(fitted, table, (seed + 1000 * number) % 2**31, missing_is_known=True)[name]
-        for number in range(integer("num_draws", num_draws))
-    ]
+    count = integer("num_draws", num_draws)
+    drawn = [each[name] for each in draws(fitted, table, seed, count, missing_is_known=True)]
     known = np.logical_and.reduce([cells.known for cells in drawn])
     values = np.stack([cells.values for cells in drawn])
     if values.dtype == object:  # determined by a column of classes: what is drawn most often

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from made_tf.tables import words
 from made_tf.tables.answers import fill
 from made_tf.tables.fitted import Fitted
 
-__all__ = ["filled", "impute", "partial_table", "sample"]
+__all__ = ["draws", "filled", "impute", "partial_table", "sample"]
 
 _AT_ONCE = 16_384  # rows that are drawn at once: bounds the memory, and changes no row
 
@@ -42,10 +42,8 @@ def impute(fitted: Fitted, frame: Any, seed: int, num_draws: int | None) -> Any:
     if not table:
         raise ValueError(f"`X` must have columns of the table: {fitted.schema.names}")
     index = getattr(frame, "index", None)
-    frames = [
-        fitted.schema.frame(filled(fitted, table, (seed + 1000 * number) % 2**31), index)
-        for number in range(integer("num_draws", 1 if num_draws is None else num_draws))
-    ]
+    count = integer("num_draws", 1 if num_draws is None else num_draws)
+    frames = [fitted.schema.frame(each, index) for each in draws(fitted, table, seed, count)]
     return frames[0] if num_draws is None else frames
 
 
@@ -64,6 +62,29 @@ def partial_table(fitted: Fitted, frame: Any, name: str) -> dict[str, Cells]:
                 f"{schema.names}"
             )
     return schema.complete(schema.cells_of(frame, name, absent=True))
+
+
+def draws(
+    fitted: Fitted, table: Mapping[str, Cells], seed: int, count: int, **options: Any
+) -> Iterator[dict[str, Cells]]:
+    """Yields the cells of rows of which some are known, filled in several times.
+
+    All at once: rows that lack the same cells are drawn together. Row i of draw k is row k N + i of
+    the seed.
+
+    Args:
+        fitted: the networks.
+        table: the cells that are known, `[N]`.
+        seed: a 32-bit integer.
+        count: how many times.
+        **options: of `filled`.
+    """
+    size = _length(table)
+    rows = np.tile(np.arange(size), count)
+    whole = filled(fitted, {name: cells.at(rows) for name, cells in table.items()}, seed, **options)
+    for start in range(0, count * size, size):
+        part = slice(start, start + size)
+        yield {name: cells.at(part) for name, cells in whole.items()}
 
 
 def filled(

@@ -99,6 +99,18 @@ def test_cells_that_never_came_count_as_rare_and_say_nothing_of_others():
     np.testing.assert_allclose(model.log_prob(odd), expected, rtol=1e-5)
 
 
+def test_numbers_out_of_range_are_scored():
+    model = fitted_rides()
+    frame = rides(4, seed=3).assign(passengers=[1.0, 9.0, 0.0, -3.0])
+    frame["fare"], frame["total"] = 1000.0, 1000.0 + frame["tip"]
+    assert np.isfinite(model.log_prob(frame)).all()
+    x, new, _ = model.schema_.encode_frame(frame)
+    column = model.schema_.names.index("passengers")
+    assert new[:, column].tolist() == [False, True, True, True]
+    assert np.isnan(x[1:, model.schema_.place("passengers")]).all()
+    assert not new[:, model.schema_.names.index("fare")].any()  # by the tails
+
+
 def test_contradictions_count_as_rare():
     model, frame = fitted_grades(), grades(20, seed=2)
     wrong = frame.assign(big=~frame["big"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from .cells import Cells, Source
 from .columns import MISSING, Column, Numbers64, register
-from .numbers import LARGEST_CODE
+from .numbers import LARGEST_CODE, bounds_of
 
 __all__ = ["PARTS", "UNITS", "Moments"]
 
@@ -54,6 +54,12 @@ class Moments(Column):
     def variables(self):
         return [f"{self.name}: {part}" for part in self.parts]
 
+    def family_of(self, part: str) -> tuple[str, int]:
+        """Returns the name of the family of a part that is a variable, and its largest code."""
+        number = PARTS.index(part)
+        largest = (self.ends[number] - self.starts[number]) // self.steps[number]
+        return self.families[self.parts.index(part)], largest
+
     def cut(self, moments) -> dict[str, np.ndarray]:
         """Returns the parts of moments, int64 each."""
         return cut(moments, self.source)
@@ -66,8 +72,11 @@ class Moments(Column):
         for part, start, step in zip(PARTS, self.starts, self.steps, strict=True):
             away = found[part] - start
             if part in self.parts:
-                codes.append(away // step)
-                is_right &= (away % step == 0) & (np.abs(away // step) <= LARGEST_CODE)
+                code = away // step
+                low, high = bounds_of(*self.family_of(part))
+                is_right &= (away % step == 0) & (np.abs(code) <= LARGEST_CODE)
+                is_right &= (code >= low) & (code <= high)
+                codes.append(code)
             else:
                 is_right &= away == 0
         if codes:

@@ -10,7 +10,7 @@ from ..arrays import shortest_decimals
 from .cells import Cells
 from .columns import MISSING, Column, Numbers64, register
 
-__all__ = ["LARGEST_CODE", "Numbers"]
+__all__ = ["LARGEST_CODE", "Numbers", "bounds_of"]
 
 #: How far points of a grid are counted: float32 has them all, with room for halves.
 LARGEST_CODE = 2**22
@@ -20,6 +20,13 @@ _SINGLE = 6e-8  # that float32 has rounded by so much of themselves
 _LARGEST = 1e30
 _NEAR = 2.0**62  # of whole numbers, so that their difference is one
 _LAST_INT = 2.0**63 - 1024  # that is a float
+
+
+def bounds_of(family: str, largest_code: int) -> tuple[float, float]:
+    """Returns the smallest and the largest code that a family of conditionals knows."""
+    if family == "ordinal":
+        return 0.0, float(max(1, largest_code))
+    return (0.0 if family == "count" else -np.inf), np.inf
 
 
 @register
@@ -60,8 +67,15 @@ class Numbers(Column):
     def encode(self, cells, table):
         del table
         x = np.full((len(cells.known), 1), MISSING if self.missing else np.nan)
-        x[cells.known, 0] = self.codes(cells.values[cells.known])
+        codes = self.codes(cells.values[cells.known])
+        low, high = bounds_of(self.family, self.largest_code)
+        x[cells.known, 0] = np.where((codes >= low) & (codes <= high), codes, np.nan)
         return x
+
+    @property
+    def largest_code(self) -> int:
+        """The code of the largest number in the data, on a grid."""
+        return round((self.high * self.denominator - self.start) / (self.step or 1))
 
     def codes(self, values) -> Numbers64:
         """Returns the code of each number; NaN for one off the grid."""
