@@ -58,7 +58,8 @@ class Moments(Column):
         """Returns the name of the family of a part that is a variable, and its largest code."""
         number = PARTS.index(part)
         largest = (self.ends[number] - self.starts[number]) // self.steps[number]
-        return self.families[self.parts.index(part)], largest
+        family = self.families[self.parts.index(part)] if self.families else "binned"
+        return family, largest
 
     def cut(self, moments) -> dict[str, np.ndarray]:
         """Returns the parts of moments, int64 each."""
