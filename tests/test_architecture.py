@@ -80,23 +80,13 @@ class House:
 
     def imports(self, module):
         """Yields (imported name, whether it is imported at once) of a module."""
-        tree = self.trees[module]
-        lazy = {
-            id(inner)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef) or _is_type_checking(node)
-            for inner in ast.walk(node)
-        }
-        for node in ast.walk(tree):
+        for node, at_once in imports_of(self.trees[module]):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
+            else:
                 base = self._base(module, node)
                 names = [f"{base}.{alias.name}" for alias in node.names]
-            else:
-                continue
-            for name in names:
-                yield name, id(node) not in lazy
+            yield from ((name, at_once) for name in names)
 
     def _base(self, module, node):
         if not node.level:
@@ -117,6 +107,28 @@ class House:
         for module in self.files:
             targets = {self.target(name) for name, _ in self.imports(module)}
             yield from ((module, target) for target in sorted(targets - {None, module}))
+
+
+@functools.cache
+def imports_of(tree):
+    """Returns the imports in a file, and whether each is done at once."""
+    lazy = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) or _is_type_checking(node)
+        for inner in ast.walk(node)
+    }
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return [(node, id(node) not in lazy) for node in nodes]
+
+
+@functools.cache
+def functions_that_compare(tree):
+    return [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and "less_equal" in ast.unparse(node)
+    ]
 
 
 def _is_type_checking(node):
@@ -190,10 +202,9 @@ def circle(house):
 def compares_degrees(house):
     """Lists the functions that compare numbers as masks do: with `<=` or `<` of whole arrays."""
     return [
-        f"{module}.{node.name}"
+        f"{module}.{name}"
         for module, tree in house.trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and "less_equal" in ast.unparse(node)
+        for name in functions_that_compare(tree)
     ]
 
 
