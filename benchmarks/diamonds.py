@@ -33,13 +33,11 @@ RECIPE = {
     "model": {"hidden_units": [256] * 4, "residual": True},
     "training": {
         "batch_size": 512,
-        "learning_rate": 3e-3,
-        "schedule": "cosine",
-        "weight_decay": 0.02,
-        "steps": 0,
-        "average_steps": 300,
-        "patience": 62,
-        "looks": 62,
+        "learning_rate": 1e-3,
+        "steps": 100,
+        "average_steps": 500,
+        "patience": 20,
+        "looks": 100,
     },
 }
 
