@@ -13,7 +13,16 @@ import numpy.typing as npt
 from ..arrays import BoolArray
 from .cells import Cells, Source
 
-__all__ = ["MISSING", "Column", "Constant", "Identifier", "Numbers64", "column_from", "register"]
+__all__ = [
+    "MISSING",
+    "Column",
+    "Constant",
+    "Identifier",
+    "Numbers64",
+    "Unmodelled",
+    "column_from",
+    "register",
+]
 
 #: The number that stands for a missing cell (`made_tf.conditionals.MISSING`).
 MISSING = -(2.0**100)
@@ -107,9 +116,21 @@ def column_from(content: Mapping[str, Any]) -> Column:
         raise ValueError(f"The column {content.get('name')!r} is damaged: {error}") from error
 
 
+class Unmodelled(Column):
+    """A column that needs no variable: its cells are known, or follow from others."""
+
+    @property
+    def variables(self):
+        return []
+
+    def encode(self, cells, table):
+        del table
+        return np.zeros((len(cells.known), 0))
+
+
 @register
 @dataclasses.dataclass
-class Constant(Column):
+class Constant(Unmodelled):
     """The same cell in every row.
 
     Attributes:
@@ -119,14 +140,6 @@ class Constant(Column):
     kind = "constant"
 
     value: Any
-
-    @property
-    def variables(self):
-        return []
-
-    def encode(self, cells, table):
-        del table
-        return np.zeros((len(cells.known), 0))
 
     def decode(self, x, table):
         del table
@@ -149,7 +162,7 @@ class Constant(Column):
 
 @register
 @dataclasses.dataclass
-class Identifier(Column):
+class Identifier(Unmodelled):
     """A name of its own for each row: it tells nothing, and rows that are drawn get new ones.
 
     Attributes:
@@ -161,14 +174,6 @@ class Identifier(Column):
 
     prefix: str | None
     start: int
-
-    @property
-    def variables(self):
-        return []
-
-    def encode(self, cells, table):
-        del table
-        return np.zeros((len(cells.known), 0))
 
     def decode(self, x, table):
         del table

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .cells import Cells
-from .columns import Column, register
+from .columns import Unmodelled, register
 
 __all__ = ["Dependent"]
 
 
 @register
 @dataclasses.dataclass
-class Dependent(Column):
+class Dependent(Unmodelled):
     """Cells that another column's cell determines: a town's name by its code.
 
     Attributes:
@@ -33,14 +33,6 @@ class Dependent(Column):
     @property
     def needs(self):
         return (self.on,)
-
-    @property
-    def variables(self):
-        return []
-
-    def encode(self, cells, table):
-        del table
-        return np.zeros((len(cells.known), 0))
 
     def decode(self, x, table):
         del x

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .cells import Cells, Source
-from .columns import Column, column_from, register
+from .columns import Column, Unmodelled, column_from, register
 from .dependent import Dependent
 from .moments import Moments
 from .numbers import Numbers
@@ -34,7 +34,7 @@ def _on_points(values, denominator: int):
 
 @register
 @dataclasses.dataclass
-class Total(Column):
+class Total(Unmodelled):
     """A number that is the sum of others, or of some less others.
 
     Attributes:
