@@ -8,6 +8,7 @@ from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING
+from made_tf.portable.schema.plain import list_of_cells
 from made_tf.queries.subsets import Queries
 from made_tf.tables.answers import conditionals_of
 
@@ -76,8 +77,8 @@ def _range(column: Column, row, variable: int, values, schema: Schema) -> str:
     # (Of a cell that the table never had nothing is known; others do not look at it.)
     rows = np.repeat(np.nan_to_num(row[None]).astype(np.float64), 2, axis=0)
     rows[:, variable] = ends
-    low, high = schema.decode(rows)[column.name].objects()
-    low, high = text_of(low), text_of(high)
+    ends = list_of_cells(schema.decode(rows)[column.name], column.source)
+    low, high = map(text_of, ends)
     return f"expected {low}" if low == high else f"expected {low} to {high}"
 
 
