@@ -98,8 +98,8 @@ def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
         each[:, variable] = np.tile(np.arange(count), len(rows))
         log_probs = scoring.log_prob(fitted.joint, each).reshape(len(rows), count)
         found[rows] += _normalised(log_probs)
-    possible = np.where(_possible(fitted, table, column), found, np.float32(0))
-    found = np.where(possible.any(axis=1)[:, None], possible, found)
+    possible = np.where(_possible(fitted, table, column), found, np.zeros_like(found))
+    found = np.where(possible.any(axis=1, keepdims=True), possible, found)
     return found / found.sum(axis=1, keepdims=True)
 
 
