@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class LiteTable:
         cells = {}
         for column in self.schema.columns:
             try:
-                cells[column.name] = cells_of_list(list(table[column.name]), column.source)
+                cells[column.name] = cells_of_list(_listed(table[column.name]), column.source)
             except ValueError as error:
                 raise ValueError(f"`table`: column {column.name!r} {error}") from error
         lengths = {name: len(own.known) for name, own in cells.items()}
@@ -92,3 +92,20 @@ class LiteTable:
         if known.any():
             found[known] = self.sampler.log_prob(x[known])
         return found
+
+
+def _listed(cells: Any) -> list[Any]:
+    """Returns the cells of a column as Python objects.
+
+    Raises:
+        ValueError: if they are no list; without a subject.
+    """
+    if isinstance(cells, str | Mapping) or not isinstance(cells, Iterable):
+        raise ValueError(f"must be a list of cells. Received: {cells!r}")
+    return [_plain(cell) if isinstance(cell, np.generic) else cell for cell in cells]
+
+
+def _plain(cell: np.generic) -> Any:
+    if isinstance(cell, np.datetime64 | np.timedelta64):
+        cell = cell.astype(f"{cell.dtype.kind}8[us]")  # of nanoseconds there is no object
+    return cell.item()

@@ -42,8 +42,8 @@ def fill(
 ) -> dict[str, Cells]:
     """Draws what is not known given the rest of each row, but never a missing cell.
 
-    Row i is drawn from the seeds (`seed` + r, i) for r = 0, 1, ... until no cell of it is missing
-    and none contradicts the others.
+    Row i is drawn from the seeds (s_r, i) for r = 0, 1, ... until no cell of it is missing and none
+    contradicts the others. s_0 is `seed`; later ones are those of no neighbouring seed.
 
     Args:
         queries: what answers.
@@ -65,7 +65,7 @@ def fill(
     for number in range(_ROUNDS):
         to_draw = left[asked[left].any(axis=1)]
         if len(to_draw):
-            own = (seed + number) % 2**31
+            own = _seed_of_round(seed, number)
             known_here = ~asked[to_draw]
             filled[to_draw] = queries.draw_rows(values[to_draw], known_here, 1, own, to_draw)[0]
         known = {name: cells.at(left) for name, cells in table.items()}
@@ -81,6 +81,12 @@ def fill(
             stacklevel=4,
         )
     return schema.merged(table, schema.decode(filled))
+
+
+def _seed_of_round(seed: int, number: int) -> int:
+    if number == 0:
+        return seed
+    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0] >> 1)
 
 
 def conditionals_of(

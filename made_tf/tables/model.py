@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import numbers
+import os
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -103,14 +107,13 @@ class TableModel(BaseEstimator):
             folder: a path; `None` for a temporary one.
             echo: prints the schema, where it is `verbose`.
         """
-        seed = integer("seed", self.seed, 0, 2**31)
+        seed, budget = integer("seed", self.seed, 0, 2**31), self._budget()
         schema = TableSchema.infer(frame, self.overrides, self.constraints, self.find_facts)
         if self.verbose:
             echo(str(schema))
         x = schema.encode_frame(frame).x
         splits = split_rows(x, self.validation_fraction, seed, schema.variables)
         family = families_of(schema, splits.train)
-        budget = self.time_budget
         shares = (budget, None) if self.questions is None else self._shares(budget)
         recipes = [
             each if isinstance(each, Recipe) else Recipe.load(each)
@@ -128,6 +131,21 @@ class TableModel(BaseEstimator):
         self.history_ = trained[0][1].history
         return self
 
+    def _budget(self) -> float | None:
+        """Returns how many seconds there are.
+
+        Raises:
+            ValueError: if that is no such number.
+        """
+        budget = self.time_budget
+        is_number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
+        if budget is None or (is_number and 0 < float(budget) < math.inf):
+            return budget
+        raise ValueError(
+            f"`time_budget` must be a positive number of seconds, or None. Received: "
+            f"time_budget={budget!r}"
+        )
+
     @staticmethod
     def _shares(budget):
         return (None, None) if budget is None else (budget * _JOINT_SHARE, budget * _JOINT_SHARE)
@@ -141,19 +159,31 @@ class TableModel(BaseEstimator):
         """Writes the model to one `.keras` file.
 
         Raises:
+            ValueError: if the path does not end in .keras.
             OSError: if it cannot be written.
         """
+        if Path(path).suffix != ".keras":
+            raise ValueError(f"`path` must end in .keras. Received: {os.fspath(path)!r}")
         with replacing(path) as temporary:
             self._asked().network.save(temporary)
 
     @classmethod
     def load(cls, path: PathLike) -> TableModel:
-        """Opens a file that `save` wrote.
+        """Opens a file that `save` wrote. Of training it has the networks alone.
 
         Raises:
-            ValueError: if it is no table's model.
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no table's model, or damaged.
         """
-        network = keras.saving.load_model(path, compile=False)
+        if not Path(path).exists():
+            raise FileNotFoundError(f"No such file: {os.fspath(path)}")
+        try:
+            network = keras.saving.load_model(path, compile=False)
+        except Exception as error:
+            raise ValueError(
+                f"`path` must be a complete .keras file. Received: {os.fspath(path)!r} "
+                f"({type(error).__name__} in reading it)"
+            ) from error
         if not isinstance(network, TableNetwork):
             raise ValueError(
                 f"`path` must be a file of a TableModel. Received: {path}, of a "
@@ -212,12 +242,14 @@ class TableModel(BaseEstimator):
             n: how many. (With a frame for `given`: for each of its rows.)
             seed: a 32-bit integer; row i follows from the seed and i alone.
             given: a mapping of names to cells, which all rows have, or a frame with a row each.
+                Of a missing cell nothing is known; none of these rows has one.
 
         Returns:
             A frame of the library that the table came in.
 
         Raises:
-            ValueError: if an argument is out of range, or `given` names no column.
+            ValueError: if an argument is out of range, or `given` names no column, or has cells
+                that the table never had or that contradict each other.
         """
         return rows.sample(self._asked(), n, seed, given)
 

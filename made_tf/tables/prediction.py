@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from made_tf import scoring
 from made_tf.portable.arguments import integer
-from made_tf.portable.arrays import FloatArray
+from made_tf.portable.arrays import BoolArray, FloatArray
 from made_tf.portable.patterns import pieces
-from made_tf.portable.schema import Cells
+from made_tf.portable.schema import Cells, Column
 from made_tf.portable.schema.classes import Classes
+from made_tf.portable.schema.facts import Dependent
 from made_tf.tables import words
 from made_tf.tables.answers import conditionals_of
 from made_tf.tables.fitted import Fitted
@@ -25,11 +27,11 @@ _ROWS = 2048  # whose classes are scored at once
 
 def predict_proba(fitted: Fitted, frame: Any, name: str) -> Any:
     """Returns what `TableModel.predict_proba` does."""
-    column = fitted.schema.column(name)
+    column = _column(fitted, name)
     if not isinstance(column, Classes):
         raise ValueError(
-            f"`column` must be one of classes. {name!r} is {column.describe()}: use `predict`, or "
-            "several draws of `impute`"
+            f"`column` must be one of classes. {column.name!r} is {column.describe()}: use "
+            "`predict`, or several draws of `impute`"
         )
     probs = _probabilities(fitted, frame, column)
     cells = {
@@ -42,13 +44,12 @@ def predict_proba(fitted: Fitted, frame: Any, name: str) -> Any:
 def predict(fitted: Fitted, frame: Any, name: str, seed: int, num_draws: int) -> Any:
     """Returns what `TableModel.predict` does."""
     schema, index = fitted.schema, getattr(frame, "index", None)
-    column = schema.column(name)
+    column, count = _column(fitted, name), integer("num_draws", num_draws)
+    name = column.name
     if isinstance(column, Classes):
         best = _probabilities(fitted, frame, column).argmax(axis=1)
         return schema.frame({name: column.decode(best[:, None].astype(np.float64), {})}, index)
-    table = partial_table(fitted, frame, "X")
-    table.pop(name, None)
-    count = integer("num_draws", num_draws)
+    table = partial_table(fitted, frame, "X", name)
     drawn = [each[name] for each in draws(fitted, table, seed, count, missing_is_known=True)]
     known = np.logical_and.reduce([cells.known for cells in drawn])
     values = np.stack([cells.values for cells in drawn])
@@ -56,6 +57,16 @@ def predict(fitted: Fitted, frame: Any, name: str, seed: int, num_draws: int) ->
         return schema.frame({name: _most_frequent(drawn)}, index)
     middle = np.quantile(values, 0.5, axis=0, method="closest_observation")
     return schema.frame({name: Cells(middle, known)}, index)
+
+
+def _column(fitted: Fitted, name: Any) -> Column:
+    """Returns the column of a name, or of the label that it has in a frame of pandas."""
+    schema = fitted.schema
+    for column in schema.columns:
+        label = column.source.label
+        if label is not None and name == (tuple(label) if isinstance(label, list) else label):
+            return column
+    return schema.column(name)
 
 
 def _most_frequent(drawn: list[Cells]) -> Cells:
@@ -72,10 +83,10 @@ def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
     Where all else of a row is known, they also follow from the density of whole rows: both answers
     are averaged, which is better than either (`benchmarks/RESULTS.md`).
     """
-    table = partial_table(fitted, frame, "X")
-    table.pop(column.name, None)
+    table = partial_table(fitted, frame, "X", column.name)
     x = fitted.schema.encode(table).x
     variable, count = fitted.schema.place(column.name).start, len(column.values)
+    x[:, variable] = np.nan
     is_whole = np.isfinite(np.delete(x, variable, axis=1)).all(axis=1)
     whole = np.flatnonzero(is_whole)
     found = np.zeros((len(x), count), np.float32)
@@ -87,7 +98,22 @@ def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
         each[:, variable] = np.tile(np.arange(count), len(rows))
         log_probs = scoring.log_prob(fitted.joint, each).reshape(len(rows), count)
         found[rows] += _normalised(log_probs)
+    possible = np.where(_possible(fitted, table, column), found, np.zeros_like(found))
+    found = np.where(possible.any(axis=1, keepdims=True), possible, found)
     return found / found.sum(axis=1, keepdims=True)
+
+
+def _possible(fitted: Fitted, table: Mapping[str, Cells], column: Classes) -> BoolArray:
+    """Returns which classes the cells allow that the column determines, `[N, K]`."""
+    values = np.empty(len(column.values), object)
+    values[:] = column.values
+    possible = np.ones((1, len(values)), bool)
+    for other in fitted.schema.columns:
+        if isinstance(other, Dependent) and other.on == column.name and other.name in table:
+            own = table[other.name]
+            each = other.decode(None, {column.name: Cells.of(values)}).objects()
+            possible = possible & (~own.known[:, None] | (own.objects()[:, None] == each))
+    return possible
 
 
 def _normalised(log_probs: FloatArray) -> FloatArray:

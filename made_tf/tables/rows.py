@@ -9,7 +9,7 @@ import numpy as np
 
 from made_tf.portable.arguments import integer
 from made_tf.portable.schema import Cells
-from made_tf.tables import words
+from made_tf.portable.schema.plain import list_of_cells
 from made_tf.tables.answers import fill
 from made_tf.tables.fitted import Fitted
 
@@ -28,8 +28,7 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     if isinstance(given, Mapping):
         given = {name: [cell] for name, cell in given.items()}
     table = partial_table(fitted, given, "given")
-    if not table:
-        raise ValueError("`given` must name a column at least. Received: none")
+    seed = _checked(seed)
     _check_cells(fitted, table)
     rows = np.repeat(np.arange(_length(table)), n)
     table = {name: cells.at(rows) for name, cells in table.items()}
@@ -39,19 +38,26 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
 def impute(fitted: Fitted, frame: Any, seed: int, num_draws: int | None) -> Any:
     """Returns what `TableModel.impute` does."""
     table = partial_table(fitted, frame, "X")
-    if not table:
-        raise ValueError(f"`X` must have columns of the table: {fitted.schema.names}")
     index = getattr(frame, "index", None)
     count = integer("num_draws", 1 if num_draws is None else num_draws)
     frames = [fitted.schema.frame(each, index) for each in draws(fitted, table, seed, count)]
     return frames[0] if num_draws is None else frames
 
 
-def partial_table(fitted: Fitted, frame: Any, name: str) -> dict[str, Cells]:
+def partial_table(
+    fitted: Fitted, frame: Any, name: str, hidden: str | None = None
+) -> dict[str, Cells]:
     """Returns the cells of a frame of which some are not known, and what follows from them.
 
+    Args:
+        fitted: the networks.
+        frame: a frame, or a mapping.
+        name: the argument's name, for messages.
+        hidden: a column of which nothing is to be known.
+
     Raises:
-        ValueError: if a mapping names columns that are not there, or cells are of another sort.
+        ValueError: if a mapping names columns that are not there, a frame has none of the table's,
+            or cells are of another sort.
     """
     schema = fitted.schema
     if isinstance(frame, Mapping):
@@ -61,7 +67,13 @@ def partial_table(fitted: Fitted, frame: Any, name: str) -> dict[str, Cells]:
                 f"`{name}` names columns that are not there: {unknown}. The table has: "
                 f"{schema.names}"
             )
-    return schema.complete(schema.cells_of(frame, name, absent=True))
+    table = schema.cells_of(frame, name, absent=True)
+    if not table:
+        raise ValueError(f"`{name}` must have columns of the table: {schema.names}")
+    if hidden is not None:
+        table[hidden] = Cells.missing(_length(table))
+    table = schema.complete(table)
+    return {own: cells for own, cells in table.items() if own != hidden} or table
 
 
 def draws(
@@ -81,9 +93,10 @@ def draws(
     """
     size = _length(table)
     rows = np.tile(np.arange(size), count)
-    whole = filled(fitted, {name: cells.at(rows) for name, cells in table.items()}, seed, **options)
-    for start in range(0, count * size, size):
-        part = slice(start, start + size)
+    table = {name: cells.at(rows) for name, cells in table.items()}
+    whole = filled(fitted, table, _checked(seed), **options)
+    for number in range(count):
+        part = slice(number * size, (number + 1) * size)
         yield {name: cells.at(part) for name, cells in whole.items()}
 
 
@@ -104,17 +117,25 @@ def filled(
 
 
 def _check_cells(fitted: Fitted, table: Mapping[str, Cells]) -> None:
-    """Raises if a cell is none that the table has had, so that nothing would follow from it."""
+    """Raises if a cell is none that the table has had, or contradicts others."""
     schema = fitted.schema
-    new = schema.encode(table, absent_is_unknown=True).new
-    if new.any():
-        row, column = (int(number) for number in np.argwhere(new)[0])
-        name = schema.names[column]
-        raise ValueError(
-            f"`given` must have cells that the table has had. Received: "
-            f"{words.text_of(table[name].objects()[row])!r} for {name!r} in row {row}; it is "
-            f"{schema.column(name).describe()}"
-        )
+    _, new, broken = schema.encode(table, absent_is_unknown=True)
+    for wrong, what in (
+        (new, "have cells that the table has had"),
+        (broken, "not have cells that contradict others"),
+    ):
+        if wrong.any():
+            row, column = (int(number) for number in np.argwhere(wrong)[0])
+            name = schema.names[column]
+            cell = list_of_cells(table[name].at([row]), schema.column(name).source)[0]
+            raise ValueError(
+                f"`given` must {what}. Received: {cell!r} for {name!r} in row {row}; it is "
+                f"{schema.column(name).describe()}"
+            )
+
+
+def _checked(seed: object) -> int:
+    return integer("seed", seed, -(2**31), 2**31)
 
 
 def _length(table: Mapping[str, Cells]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from made_tf.conditionals import Conditionals
 from made_tf.data.splits import Splits
 from made_tf.models.made import MADE
+from made_tf.portable.arguments import fraction as checked_fraction
 from made_tf.portable.arrays import FloatArray
 from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
@@ -28,6 +29,7 @@ def split_rows(x: FloatArray, fraction: float, seed: int, names: list[str]) -> S
     Raises:
         ValueError: if no rows would be left for one of both.
     """
+    fraction = checked_fraction("validation_fraction", fraction)
     held = min(round(len(x) * fraction), _MOST_VALIDATION)
     if not 0 < held < len(x):
         raise ValueError(

@@ -66,3 +66,15 @@ def test_the_schema_is_in_the_metadata(file):
     told = {variable["name"]: variable for variable in metadata["variables"]}
     assert told["payment"]["categories"] == ["card", "cash", "missing"]
     assert any(name.startswith("fare, in steps of 0.01 from ") for name in told)
+
+
+def test_cells_may_be_those_of_numpy(file):
+    table = LiteTable(file)
+    drawn = pd.DataFrame(table.sample(5, seed=1))
+    cells = {name: drawn[name].to_numpy() for name in drawn}
+    plain = {name: drawn[name].tolist() for name in drawn}
+    np.testing.assert_array_equal(table.log_prob(cells), table.log_prob(plain))
+    with pytest.raises(ValueError, match=r"column 'shared' must be a list of cells. Received: F"):
+        table.log_prob({**plain, "shared": False})
+    with pytest.raises(ValueError, match=r"column 'zone' must be a list of cells. Received: 'Har"):
+        table.log_prob({**plain, "zone": "Harlem"})

@@ -140,9 +140,10 @@ def test_impute_keeps_what_is_known_and_leaves_nothing_missing():
             filled[name][known], frame[name][known], check_dtype=False, check_index=True
         )
     assert facts_hold(filled).all()
+    zone = holes.loc[105, "zone"]
     holes.loc[105, "zone"] = "Rome"
     assert model.impute(holes, seed=1)["zone"][105] == "Rome"
-    holes.loc[105, "zone"] = None
+    holes.loc[105, "zone"] = zone
     draws = model.impute(holes, seed=1, num_draws=2)
     pd.testing.assert_frame_equal(draws[0], filled)
     assert not draws[1].equals(filled)

@@ -72,6 +72,11 @@ class Total(Unmodelled):
         del x
         return self._sum(table)
 
+    def following(self, table: Mapping[str, Cells], drawn: Mapping[str, Cells]) -> Cells:
+        """Returns the sums of a table's parts."""
+        del drawn
+        return self._sum(table)
+
     def _sum(self, table) -> Cells:
         known = np.logical_and.reduce([table[name].known for name in self.needs])
         whole = all(table[name].values.dtype.kind == "i" for name in self.needs)
@@ -195,7 +200,17 @@ class AtLeast(Column):
         return Cells(values, known)
 
     def decode(self, x, table):
-        away, base = self.difference.decode(x, table), table[self.base]
+        return self._above(table[self.base], self.difference.decode(x, table))
+
+    def following(self, table: Mapping[str, Cells], drawn: Mapping[str, Cells]) -> Cells:
+        """Returns cells as far above those of a table's other column as drawn ones are."""
+        own, base = drawn[self.name], drawn[self.base]
+        away = self._above(table[self.base], self.differences(own, base))
+        moved = away.known & base.known & (table[self.base].values != base.values)
+        values = np.where(moved, away.values, own.values)
+        return Cells(values.astype(own.values.dtype), own.known)
+
+    def _above(self, base: Cells, away: Cells) -> Cells:
         known = away.known & base.known
         low = np.where(known, base.values, 0)
         values = low + np.maximum(np.where(known, away.values, 0), 0)

@@ -123,12 +123,17 @@ class Schema:
         """Returns known cells, and drawn ones in the places of those that are not.
 
         Of a known total with several unknown parts the last part is what is left; what a known end
-        began from lies as far before it as was drawn.
+        began from lies as far before it as was drawn. Unknown totals and ends follow from the parts
+        as they then are: a known one may lie where nothing is drawn.
         """
         found = {name: _known_or(known.get(name), cells) for name, cells in drawn.items()}
         for column in self.columns:
             if isinstance(column, facts.Total | facts.AtLeast) and column.name in known:
                 found |= column.settled(known, found, drawn)
+        for column in self._order:
+            if isinstance(column, facts.Total | facts.AtLeast):
+                follows = column.following(found, drawn)
+                found[column.name] = _known_or(known.get(column.name), follows)
         return found
 
     def agrees(self, table: Mapping[str, Cells]) -> BoolArray:
