@@ -77,13 +77,8 @@ def _range(column: Column, row, variable: int, values, schema: Schema) -> str:
     # (Of a cell that the table never had nothing is known; others do not look at it.)
     rows = np.repeat(np.nan_to_num(row[None]).astype(np.float64), 2, axis=0)
     rows[:, variable] = ends
-<<<<<<< HEAD
-    low, high = list_of_cells(schema.decode(rows)[column.name], column.source)
-    low, high = text_of(low), text_of(high)
-=======
     ends = list_of_cells(schema.decode(rows)[column.name], column.source)
     low, high = map(text_of, ends)
->>>>>>> e2d3bcc393395248354cdb72c2dbbf954ccf30b6
     return f"expected {low}" if low == high else f"expected {low} to {high}"
 
 
