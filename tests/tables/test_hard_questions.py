@@ -8,7 +8,7 @@ import pytest
 from example_tables import facts_hold, fitted_grades, fitted_rides, grades, rides
 
 import made_tf
-from made_tf.tables import TableModel
+from made_tf.tables import TableModel, TableSchema, words
 
 
 def test_given_cells_that_contradict_each_other_are_refused():
@@ -37,6 +37,19 @@ def test_sums_and_ends_follow_from_cells_out_of_range():
         off_grid = model.impute(frame.assign(fare=20.123).drop(columns="total"), seed=1)
         assert (off_grid["fare"] == 20.123).all()
         np.testing.assert_allclose(off_grid["total"], 20.123 + off_grid["tip"], atol=0.006)
+
+
+def test_parts_of_a_known_total_stay_in_range():
+    model, frame = fitted_rides(), rides()
+    drawn = model.sample(60, seed=1, given={"total": 14.0})
+    assert facts_hold(drawn).all()
+    assert (drawn["total"] == 14).all()
+    for name in ("fare", "tip"):
+        assert drawn[name].between(frame[name].min(), frame[name].max()).all()
+    single = model.sample(2, seed=1, given={"total": 20.0, "fare": 30.0})
+    assert (single["tip"] == -10).all()  # as it must be
+    with pytest.warns(UserWarning, match="lie out of range to make a total"):
+        model.sample(1, seed=1, given={"total": 1000.0})
 
 
 def test_frames_without_rows_have_answers_without_rows():
@@ -122,3 +135,11 @@ def test_time_and_fractions_are_checked():
     for fraction in (1.5, float("nan"), "a"):
         with pytest.raises(ValueError, match="`validation_fraction` must be a number"):
             TableModel(validation_fraction=fraction).fit(grades(40))
+
+
+def test_expected_durations_are_told_as_such():
+    frame = pd.DataFrame({"wait": pd.to_timedelta(np.arange(60) * 7 % 60, "min")})
+    schema = TableSchema.infer(frame)
+    x = schema.encode_frame(frame).x
+    text = words._range(schema.column("wait"), x[0], 0, x[:, 0], schema)
+    assert text == "expected 0:02:00 to 0:56:00"
