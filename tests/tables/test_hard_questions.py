@@ -8,7 +8,8 @@ import pytest
 from example_tables import facts_hold, fitted_grades, fitted_rides, grades, rides
 
 import made_tf
-from made_tf.tables import TableModel, TableSchema, words
+from made_tf.tables import TableModel, TableNetwork, TableSchema, words
+from made_tf.tables.families import families_of
 
 
 def test_given_cells_that_contradict_each_other_are_refused():
@@ -84,6 +85,40 @@ def test_what_a_column_determines_narrows_its_classes():
     np.testing.assert_allclose(found, expected / expected.sum(axis=1)[:, None], rtol=1e-4)
     level = fitted_grades().predict_proba(grades(40)[["big"]], "level")
     np.testing.assert_array_equal(level["high"] == 1, grades(40)["big"])
+
+
+def test_grades_that_may_be_missing_have_the_probabilities_of_the_network():
+    names, rng = ["low", "mid", "high"], np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "level": pd.Categorical(rng.choice([*names, None], 80), names, ordered=True),
+            "side": rng.choice(["left", "right"], 80),
+            "kind": rng.choice(["a", "b", None], 80),
+        }
+    )
+    schema = TableSchema.infer(frame)
+    x = schema.encode_frame(frame).x
+    networks = [
+        made_tf.MADE(3, (16,), conditionals=families_of(schema, x), num_masks=masks, seed=1)
+        for masks in (1, None)
+    ]
+    for network in networks:
+        for weights in network.trainable_variables:
+            weights.assign(rng.normal(size=weights.shape))
+    model = TableModel()
+    model.network_ = TableNetwork(schema, *networks)
+    found = model.predict_proba(frame[["side"]], "level")
+    asked, evidence = np.full((2, 3, 80, 3), np.nan, np.float32)
+    asked[..., 0] = np.arange(3)[:, None]
+    evidence[..., 1] = x[:, 1]
+    queries = made_tf.MADEDistribution(networks[1]).queries
+    each = [
+        queries.conditional_log_prob(a, e).log_prob for a, e in zip(asked, evidence, strict=True)
+    ]
+    expected = np.exp(each).T
+    assert expected.sum(axis=1).max() < 0.999  # the rest is that of a missing cell
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found[names], expected, rtol=1e-4)
 
 
 def test_neighbouring_seeds_have_no_draws_in_common():
