@@ -90,6 +90,7 @@ def impute(
         write(output, filled_table)
         return
     if output.suffix in (".tsv", ".parquet") or str(output) == "-":
+        load_keras(model)  # which tells of a file that is no model
         raise click.UsageError("An --output of .tsv, .parquet or - is for the models of tables.")
     import numpy as np
 

@@ -67,6 +67,7 @@ def sample(
         write(output, drawn_table(model, num, seed, given))
         return
     if given or output.suffix in (".tsv", ".parquet") or str(output) == "-":
+        open_model(model)  # which tells of a file that is no model
         raise click.UsageError(
             "--given and an --output of .tsv, .parquet or - are for the models of tables."
         )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
+import math
 import re
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,21 +187,56 @@ def _cell(text: str) -> tuple[str, str]:
 def _read_cell(model: TableModel, name: str, text: str) -> Any:
     """Returns a cell as its column has it."""
     source = model.schema_.column(name).source
-    if source.sort in ("integer", "real"):
+    if source.sort in _READ:
+        what, read_text = _READ[source.sort]
         try:
-            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+            return read_text(text)
         except ValueError as error:
-            raise click.UsageError(f"--given {name}={text!r} must be a number.") from error
+            raise click.UsageError(f"--given {name}={text!r} must be {what}.") from error
     if source.sort == "boolean":
         if text.lower() not in ("true", "false"):
             raise click.UsageError(f"--given {name}={text!r} must be true or false.")
         return text.lower() == "true"
-    if source.sort in ("moment", "date"):
-        import pandas
-
-        return pandas.Timestamp(text)
     classes = getattr(model.schema_.column(name), "values", [])
     return next((value for value in classes if str(value) == text), text)
+
+
+def _number(text: str) -> int | float:
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _moment(text: str) -> Any:
+    import pandas
+
+    moment = pandas.Timestamp(text)
+    if moment is pandas.NaT:
+        raise ValueError
+    return moment
+
+
+def _duration(text: str) -> Any:
+    import pandas
+
+    duration = pandas.Timedelta(text)
+    if duration is pandas.NaT:
+        raise ValueError
+    return duration
+
+
+#: For each sort of cells what a text of one is, and what reads it.
+_READ: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "integer": ("a number", _number),
+    "real": ("a number", _number),
+    "moment": ("a moment such as 2026-03-01 12:30", _moment),
+    "date": ("a date such as 2026-03-01", _moment),
+    "duration": ("a duration such as 1:30:00 or 5 min", _duration),
+    "time": ("a time such as 12:30", datetime.time.fromisoformat),
+}
 
 
 def evaluate_table(path: Path, data: Path, options: dict[str, Any]) -> tuple[FloatArray, list[str]]:
@@ -260,6 +298,9 @@ def train_table(
             model.fit_in(frame, folder, echo=click.echo)
     except KeyboardInterrupt:
         parts = parts_in(folder) if folder.exists() else []
+        if not parts:
+            with contextlib.suppress(OSError):  # nothing was begun, or more lies there
+                folder.rmdir()
         click.echo(interruption_text(parts, output), err=True)
         sys.exit(130)
     if history:

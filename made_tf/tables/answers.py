@@ -12,6 +12,8 @@ from made_tf.portable.patterns import pattern_groups
 from made_tf.portable.schema import Cells, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING
+from made_tf.portable.schema.facts import Total
+from made_tf.portable.schema.numbers import Numbers
 from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.subsets import Queries
 
@@ -42,8 +44,9 @@ def fill(
 ) -> dict[str, Cells]:
     """Draws what is not known given the rest of each row, but never a missing cell.
 
-    Row i is drawn from the seeds (s_r, i) for r = 0, 1, ... until no cell of it is missing and none
-    contradicts the others. s_0 is `seed`; later ones are those of no neighbouring seed.
+    Row i is drawn from the seeds (s_r, i) for r = 0, 1, ... until no cell of it is missing, none
+    contradicts the others, and none lies out of range to make a total that is known. s_0 is `seed`;
+    later ones are those of no neighbouring seed.
 
     Args:
         queries: what answers.
@@ -71,16 +74,42 @@ def fill(
         known = {name: cells.at(left) for name, cells in table.items()}
         whole = schema.merged(known, schema.decode(filled[left]))
         is_wrong = (asked[left] & (filled[left] == absent)).any(axis=1) | ~schema.agrees(whole)
+        is_wrong |= _parts_out_of_range(schema, known, whole)
         left = left[is_wrong & asked[left].any(axis=1)]
         if not len(left):
             break
     else:
         warnings.warn(
-            f"{len(left)} row(s) have cells left that are missing, or that contradict others: "
-            "given the rest of their row nearly all draws are so.",
+            f"{len(left)} row(s) have cells left that are missing, contradict others, or lie out "
+            "of range to make a total: given the rest of their row nearly all draws are so.",
             stacklevel=4,
         )
     return schema.merged(table, schema.decode(filled))
+
+
+def _parts_out_of_range(
+    schema: Schema, known: Mapping[str, Cells], whole: Mapping[str, Cells]
+) -> BoolArray:
+    """Returns in which rows a part of a known total is what the data never had, `[N]`.
+
+    Where a single part was not known it is what it must be.
+    """
+    wrong = np.zeros(len(next(iter(whole.values())).known), bool)
+    for column in schema.columns:
+        if not isinstance(column, Total) or column.name not in known:
+            continue
+        free = np.stack([whole[n].known & ~_known(known, n, len(wrong)) for n in column.needs])
+        several = known[column.name].known & (free.sum(axis=0) > 1)
+        for name, is_free in zip(column.needs, free, strict=True):
+            part, values = schema.column(name), whole[name].values
+            if isinstance(part, Numbers):
+                inside = (values >= part.low) & (values <= part.high)
+                wrong |= several & is_free & ~(inside & np.isfinite(part.codes(values)))
+    return wrong
+
+
+def _known(table: Mapping[str, Cells], name: str, count: int) -> BoolArray:
+    return table[name].known if name in table else np.zeros(count, bool)
 
 
 def _seed_of_round(seed: int, number: int) -> int:

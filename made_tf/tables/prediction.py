@@ -92,7 +92,9 @@ def _probabilities(fitted: Fitted, frame: Any, column: Classes) -> FloatArray:
     found = np.zeros((len(x), count), np.float32)
     if fitted.has_questions or len(whole) < len(x):
         for rows, conditional in conditionals_of(fitted.queries, x, variable):
-            found[rows] = _normalised(conditional.state_log_probs()[:, :count])
+            states = conditional.family.finite_states()[0].tolist()  # a missing cell among them
+            places = [states.index(number) for number in range(count)]
+            found[rows] = _normalised(conditional.state_log_probs()[:, places])
     for rows in pieces(whole, _ROWS):
         each = np.repeat(x[rows], count, axis=0)
         each[:, variable] = np.tile(np.arange(count), len(rows))

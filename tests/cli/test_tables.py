@@ -55,6 +55,12 @@ def test_drawn_tables_have_names_and_types(model, table, tmp_path):
     run("sample", model, "-n", 5, "-o", tmp_path / "x.parquet", "--given", "zone=Harlem")
     assert (pd.read_parquet(tmp_path / "x.parquet")["zone"] == "Harlem").all()
     assert "COLUMN=CELL" in fails("sample", model, "-o", tmp_path / "x.csv", "--given", "zone")
+    assert "must be a number" in fails(
+        "sample", model, "-o", tmp_path / "x.csv", "--given", "fare=nan"
+    )
+    assert "must be a moment such as" in fails(
+        "sample", model, "-o", tmp_path / "x.csv", "--given", "pickup=soon"
+    )
     assert "no column 'town'" in fails(
         "sample", model, "-o", tmp_path / "x.csv", "--given", "town=Rome"
     )
@@ -159,3 +165,10 @@ def test_options_of_numbers_and_of_tables_do_not_mix(model, table, tmp_path):
     )
     assert "such as 90s" in fails("train", table, "-o", output, "--time-budget", "soon")
     assert "for rows of numbers" in fails("evaluate", model, table, "--split", "test")
+
+
+def test_damaged_models_are_told_of_wherever_rows_go(model, table, tmp_path):
+    path = tmp_path / "cut.keras"
+    path.write_bytes(model.read_bytes()[:5000])
+    assert "truncated" in fails("sample", path, "-o", "-")
+    assert "truncated" in fails("impute", path, table, "-o", "-")

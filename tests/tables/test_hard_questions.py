@@ -8,7 +8,8 @@ import pytest
 from example_tables import facts_hold, fitted_grades, fitted_rides, grades, rides
 
 import made_tf
-from made_tf.tables import TableModel
+from made_tf.tables import TableModel, TableNetwork, TableSchema, words
+from made_tf.tables.families import families_of
 
 
 def test_given_cells_that_contradict_each_other_are_refused():
@@ -37,6 +38,19 @@ def test_sums_and_ends_follow_from_cells_out_of_range():
         off_grid = model.impute(frame.assign(fare=20.123).drop(columns="total"), seed=1)
         assert (off_grid["fare"] == 20.123).all()
         np.testing.assert_allclose(off_grid["total"], 20.123 + off_grid["tip"], atol=0.006)
+
+
+def test_parts_of_a_known_total_stay_in_range():
+    model, frame = fitted_rides(), rides()
+    drawn = model.sample(60, seed=1, given={"total": 14.0})
+    assert facts_hold(drawn).all()
+    assert (drawn["total"] == 14).all()
+    for name in ("fare", "tip"):
+        assert drawn[name].between(frame[name].min(), frame[name].max()).all()
+    single = model.sample(2, seed=1, given={"total": 20.0, "fare": 30.0})
+    assert (single["tip"] == -10).all()  # as it must be
+    with pytest.warns(UserWarning, match="lie out of range to make a total"):
+        model.sample(1, seed=1, given={"total": 1000.0})
 
 
 def test_frames_without_rows_have_answers_without_rows():
@@ -71,6 +85,40 @@ def test_what_a_column_determines_narrows_its_classes():
     np.testing.assert_allclose(found, expected / expected.sum(axis=1)[:, None], rtol=1e-4)
     level = fitted_grades().predict_proba(grades(40)[["big"]], "level")
     np.testing.assert_array_equal(level["high"] == 1, grades(40)["big"])
+
+
+def test_grades_that_may_be_missing_have_the_probabilities_of_the_network():
+    names, rng = ["low", "mid", "high"], np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "level": pd.Categorical(rng.choice([*names, None], 80), names, ordered=True),
+            "side": rng.choice(["left", "right"], 80),
+            "kind": rng.choice(["a", "b", None], 80),
+        }
+    )
+    schema = TableSchema.infer(frame)
+    x = schema.encode_frame(frame).x
+    networks = [
+        made_tf.MADE(3, (16,), conditionals=families_of(schema, x), num_masks=masks, seed=1)
+        for masks in (1, None)
+    ]
+    for network in networks:
+        for weights in network.trainable_variables:
+            weights.assign(rng.normal(size=weights.shape))
+    model = TableModel()
+    model.network_ = TableNetwork(schema, *networks)
+    found = model.predict_proba(frame[["side"]], "level")
+    asked, evidence = np.full((2, 3, 80, 3), np.nan, np.float32)
+    asked[..., 0] = np.arange(3)[:, None]
+    evidence[..., 1] = x[:, 1]
+    queries = made_tf.MADEDistribution(networks[1]).queries
+    each = [
+        queries.conditional_log_prob(a, e).log_prob for a, e in zip(asked, evidence, strict=True)
+    ]
+    expected = np.exp(each).T
+    assert expected.sum(axis=1).max() < 0.999  # the rest is that of a missing cell
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found[names], expected, rtol=1e-4)
 
 
 def test_neighbouring_seeds_have_no_draws_in_common():
@@ -122,3 +170,11 @@ def test_time_and_fractions_are_checked():
     for fraction in (1.5, float("nan"), "a"):
         with pytest.raises(ValueError, match="`validation_fraction` must be a number"):
             TableModel(validation_fraction=fraction).fit(grades(40))
+
+
+def test_expected_durations_are_told_as_such():
+    frame = pd.DataFrame({"wait": pd.to_timedelta(np.arange(60) * 7 % 60, "min")})
+    schema = TableSchema.infer(frame)
+    x = schema.encode_frame(frame).x
+    text = words._range(schema.column("wait"), x[0], 0, x[:, 0], schema)
+    assert text == "expected 0:02:00 to 0:56:00"
