@@ -6,12 +6,14 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 __all__ = [
     "ARRAY",
     "CONDITIONALS",
+    "CONDITIONALS_OR_TABLE",
     "INPUT_FILE",
     "JSON",
     "MODEL",
@@ -126,28 +128,37 @@ NUM_ORDERS = click.option(
     "[default: as in training]",
 )
 # (The names of `made_tf.conditionals.FAMILIES`, which would cost `--help` an import of Keras.)
-CONDITIONALS = click.option(
-    "--conditionals",
-    metavar="FAMILY",
-    type=click.Choice(
-        [
-            "bernoulli",
-            "binned",
-            "categorical",
-            "count",
-            "discretized",
-            "embedded",
-            "logistic_mixture",
-            "mixed",
-            "normal",
-            "normal_mixture",
-            "ordinal",
-        ]
-    ),
-    help="What columns of numbers hold: bernoulli (0 and 1), categorical, embedded (of many) or "
-    "ordinal (classes 0, 1, 2, ...), count, discretized or binned (numbers that repeat), normal, "
-    "normal_mixture or logistic_mixture (real numbers); mixed chooses for each column by its "
-    "values.  [default: a table is taken as it is; bernoulli for .npz and for bits]",
+_FAMILIES = (
+    "bernoulli",
+    "binned",
+    "categorical",
+    "count",
+    "discretized",
+    "embedded",
+    "logistic_mixture",
+    "mixed",
+    "normal",
+    "normal_mixture",
+    "ordinal",
+)
+
+
+def _conditionals(more: str = "", **attributes: Any) -> Any:
+    return click.option(
+        "--conditionals",
+        metavar="FAMILY",
+        type=click.Choice(_FAMILIES),
+        help="What columns of numbers hold: bernoulli (0 and 1), categorical, embedded (of many) "
+        "or ordinal (classes 0, 1, 2, ...), count, discretized or binned (numbers that repeat), "
+        "normal, normal_mixture or logistic_mixture (real numbers); mixed chooses for each column "
+        f"by its values.{more}",
+        **attributes,
+    )
+
+
+CONDITIONALS = _conditionals(default="bernoulli", show_default=True)
+CONDITIONALS_OR_TABLE = _conditionals(
+    "  [default: a table is taken as it is; bernoulli for .npz and for bits]"
 )
 VALIDATION_FRACTION = click.option(
     "--validation-fraction",

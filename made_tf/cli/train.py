@@ -12,7 +12,7 @@ import click
 from made_tf.cli.opening import family_of
 from made_tf.cli.options import (
     ARRAY,
-    CONDITIONALS,
+    CONDITIONALS_OR_TABLE,
     SEED,
     TABLE_FILE,
     VALIDATION_FRACTION,
@@ -57,7 +57,7 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
     "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
 )
 @ARRAY
-@CONDITIONALS
+@CONDITIONALS_OR_TABLE
 @click.option(
     "--recipe",
     metavar="NAME|FILE",

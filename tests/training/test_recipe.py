@@ -19,13 +19,15 @@ def test_the_recipes_of_the_package_make_models(name):
     recipe = Recipe.load(name)
     assert recipe.about
     for candidate in recipe.candidates_for(1000, 784).values():
-        model = MADE(36, seed=0, **{**candidate.model_arguments(), "hidden_units": (8,)})
+        arguments = candidate.model_arguments()
+        depth = len(arguments["hidden_units"]) if arguments.get("residual") else 1
+        model = MADE(36, seed=0, **{**arguments, "hidden_units": (36,) * depth})
         assert candidate.num_orders == 1 or model.mask_sets.num_masks is None
         assert not candidate.candidates
 
 
 def test_each_set_has_a_recipe_and_there_is_a_default():
-    assert {*set_names(), "default", "single", "smoke"} == set(recipe_names())
+    assert {*set_names(), "default", "single", "smoke", "table", "questions"} == set(recipe_names())
 
 
 def test_a_file_says_what_a_recipe_is(tmp_path):
