@@ -125,17 +125,17 @@ def numbers_of(name: str, source: Source, cells: Cells, family: str | None = Non
         largest < _LARGEST_WHOLE and bool(np.all(given == np.rint(given)))
     )
     grid = _grid(given.astype(np.int64) if integer else given, integer)
+    far = largest > 1e3 * (float(high) - float(low))
+
+    def column_on(step: int, start: float, denominator: int) -> Numbers:
+        ends = _plain(low), _plain(high)
+        return Numbers(name, source, integer, step, start, denominator, *ends, missing)
+
+    column = column_on(*grid) if grid else None
+    if column is None or np.isnan(column.codes(given)).any():  # cut off digits leave the grid
+        grid, column = None, column_on(0, _plain(low) if far else 0.0, 1)
     if family in _ON_GRIDS and grid is None:
         raise ValueError(f"has numbers on no grid, which the family {family} needs")
-    if grid is None:
-        far = largest > 1e3 * (float(high) - float(low))
-        start = _plain(low) if far else 0.0
-        column = Numbers(name, source, integer, 0, start, 1, _plain(low), _plain(high), missing)
-    else:
-        step, start, denominator = grid
-        column = Numbers(
-            name, source, integer, step, start, denominator, _plain(low), _plain(high), missing
-        )
     codes = column.codes(given)
     if not column.step and _distinct(codes) > 1:
         values, counts = np.unique(codes.astype(np.float32), return_counts=True)

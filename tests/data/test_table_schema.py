@@ -378,3 +378,16 @@ def test_a_sum_fits_into_its_type():
     frame["t"] = (frame.a + frame.b + frame.c).astype("int8")
     with pytest.raises(ValueError, match="from 21 to 220.*int8"):
         TableSchema.infer(frame, constraints=[Sum("t", ["a", "b", "c"])])
+
+
+def test_numbers_that_lost_digits_are_on_no_grid():
+    tenths = np.random.default_rng(0).integers(100, 900, 400).astype(np.float32) / np.float32(10)
+    frame = pandas.DataFrame({"cut": tenths.astype(float).round(6), "single": tenths})
+    schema = TableSchema.infer(frame, find_facts=False)
+    assert schema.column("cut").step == 0
+    assert schema.column("single").step == 1
+    x, new, _ = schema.encode_frame(frame)
+    assert not new.any()
+    found = schema.frame(schema.decode(x))
+    np.testing.assert_allclose(found["cut"], frame["cut"], rtol=1e-6)
+    pandas.testing.assert_series_equal(found["single"], frame["single"])
