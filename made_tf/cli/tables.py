@@ -7,7 +7,6 @@ import datetime
 import json
 import math
 import re
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from made_tf.cli.parts import forget_folder, parts_folder
 from made_tf.cli.running import quiet, warnings_in_lines
-from made_tf.cli.texts import interruption_text
 
 if TYPE_CHECKING:
     from made_tf.data.table_schema import TableSchema
@@ -276,14 +275,8 @@ def train_table(
     with quiet():
         from made_tf.tables.model import TableModel
     from made_tf.data.writers import save_history
-    from made_tf.training.parts import foreign_files, forget_parts, parts_in
+    from made_tf.training.parts import forget_parts
 
-    folder = output.with_name(f"{output.name}.parts")
-    foreign = foreign_files(folder) if folder.exists() else []
-    if foreign:
-        raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
-    if restart and folder.exists():
-        forget_parts(folder)
     model = TableModel(
         overrides=schema,
         recipe=recipe,
@@ -293,22 +286,14 @@ def train_table(
         seed=seed,
         verbose=1,
     )
-    try:
-        with warnings_in_lines():
-            model.fit_in(frame, folder, echo=click.echo)
-    except KeyboardInterrupt:
-        parts = parts_in(folder) if folder.exists() else []
-        if not parts:
-            with contextlib.suppress(OSError):  # nothing was begun, or more lies there
-                folder.rmdir()
-        click.echo(interruption_text(parts, output), err=True)
-        sys.exit(130)
+    with parts_folder(output) as folder:
+        if restart and folder.exists():
+            forget_parts(folder)
+        model.fit_in(frame, folder, echo=click.echo)
     if history:
         save_history(history, model.history_)
     model.save(output)
-    forget_parts(folder)
-    with contextlib.suppress(OSError):  # something else came to lie there
-        folder.rmdir()
+    forget_folder(folder)
     click.echo(f"recipe          {recipe.name}")
     click.echo(f"validation NLL  {model.validation_nll_:.4f} nats per row")
     click.echo(f"model           {output}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +20,14 @@ from made_tf.cli.options import (
     OutputFile,
     check_outputs,
 )
-from made_tf.cli.running import quiet, warnings_in_lines
+from made_tf.cli.parts import forget_folder, parts_folder
+from made_tf.cli.running import quiet
 from made_tf.cli.tables import Seconds, is_whole_table, reading, train_table
-from made_tf.cli.texts import interruption_text, nll_text
+from made_tf.cli.texts import nll_text
 
 if TYPE_CHECKING:
     from made_tf.conditionals import Conditionals
     from made_tf.data.splits import Splits
-    from made_tf.training.by_recipe import TrainedEnsemble
     from made_tf.training.recipe import Recipe
 
 __all__ = ["train"]
@@ -198,7 +196,7 @@ def train(
     from made_tf.data.writers import save_history
     from made_tf.portable.files import replacing
     from made_tf.scoring import score, summarise
-    from made_tf.training.parts import forget_parts
+    from made_tf.training.by_recipe import train_ensemble
 
     options = {"separator": separator, "decimal": decimal, "encoding": encoding}
     frame = is_whole_table(data, conditionals, options)
@@ -223,10 +221,12 @@ def train(
     conditionals = conditionals or "bernoulli"
     followed = _followed(recipe or "default", {"members": members, **overrides})
     splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)
-    folder = output.with_name(f"{output.name}.parts")
     family = family_of(splits, conditionals)
     _check_masks(followed, splits, family, overrides)
-    trained = _train(followed, splits, folder, output, seed, family, restart)
+    with parts_folder(output) as folder:
+        trained = train_ensemble(
+            followed, splits, folder, seed, family, echo=click.echo, restart=restart
+        )
     model = trained.ensemble if members > 1 else trained.ensemble.members[0]
     if history:
         save_history(history, trained.members[0].history)
@@ -234,9 +234,7 @@ def train(
         model.save(path)
     click.echo(f"recipe          {trained.origin}")
     click.echo(f"validation NLL  {trained.valid_nll:.4f} nats per row")
-    forget_parts(folder)
-    with contextlib.suppress(OSError):  # something else came to lie there
-        folder.rmdir()
+    forget_folder(folder)
     if len(splits.test):
         scores = summarise(score(model, splits.test), model.event_size)
         click.echo(f"test NLL        {nll_text(scores)}")
@@ -262,30 +260,3 @@ def _check_masks(
     candidates = candidates_for(recipe, splits, family).values()
     if overrides["resample"] and any(each.model.get("num_masks", 1) == 1 for each in candidates):
         raise click.UsageError("--resample is for several masks: give --num-masks, too.")
-
-
-def _train(
-    recipe: Recipe,
-    splits: Splits,
-    folder: Path,
-    output: Path,
-    seed: int,
-    family: Conditionals,
-    restart: bool,
-) -> TrainedEnsemble:
-    """Trains in a folder beside the output; when it is interrupted, says what is there."""
-    from made_tf.training.by_recipe import train_ensemble
-    from made_tf.training.parts import foreign_files, parts_in
-
-    foreign = foreign_files(folder) if folder.exists() else []
-    if foreign:
-        raise ValueError(f"{folder} is kept for parts of {output}. It holds {foreign[0]}.")
-    try:
-        with warnings_in_lines():
-            return train_ensemble(
-                recipe, splits, folder, seed, family, echo=click.echo, restart=restart
-            )
-    except KeyboardInterrupt:
-        parts = parts_in(folder) if folder.exists() else []
-        click.echo(interruption_text(parts, output), err=True)
-        sys.exit(130)

@@ -15,7 +15,14 @@ from made_tf.data.optional import optional_module
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
-__all__ = ["existing_table", "is_line_of_names", "load_rows", "load_table"]
+__all__ = [
+    "existing_table",
+    "has_index",
+    "is_line_of_names",
+    "load_rows",
+    "load_table",
+    "parquet_frame",
+]
 
 # What pandas, pyarrow and the csv module raise for a truncated or foreign file.
 _DAMAGED = (EOFError, MemoryError, NotImplementedError, OSError, ValueError, csv.Error)
@@ -100,10 +107,7 @@ def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, li
     has_names = True
     try:
         if path.suffix == ".parquet":
-            optional_module("pyarrow", "pyarrow", "tables")
-            frame = pandas.read_parquet(path)
-            if any(name is not None for name in frame.index.names):
-                frame = frame.reset_index()
+            frame = parquet_frame(path)
         else:
             has_names = _has_names(path)
             if allow_missing:
@@ -114,7 +118,7 @@ def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, li
         raise unreadable(path, error) from error
     columns = default_columns(frame.shape[1])
     if has_names:
-        if _has_index(frame):
+        if has_index(frame):
             frame = frame.iloc[:, 1:]
         columns = [str(name) for name in frame.columns]
     parts = [
@@ -123,6 +127,19 @@ def _read_frame(path: Path, allow_missing: bool = False) -> tuple[FloatArray, li
     ]
     values = np.stack(parts, axis=1) if parts else np.empty(frame.shape)
     return finite_numbers(path, values, columns, allow_missing=allow_missing), columns
+
+
+def parquet_frame(path: PathLike) -> Any:
+    """Returns a parquet file as a frame of pandas, with its index where that has a name.
+
+    Raises:
+        ModuleNotFoundError: if its reader is not installed.
+    """
+    pandas = optional_module("pandas", "pandas", "tables")
+    optional_module("pyarrow", "pyarrow", "tables")
+    frame = pandas.read_parquet(path)
+    named = any(name is not None for name in frame.index.names)
+    return frame.reset_index() if named else frame
 
 
 def _has_names(path: Path) -> bool:
@@ -151,7 +168,7 @@ def is_line_of_names(fields: list[str]) -> bool:
     return not all(_is_data(field) for field in fields)
 
 
-def _has_index(frame: Any) -> bool:
+def has_index(frame: Any) -> bool:
     """Returns whether the first column is the index of a frame: without a name, 0, 1, 2, ..."""
     name = str(frame.columns[0])
     counted = np.arange(len(frame))

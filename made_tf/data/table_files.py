@@ -14,12 +14,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from made_tf.data.checks import unreadable
 from made_tf.data.npz import default_columns
 from made_tf.data.optional import optional_module
-from made_tf.data.readers import is_line_of_names
+from made_tf.data.readers import has_index, is_line_of_names, parquet_frame
 from made_tf.portable.files import PathLike, replacing
 
 __all__ = ["STANDARD", "is_table_file", "read_table", "write_table"]
@@ -80,10 +78,7 @@ def read_table(
         )
     try:
         if _ending(path) == ".parquet":
-            optional_module("pyarrow", "pyarrow", "tables")
-            frame = pandas.read_parquet(path)
-            if any(name is not None for name in frame.index.names):
-                frame = frame.reset_index()
+            frame = parquet_frame(path)
         else:
             frame = _read_text(pandas, _content(path), path, separator, decimal, encoding)
     except _DAMAGED as error:
@@ -205,7 +200,7 @@ def _read_text(
     )
     if not has_names:
         frame.columns = default_columns(frame.shape[1])
-    elif _has_index(frame):
+    elif has_index(frame):
         frame = frame.iloc[:, 1:]
     frame.columns = [str(name).strip() for name in frame.columns]
     is_nothing = frame.isna().all() & frame.columns.str.startswith("Unnamed: ")
@@ -292,12 +287,6 @@ def _decimal(lines: list[list[str]], separator: str) -> str:
     commas = sum(bool(_DECIMAL_COMMA.fullmatch(field)) for field in fields)
     points = sum(bool(re.fullmatch(r"-?\d+\.\d+", field)) for field in fields)
     return "," if commas > points else "."
-
-
-def _has_index(frame: Any) -> bool:
-    name = str(frame.columns[0])
-    counted = np.arange(len(frame))
-    return name.startswith("Unnamed: 0") and np.array_equal(frame.iloc[:, 0].to_numpy(), counted)
 
 
 def _as_moments(pandas: Any, column: Any) -> Any:

@@ -10,8 +10,6 @@ import numpy as np
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups
 from made_tf.portable.schema import Cells, Schema
-from made_tf.portable.schema.classes import Classes
-from made_tf.portable.schema.columns import MISSING
 from made_tf.portable.schema.facts import Total
 from made_tf.portable.schema.numbers import Numbers
 from made_tf.queries.one_variable import OneVariable, one_variable
@@ -25,18 +23,8 @@ _ROUNDS = 100  # of draws, until a filled cell is not missing again
 
 def absent_codes(schema: Schema) -> FloatArray:
     """Returns the number that stands for a missing cell, of each variable; NaN for none."""
-    codes = np.full(len(schema.variables), np.nan, np.float32)
-    for column in schema.columns:
-        place = schema.place(column.name)
-        if isinstance(column, Classes) and column.missing and not column.ordered:
-            codes[place] = len(column.values)
-        elif getattr(column, "missing", False) or _difference_missing(column):
-            codes[place] = MISSING
-    return codes
-
-
-def _difference_missing(column) -> bool:
-    return getattr(getattr(column, "difference", None), "missing", False)
+    codes = [column.absent for column in schema.columns for _ in column.variables]
+    return np.array(codes, np.float32)
 
 
 def fill(

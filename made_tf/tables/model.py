@@ -27,8 +27,6 @@ from made_tf.training.recipe import Recipe
 
 __all__ = ["TableModel"]
 
-_JOINT_SHARE = 0.5  # of the time that there is
-
 
 class TableModel(BaseEstimator):
     """The density of the rows of a table, as its owner has it.
@@ -114,17 +112,17 @@ class TableModel(BaseEstimator):
         x = schema.encode_frame(frame).x
         splits = split_rows(x, self.validation_fraction, seed, schema.variables)
         family = families_of(schema, splits.train)
-        shares = (budget, None) if self.questions is None else self._shares(budget)
         recipes = [
             each if isinstance(each, Recipe) else Recipe.load(each)
             for each in (self.recipe, self.questions)
             if each is not None
         ]
+        seconds = None if budget is None else budget / len(recipes)
         trained = [
             train_network(
                 recipe, splits, family, seed, seconds, folder, recipe.name if self.verbose else ""
             )
-            for recipe, seconds in zip(recipes, shares, strict=False)
+            for recipe in recipes
         ]
         self.network_ = TableNetwork(schema, *(network for network, _ in trained))
         self.validation_nll_ = trained[0][1].valid_nll
@@ -145,10 +143,6 @@ class TableModel(BaseEstimator):
             f"`time_budget` must be a positive number of seconds, or None. Received: "
             f"time_budget={budget!r}"
         )
-
-    @staticmethod
-    def _shares(budget):
-        return (None, None) if budget is None else (budget * _JOINT_SHARE, budget * _JOINT_SHARE)
 
     @property
     def schema_(self) -> TableSchema:

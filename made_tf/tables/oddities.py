@@ -59,14 +59,15 @@ def _surprise(fitted: Fitted, encoded: Encoded) -> FloatArray:
 def anomalies(fitted: Fitted, frame: Any, top: int | None) -> Any:
     """Returns what `TableModel.anomalies` does."""
     schema = fitted.schema
-    encoded = schema.encode_frame(frame, "X")
+    table = schema.cells_of(frame, "X")
+    encoded = schema.encode(table)
     scores = -log_prob(fitted, encoded)
     rows = np.arange(len(scores))
     if top is not None:
         rows = np.argsort(-scores, kind="stable")[: integer("top", top)]
         frame = take_rows(frame, rows)
     chosen = Encoded(encoded.x[rows], encoded.new[rows], encoded.broken[rows])
-    reasons = _reasons(fitted, chosen, schema.cells_of(frame, "X"))
+    reasons = _reasons(fitted, chosen, {name: own.at(rows) for name, own in table.items()})
     cells = {
         "row": Cells.of(rows.astype(np.int64)),
         "score": Cells.of(scores[rows].astype(np.float64)),

@@ -44,13 +44,16 @@ class Classes(Column):
     def variables(self):
         return [self.name]
 
+    @property
+    def absent(self):
+        if not self.missing:
+            return np.nan
+        return MISSING if self.ordered else float(len(self.values))
+
     def encode(self, cells, table):
         del table
         numbers = {value: number for number, value in enumerate(self.values)}
-        absent = np.nan
-        if self.missing:
-            absent = MISSING if self.ordered else float(len(self.values))
-        x = np.full((len(cells.known), 1), absent)
+        x = np.full((len(cells.known), 1), self.absent)
         given = cells.values[cells.known].tolist()
         x[cells.known, 0] = [numbers.get(value, np.nan) for value in given]
         return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -61,6 +62,11 @@ class Column(abc.ABC):
     def needs(self) -> tuple[str, ...]:
         """The columns that must be known before this one is decoded."""
         return ()
+
+    @property
+    def absent(self) -> float:
+        """The number that stands for a missing cell, in each variable; NaN where there is none."""
+        return math.nan
 
     @abc.abstractmethod
     def encode(self, cells: Cells, table: Mapping[str, Cells]) -> Numbers64:

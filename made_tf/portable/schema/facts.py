@@ -55,18 +55,10 @@ class Total(Unmodelled):
     def needs(self):
         return (*self.plus, *self.minus)
 
-    @property
-    def variables(self):
-        return []
-
     @classmethod
     def from_dict(cls, content):
         numbers = column_from({"kind": "numbers", **content["numbers"]})
         return cls(**{**content, "numbers": numbers})
-
-    def encode(self, cells, table):
-        del table
-        return np.zeros((len(cells.known), 0))
 
     def decode(self, x, table):
         del x
@@ -179,6 +171,10 @@ class AtLeast(Column):
     @property
     def _is_whole(self) -> bool:
         return isinstance(self.difference, Moments) or self.difference.integer
+
+    @property
+    def absent(self):
+        return self.difference.absent
 
     def encode(self, cells, table):
         return self.difference.encode(self.differences(cells, table.get(self.base)), table)

@@ -65,9 +65,13 @@ class Moments(Column):
         """Returns the parts of moments, int64 each."""
         return cut(moments, self.source)
 
+    @property
+    def absent(self):
+        return MISSING if self.missing else np.nan
+
     def encode(self, cells, table):
         del table
-        x = np.full((len(cells.known), len(self.parts)), MISSING if self.missing else np.nan)
+        x = np.full((len(cells.known), len(self.parts)), self.absent)
         found = self.cut(cells.values[cells.known].astype(np.int64))
         codes, is_right = [], np.ones(int(cells.known.sum()), bool)
         for part, start, step in zip(PARTS, self.starts, self.steps, strict=True):

@@ -64,9 +64,13 @@ class Numbers(Column):
     def variables(self):
         return [self.name]
 
+    @property
+    def absent(self):
+        return MISSING if self.missing else np.nan
+
     def encode(self, cells, table):
         del table
-        x = np.full((len(cells.known), 1), MISSING if self.missing else np.nan)
+        x = np.full((len(cells.known), 1), self.absent)
         codes = self.codes(cells.values[cells.known])
         low, high = bounds_of(self.family, self.largest_code)
         x[cells.known, 0] = np.where((codes >= low) & (codes <= high), codes, np.nan)
