@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import keras
@@ -13,7 +12,7 @@ from made_tf.conditionals.row_checks import is_target
 from made_tf.models.context import number_of_rows
 from made_tf.models.density_model import DensityModel, row_weights
 from made_tf.models.family_weights import FamilyWeights
-from made_tf.models.order_statistics import OrderStatistics, combine
+from made_tf.models.order_statistics import OrderStatistics, combine, nll_and_spread
 from made_tf.models.settings import Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
 from made_tf.networks.assembly import Assembly
@@ -63,7 +62,10 @@ class MADE(ReportsSpread, DensityModel):
             there are `order_groups`, the density under any order may be asked
             for (`any_order`).
         resample: what differs between masks: the `"order"`, the
-            `"connectivity"` of the hidden units, or `"both"`.
+            `"connectivity"` of the hidden units, or `"both"`. Or, with
+            `num_masks=None`, which variables are `"evidence"` and come first,
+            in the model's own order like the rest: for a model that is asked
+            questions (`made_tf.networks.evidence`), best with `mask_weights`.
         masks_per: whether each `"batch"` or each `"row"` of training has a
             mask of its own; rows cost several times as much.
         mask_weights: whether the layers see their mask through weights of its
@@ -274,8 +276,10 @@ class MADE(ReportsSpread, DensityModel):
             )
         if training or self.mask_step is None:
             nll = -self.row_log_prob(self.split(x)[0], y_pred)  # [N]
+            if training and self.mask_sets.by_evidence:
+                nll = nll - self._row_log_prob_of_each(x)
         else:
-            nll, spread = self._evaluated(x, y_pred)
+            nll, spread = nll_and_spread(self, x, y_pred)
             self.spread_tracker.update_state(spread, row_weights(sample_weight, nll))
         loss = self.mean_loss(nll, sample_weight)
         for penalty in self.losses:  # regularizers
@@ -283,16 +287,11 @@ class MADE(ReportsSpread, DensityModel):
         # As Keras' own losses do: the replicas' gradients will be summed.
         return loss / self._num_replicas()
 
-    def _evaluated(self, inputs, params):
-        """Returns negative log-likelihoods `[N]` and the spread of at least two orders."""
-        if self.num_orders > 1:
-            statistics = self.checked_order_statistics(inputs)
-            return -statistics.log_prob, statistics.spread
-        x = self.split(inputs)[0]
-        log_prob = self.row_log_prob(x, params)
-        second = self.mask_sets.first(2).at(1)
-        other = self.row_log_prob(x, self(inputs, training=False, degrees=second))
-        return -log_prob, ops.abs(log_prob - other) / math.sqrt(2.0)
+    def _row_log_prob_of_each(self, inputs):
+        """Sums log p(x_k) where nothing else is known, `[N]`: few masks put a variable first."""
+        x, context = self.split(inputs)
+        vectors = self.encode_context(context)
+        return self.row_log_prob(x, self._assembly.unconditional(ops.shape(x)[0], vectors))
 
     def save_own_variables(self, store):
         store["density"] = self.settings.fingerprint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from keras import ops
 
 from made_tf.networks.mask_sets import StackedSets
 
-__all__ = ["OrderStatistics", "combine"]
+__all__ = ["OrderStatistics", "combine", "nll_and_spread"]
 
 
 class OrderStatistics(NamedTuple):
@@ -69,6 +70,24 @@ def combine(log_prob: Callable, sets: StackedSets) -> OrderStatistics:
         ops.sqrt(squares / (count * (count - 1))) / mean,
         ops.sqrt(log_squares / (count - 1)),
     )
+
+
+def nll_and_spread(model: Any, inputs: Any, params: Any) -> tuple[Any, Any]:
+    """Returns negative log-likelihoods `[N]` and the spread of at least two orders.
+
+    Args:
+        model: a `MADE` of several mask sets.
+        inputs: rows, or rows and their context.
+        params: the conditionals' parameters under the model's own mask, `[N, P]`.
+    """
+    if model.num_orders > 1:
+        statistics = model.checked_order_statistics(inputs)
+        return -statistics.log_prob, statistics.spread
+    x = model.split(inputs)[0]
+    log_prob = model.row_log_prob(x, params)
+    second = model.mask_sets.first(2).at(1)
+    other = model.row_log_prob(x, model(inputs, training=False, degrees=second))
+    return -log_prob, ops.abs(log_prob - other) / math.sqrt(2.0)
 
 
 def _updated(value, n, mean, squares):

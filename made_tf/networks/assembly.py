@@ -156,6 +156,14 @@ class Assembly:
         # Not `ops.add`, which takes no rows of P parameters for a bias.
         return functools.reduce(operator.add, parts)  # [N, P]
 
+    def unconditional(self, num_rows, context=None):
+        """Returns the parameters of variables of which nothing is known, `[N, P]`: biases."""
+        last: Any = self.direct if self.output is None else self.output
+        bias = ops.convert_to_tensor(last.bias)
+        if context is None:
+            return ops.broadcast_to(bias, (num_rows, bias.shape[0]))
+        return bias + self.context[-1](context)
+
     def _levels(self, degrees) -> list:
         """Degrees of features, hidden units and parameters; none for the layers' own."""
         if degrees is None:
@@ -164,6 +172,10 @@ class Assembly:
             raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
         inputs, *hidden = levels = [ops.cast(level, "int32") for level in degrees]
         widths = [len(level) for level in (self._degrees.inputs, *self._degrees.hidden)]
+        outputs = inputs
+        if len(levels) == len(widths) + 1:
+            *hidden, outputs = hidden
+            widths.append(widths[0])
         if self._residual:
             hidden = hidden[:1] * len(hidden)
         if [level.shape[-1] for level in levels] != widths:
@@ -172,7 +184,7 @@ class Assembly:
                 f"Received shapes: {[tuple(level.shape) for level in levels]}"
             )
         layout = self._layout
-        return [layout.features.repeat(inputs), *hidden, layout.parameters.repeat(inputs)]
+        return [layout.features.repeat(inputs), *hidden, layout.parameters.repeat(outputs)]
 
 
 def are_twins(levels) -> bool:

@@ -6,6 +6,8 @@ another connectivity deals the degrees of a hidden layer out to other units. So
 every set has the same multiset of degrees in each layer, and with the units in
 the order of their degrees all sets are one and the same staircase: the sampler
 needs one plan for all of them, and no set can lose a path that another has.
+
+`resample="evidence"` trains for questions: see `made_tf.networks.evidence`.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ import numpy.typing as npt
 from keras import ops
 
 from made_tf.masks import Degrees, evidence_first
+from made_tf.networks import evidence
 from made_tf.portable.arguments import integer
 
 __all__ = ["MaskSets", "StackedSets"]
 
-Resample = Literal["both", "order", "connectivity"]
+Resample = Literal["both", "order", "connectivity", "evidence"]
 MasksPer = Literal["batch", "row"]
 
-_RESAMPLE = ("both", "order", "connectivity")
+_RESAMPLE = ("both", "order", "connectivity", "evidence")
 _PER = ("batch", "row")
 
 
@@ -79,7 +82,8 @@ class MaskSets:
         num_masks: how many sets training takes in turn; `None` for a fresh one
             each time.
         resample: what differs between sets: the `"order"` of the inputs, the
-            `"connectivity"` (which hidden unit has which degree), or `"both"`.
+            `"connectivity"` (which hidden unit has which degree), or `"both"`;
+            or the `"evidence"` that comes first in the model's own order.
         masks_per: whether a set serves a `"batch"` or a `"row"`.
         seed: seed of all sets.
         order_groups: which variables stay together: the number of variables in
@@ -116,6 +120,17 @@ class MaskSets:
         self.masks_per = _one_of("masks_per", masks_per, _PER)
         self.seed = integer("seed", seed, 0)
         self.residual = residual
+        if self.by_evidence and (num_masks is not None or order_groups is not None):
+            raise ValueError(
+                "`resample` may be 'evidence' where each step has a fresh mask (num_masks=None) "
+                f"and there are no `order_groups`. Received: num_masks={num_masks}, "
+                f"order_groups={order_groups!r}"
+            )
+
+    @property
+    def by_evidence(self) -> bool:
+        """Whether masks differ in what comes first, each part in the model's own order."""
+        return self.resample == "evidence"
 
     @property
     def is_fixed(self) -> bool:
@@ -162,13 +177,22 @@ class MaskSets:
             num_rows: N, where rows have sets of their own.
 
         Returns:
-            Degrees of the inputs and of each hidden layer: int32 `[units]`, or
-            `[N, units]` with a set for each row.
+            Degrees of the inputs and of each hidden layer, and of the outputs where
+            these are not those of the inputs: int32 `[units]`, or `[N, units]` with
+            a set for each row.
         """
         step = ops.cast(step, "int32")
         by_row = self.masks_per == "row"
         if self.num_masks is None:
             rows = num_rows if by_row else None
+            if self.by_evidence:
+                own = self._each_level(self._own)
+                uniforms = keras.random.uniform(
+                    evidence.uniforms_shape(self.degrees.event_size, rows),
+                    seed=_Key(self.seed, 0, step),
+                )
+                inputs, outputs = evidence.fresh_degrees(own[0], uniforms)
+                return [inputs, *map(ops.convert_to_tensor, own[1:]), outputs]
             return self._each_level(lambda level: self._fresh(level, step, rows))
         index = step % self.num_masks
         if by_row:
@@ -185,6 +209,8 @@ class MaskSets:
         return own.astype(np.int32)
 
     def _varies(self, level: int) -> bool:
+        if self.by_evidence:
+            return level == 0
         return self.resample != ("connectivity" if level == 0 else "order")
 
     def _level(self, level: int, index: int) -> npt.NDArray[np.int32]:
@@ -192,6 +218,8 @@ class MaskSets:
         if index == 0 or not self._varies(level):
             return own
         generator = np.random.Philox(key=self.seed, counter=[0, level, index, 0])
+        if self.by_evidence:
+            return evidence_first(own, evidence.drawn(generator.random_raw(len(own) + 1)))
         if level == 0 and self.order_groups is not None:
             words = generator.random_raw(self.order_groups.max() + 1)
             order = np.lexsort((own, words[self.order_groups]))

@@ -30,7 +30,7 @@ class ManyPatterns:
     """Exact answers for rows that put different variables first in their order.
 
     Args:
-        model: a model of all orders, without `mask_weights`.
+        model: a model of all orders.
         sets: its mask sets, over which answers are averaged.
         block_length: as in `BlockedNetwork`.
         batch_size: as in `BlockedNetwork`.

@@ -79,7 +79,7 @@ class Queries:
         self._exact = EvidenceFirst(model, num_orders, *network)
         self._weighted = Particles(self._exact, num_particles, rows_at_once)
         self._by_row: ManyPatterns | None = None
-        if model.any_order and not model.mask_weights:
+        if model.any_order:
             self._by_row = ManyPatterns(model, self._exact.sets, *network)
 
     def __reduce__(self):

@@ -5,12 +5,15 @@ rows share, can; and with them in the order of their degrees a block of units
 reads, of each row, the variables that its order places before the block, whole,
 and those within the block through a small triangle. So one dense product over
 all variables serves all rows, with zeros for what is not known yet, and only
-the triangles are gathered row by row.
+the triangles are gathered row by row. What the mask itself adds (`mask_weights`)
+is read likewise, as a kernel over inputs that are 1 where something is known.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,10 +22,17 @@ import tensorflow as tf
 from made_tf.conditionals.layout import Segments
 from made_tf.masks import degrees_to_mask
 from made_tf.models.made import MADE
-from made_tf.sampling.arrangement import arrange
-from made_tf.sampling.block import make_block
+from made_tf.sampling.arrangement import Arrangement, arrange
+from made_tf.sampling.block import Block, make_block
 from made_tf.sampling.blocked_network import any_order_plan
-from made_tf.sampling.sorted_weights import Kernel, Matrix, SortedLayer, Weights, sort_layers
+from made_tf.sampling.sorted_weights import (
+    Kernel,
+    Matrix,
+    SortedLayer,
+    Stored,
+    Weights,
+    sort_layers,
+)
 
 __all__ = ["RowOrderNetwork"]
 
@@ -34,12 +44,14 @@ class _Drawn:
     Attributes:
         values: `[n, D]`, 0 where nothing is drawn yet.
         features: `[n, F]`, 0 where nothing is drawn yet.
+        flags: `[n, F]`, 1 where something is.
         units: of each hidden layer the blocks' units, `[n, ...]` each.
         parameters: what all of it gives to all parameters, `[n, P]`.
     """
 
     values: Any
     features: Any
+    flags: Any
     units: list[list]
     parameters: Any
 
@@ -72,8 +84,6 @@ class _Place:
 class RowOrderNetwork:
     """A MADE cut into blocks, for rows that have an order each.
 
-    For a model without `mask_weights`, whose biases would differ by row.
-
     Args:
         model: the model; its weights are read at each call.
         block_length: how many variables a block has; `None` chooses.
@@ -83,6 +93,7 @@ class RowOrderNetwork:
     def __init__(self, model: MADE, block_length: int | None = None, batch_size: int | None = None):
         self._model = model
         self._family = model.conditionals
+        self._typical = model.conditionals.typical()
         self._padded = model.conditionals.layout.padded()
         self._weights = Weights(model)
         self.plan = any_order_plan(model, block_length, batch_size, "host")
@@ -101,7 +112,16 @@ class RowOrderNetwork:
             Values, float32 `[n, D]`.
         """
         noise = self._family.noise(uniforms)
-        return self._generate_each(noise, orders, hidden, given, vectors)[0]
+        variables = tf.argsort(orders, axis=1, stable=True)
+        noise = _by_row(noise, variables)
+        given = given.map(lambda part: _by_row(part, variables))
+
+        def draw(place: _Place, triangles: list, starts: list):
+            known = given.map(lambda part: part[:, place.span])
+            block = self._block(place, triangles, known.transform)
+            return block.solve(starts, noise[:, place.span])
+
+        return self._each_block(draw, orders, variables, hidden, vectors)[0]
 
     def log_prob_each(self, orders, hidden: list, known, asked, vectors=None):
         """Scores some variables of rows, each under its own order.
@@ -116,45 +136,71 @@ class RowOrderNetwork:
         Returns:
             The sum of their log p(x_k | those before), float32 `[n]`, in nats.
         """
-        size = self._family.num_uniforms
-        anything = tf.zeros_like(known.values[:, :1]) + np.full(size, 0.5, np.float32)
-        noise = self._family.noise(anything)  # for what is not known
-        found = self._generate_each(noise, orders, hidden, known, vectors)
-        values, params, variables = found
+        variables = tf.argsort(orders, axis=1, stable=True)
+        # What is not known comes last, where it changes nothing that counts.
+        whole = tf.where(known.observed > 0, known.values, self._typical[None])
+        values = _by_row(whole, variables)
+
+        def score(place: _Place, triangles: list, starts: list):
+            x = values[:, place.span]
+            return x, *self._block(place, triangles).finish(starts, x)
+
+        _, params = self._each_block(score, orders, variables, hidden, vectors)
         family = self._family.select(variables)
         counted = known._replace(observed=_by_row(asked, variables))
-        return counted.log_weight(family, params, _by_row(values, variables))
+        return counted.log_weight(family, params, values)
 
-    def _generate_each(self, noise, orders, hidden: list, given, vectors):
-        """Returns values `[n, D]`, and sorted row by row parameters `[n, P]` and variables."""
+    def _block(self, place: _Place, triangles: list, transform=None) -> Block:
+        return make_block(self._model, self._family, place.variables, triangles, transform)
+
+    def _each_block(self, solve: Callable, orders, variables, hidden: list, vectors):
+        """Passes rows through, block by block.
+
+        Args:
+            solve: (place, triangles, starts) -> values, units by level and parameters of a block.
+            orders: int32 `[n, D]`.
+            variables: the order of generation, int32 `[n, D]`.
+            hidden: as in `sample_each`.
+            vectors: likewise.
+
+        Returns:
+            Values `[n, D]`, and sorted row by row parameters `[n, P]`.
+        """
         self._weights.check(vectors)
-        order = np.arange(1, noise.shape[1] + 1, dtype=np.int32)
+        order = np.arange(1, self._model.event_size + 1, dtype=np.int32)
         natural = arrange(self._family.layout, [order, *hidden])
-        layers = sort_layers(self._weights.read(), self.plan, natural, transposed=True)
-        layers = [layer.given(vectors) for layer in layers]
+        layers, masks = self._sorted(natural, vectors)
         family = self._family.select(natural.variables)
-        variables = tf.argsort(orders, axis=1, stable=True)
-        noise = _by_row(noise, variables)
-        given = given.map(lambda part: _by_row(part, variables))
+        nothing = tf.zeros(tf.shape(orders), tf.float32)
+        no_features = tf.zeros([tf.shape(orders)[0], len(self.plan.features.units)])
         drawn = _Drawn(
-            values=tf.zeros(tf.shape(noise)[:2]),
-            features=tf.zeros([tf.shape(noise)[0], len(self.plan.features.units)]),
+            values=nothing,
+            features=no_features,
+            flags=no_features,
             units=[[] for _ in layers[:-1]],
-            parameters=tf.zeros([tf.shape(noise)[0], 1]) + layers[-1].bias,
+            parameters=nothing[:, :1] + layers[-1].bias,
         )
         params = []
         for index in range(self.plan.num_blocks):
             place = self._place(index, variables)
-            starts = self._starts(layers, drawn, place)
-            triangles = self._triangles(layers, place)
-            known = given.map(lambda part, span=place.span: part[:, span])
-            block = make_block(
-                self._model, self._family, place.variables, triangles, known.transform
-            )
-            x, found, block_params = block.solve(starts, noise[:, place.span])
+            starts = self._with_masks(masks, self._starts(layers, drawn, place), drawn, place)
+            x, found, block_params = solve(place, self._triangles(layers, place), starts)
             params.append(block_params)
-            self._carry(layers, drawn, family, orders - 1 - place.span.start, x, found)
-        return drawn.values, tf.concat(params, axis=1), variables
+            self._carry(layers, masks, drawn, family, orders - 1 - place.span.start, x, found)
+        return drawn.values, tf.concat(params, axis=1)
+
+    def _sorted(self, natural: Arrangement, vectors) -> tuple[list[SortedLayer], list[SortedLayer]]:
+        """Returns the layers, and those of the mask's own kernels whose mask differs by row."""
+        stored = self._weights.read()
+        last = len(stored) - 1
+        layers, masks = [], []
+        for level, weights in enumerate(stored):
+            by_row = [each for each in weights.mask_kernels if each[0] == 0 or level == last]
+            shared = [each for each in weights.mask_kernels if each not in by_row]
+            layers.append(dataclasses.replace(weights, mask_kernels=tuple(shared)))
+            masks.append(Stored(tuple(by_row), (), ()))
+        sort = functools.partial(sort_layers, plan=self.plan, arrangement=natural, transposed=True)
+        return [layer.given(vectors) for layer in sort(layers)], sort(masks)
 
     def _place(self, index: int, variables) -> _Place:
         span = self.plan.variables.span(index, index + 1)
@@ -176,6 +222,23 @@ class RowOrderNetwork:
                 bias = bias + tf.matmul(before, weights, transpose_b=True)
             starts.append(bias)
         return [*starts, _by_row(drawn.parameters, place.outputs)]
+
+    def _with_masks(
+        self, masks: list[SortedLayer], starts: list, drawn: _Drawn, place: _Place
+    ) -> list:
+        """Adds what the mask gives to a block's units, and to its parameters within the block."""
+        starts = list(starts)
+        for level, layer in enumerate(masks):
+            for source, kernel in layer.sources:
+                if starts[level] is None:
+                    continue
+                triangle = self._triangle(source, kernel, place).weights  # [.., out, in]
+                if 0 not in triangle.shape:
+                    starts[level] += tf.reduce_sum(triangle, axis=-1)
+                if level < len(masks) - 1:
+                    units = kernel.outputs.span(place.index, place.index + 1)
+                    starts[level] += tf.matmul(drawn.flags, kernel.weights[units], transpose_b=True)
+        return starts
 
     def _triangles(self, layers: list[SortedLayer], place: _Place) -> list:
         """The block's own kernels, masked: of each layer (level, kernel)."""
@@ -210,7 +273,14 @@ class RowOrderNetwork:
         return Matrix(tf.where(mask, own, 0.0), True)
 
     def _carry(
-        self, layers: list[SortedLayer], drawn: _Drawn, family, local, x, found: list
+        self,
+        layers: list[SortedLayer],
+        masks: list[SortedLayer],
+        drawn: _Drawn,
+        family,
+        local,
+        x,
+        found: list,
     ) -> None:
         """Adds a solved block: its values `[n, B]` are those of the places `local` 0 to B - 1."""
         length = x.shape[1]
@@ -220,15 +290,20 @@ class RowOrderNetwork:
         )
         of_block = tf.repeat(tf.cast(here, tf.float32), self._padded.features.largest, axis=1)
         new = family.encode(drawn.values) * of_block
-        for source, kernel in layers[-1].sources:
+        for source, kernel in (*layers[-1].sources, *masks[-1].sources):
+            of_mask = any(kernel is own for _, own in masks[-1].sources)
             if source == 0:
-                drawn.parameters += tf.matmul(new, kernel.weights, transpose_b=True)
+                read = of_block if of_mask else new
+                drawn.parameters += tf.matmul(read, kernel.weights, transpose_b=True)
             elif found[source] is not None:
                 start = sum(part.shape[1] for part in drawn.units[source - 1])
-                columns = slice(start, start + found[source].shape[1])
-                weights = kernel.weights[:, columns]
-                drawn.parameters += tf.matmul(found[source], weights, transpose_b=True)
+                weights = kernel.weights[:, start : start + found[source].shape[1]]
+                if of_mask:
+                    drawn.parameters += tf.reduce_sum(weights, axis=1)
+                else:
+                    drawn.parameters += tf.matmul(found[source], weights, transpose_b=True)
         drawn.features += new
+        drawn.flags += of_block
         for units, of_level in zip(drawn.units, found[1:], strict=True):
             if of_level is not None:
                 units.append(of_level)

@@ -12,12 +12,15 @@ from made_tf.queries.subsets import Queries
 
 FEW_UNITS = {"hidden_units": (3, 2), "hidden_degrees": "random", "input_order": "random"}
 RESIDUAL = {"hidden_degrees": "early", "residual": True, "direct_connections": False}
+QUESTIONS = {"mask_weights": True, "resample": "evidence", "hidden_degrees": "equal"}
 #: Family, number of variables, what else the model is, and how many orders are averaged.
 CASES = {
     "bernoulli": ("bernoulli", 5, {}, 3),
     "no hidden layers": ("categorical", 4, {"hidden_units": ()}, 1),
     "few units": ("ragged", 4, FEW_UNITS, 3),
+    "few units that see their mask": ("ragged", 4, FEW_UNITS | {"mask_weights": True}, 3),
     "residual": ("bernoulli", 4, RESIDUAL, 2),
+    "residual, for questions": ("bernoulli", 6, RESIDUAL | QUESTIONS, 2),
     "scaled_normal": ("scaled_normal", 4, {"resample": "order"}, 2),
 }
 
@@ -93,11 +96,3 @@ def test_few_rows_and_large_groups_go_pattern_by_pattern(monkeypatch):
     together, apart = many_patterns.separate_small_groups(groups)
     np.testing.assert_array_equal(together, [*range(3), *range(50, 57)])
     assert apart == groups[1:2]
-
-
-def test_a_model_that_sees_its_mask_goes_pattern_by_pattern(used, monkeypatch):
-    monkeypatch.setattr(many_patterns, "MANY_ROWS", 1)
-    for mask_weights in (True, False):
-        model = reference.small_model(num_masks=None, mask_weights=mask_weights)
-        Queries(model).sample_conditional([[0, np.nan, 1, 0, 1]])
-        assert bool(used) is not mask_weights

@@ -1,0 +1,70 @@
+"""Training for questions: what is known first, in one order, then the rest in the same order.
+
+A model of all orders learns each conditional p(x_k | x_S) once for every order of S, and tells them
+apart by nothing. Here all orders put some variables E first, the evidence, and keep the model's own
+order within E and within the rest, so that each set of known values has one path (Shih, Sadigh and
+Ermon 2022, arXiv:2205.13554, section 4.1). Without evidence this is the model's own order: the
+joint density is one of the tasks.
+
+Steps are of two kinds:
+
+- *chains*: the rest follows one by one, so that a step trains p(x_E) and p(rest | x_E) as they are
+  computed. The size of E is uniform, then E among those of its size (Strauss and Oliva 2021,
+  arXiv:2102.04426, section 3.3).
+- *stars*: each variable of the rest is predicted from E alone, which masks can do as well: the
+  degree of these outputs is |E| + 1. One step trains p(x_k | x_E) for all k, where a chain would
+  train it for one. Small E are frequent: what one or two columns do alone is asked for most.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from made_tf.portable.arrays import BoolArray
+
+__all__ = ["drawn", "fresh_degrees", "uniforms_shape"]
+
+STARS = 0.4  # the part of the steps that are stars; benchmarks/questions.py has what it is worth
+_SMALL = 0.5  # the part of the stars whose size is log-uniform
+
+
+def drawn(words: npt.NDArray[np.uint64]) -> BoolArray:
+    """Draws a set of known variables, its size first: random words `[D + 1]` -> booleans `[D]`."""
+    size = len(words) - 1
+    count = int(words[-1]) * (size + 1) >> 64
+    return np.argsort(np.argsort(words[:-1], kind="stable"), kind="stable") < count
+
+
+def uniforms_shape(event_size: int, num_rows=None) -> tuple:
+    """Returns the shape of what `fresh_degrees` takes, for a step or for each of N rows."""
+    own = (event_size + 3,)
+    return own if num_rows is None else (num_rows, *own)
+
+
+def fresh_degrees(order: npt.NDArray[np.int32], uniforms):
+    """Returns the degrees of the inputs and of the outputs for one step: int32 `[..., D]` twice.
+
+    Args:
+        order: the model's own degrees of the inputs, `[D]`.
+        uniforms: float32 `[..., D + 3]` in [0, 1).
+    """
+    size = len(order)
+    sorting, kind, share, small = (
+        uniforms[..., :size],
+        uniforms[..., size : size + 1],
+        uniforms[..., size + 1 : size + 2],
+        uniforms[..., size + 2 :],
+    )
+    is_star = kind < STARS
+    few = 1 / ops.maximum(1 - share, 1e-6)  # P(few >= n) = 1 / n
+    known = ops.where(is_star & (small < _SMALL), few, share * (size + 1))
+    known = ops.minimum(ops.cast(known, "int32"), size)
+    is_rest = ops.cast(_rank(sorting) >= known, "int32")
+    inputs = _rank(is_rest * (size + 1) + ops.convert_to_tensor(order)) + 1
+    return inputs, ops.where(is_star, ops.minimum(inputs, known + 1), inputs)
+
+
+def _rank(values):
+    return ops.cast(ops.argsort(ops.argsort(values, axis=-1), axis=-1), "int32")
