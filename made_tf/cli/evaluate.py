@@ -52,6 +52,9 @@ def evaluate(
     over several orders it also prints how far the orders disagree: the spread,
     which is the standard deviation of a row's log-probabilities, and the
     standard error that so few orders leave, both in nats, averaged over rows.
+    Of a model of all orders it prints how far paths disagree on the marginals
+    of random columns, which no order decides: the smaller, the more an answer
+    about some of the columns can be trusted.
     """
     check_outputs([per_row], [path for path in (model, data, context) if path])
     from made_tf.data.readers import load_rows
@@ -73,14 +76,23 @@ def evaluate(
     contexts = read_contexts(context, model, scorer.context_shape, len(x))
     with quiet():
         scored = scorer.score(x, num_orders, contexts)
-    _report(scored, scorer.event_size, per_row, as_json)
+        paths = scorer.path_spread(x)
+    _report(scored, scorer.event_size, per_row, as_json, paths)
 
 
-def _report(scored: Scores, event_size: int, per_row: Path | None, as_json: bool) -> None:
+def _report(
+    scored: Scores,
+    event_size: int,
+    per_row: Path | None,
+    as_json: bool,
+    path_spread: float | None = None,
+) -> None:
     from made_tf.data.writers import save_rows
     from made_tf.scoring import summarise
 
     if per_row:
         save_rows(per_row, -scored.log_prob[:, None], ["nll"], array="nll")
     summary = summarise(scored, event_size)
+    if path_spread is not None:
+        summary["path_spread"] = path_spread
     click.echo(json_text(summary) if as_json else scores_text(summary))

@@ -40,6 +40,10 @@ class Scorer(Protocol):
         """Scores rows `[N, D]` under the average of M orders; `None` for the model's own M."""
         ...
 
+    def path_spread(self, x: npt.NDArray) -> float | None:
+        """Returns how far paths disagree on marginals, in nats; `None` where there are none."""
+        ...
+
     def stream(
         self, num_samples: int, seed: int, contexts: FloatArray | None
     ) -> Iterator[npt.NDArray]:
@@ -72,6 +76,13 @@ class _Host:
         if contexts is not None:
             contexts = np.broadcast_to(contexts, (len(x), *contexts.shape[1:]))
         return score(self.model, x, num_orders, contexts)
+
+    def path_spread(self, x: npt.NDArray) -> float | None:
+        from made_tf.models.paths import path_spread
+
+        if not getattr(self.model, "any_order", False) or self.model.conditioning is not None:
+            return None
+        return float(path_spread(self.model, x).spread.mean())
 
     def stream(
         self, num_samples: int, seed: int, contexts: FloatArray | None
@@ -110,6 +121,9 @@ class _Device:
         from made_tf.scoring import Scores
 
         return Scores(self.sampler.log_prob(x, context=_for_all_or_each(contexts)))
+
+    def path_spread(self, x: npt.NDArray) -> float | None:
+        return None  # a file has the paths that it was exported with
 
     def stream(
         self, num_samples: int, seed: int, contexts: FloatArray | None
@@ -157,12 +171,20 @@ def load_keras(path: Path, or_ensemble: bool = False) -> Any:
     return model
 
 
-def family_of(splits: Splits, name: str) -> Conditionals:
-    """Returns the family of this name for these rows."""
+def family_of(splits: Splits, name: str, tells_unknown: bool = False) -> Conditionals:
+    """Returns the family of this name for these rows.
+
+    Args:
+        splits: the rows.
+        name: of the family.
+        tells_unknown: whether a network is to tell an unknown bit from a zero.
+    """
     import numpy as np
 
-    from made_tf.conditionals import FAMILIES
+    from made_tf.conditionals import FAMILIES, Bernoulli
 
+    if name == "bernoulli" and tells_unknown:
+        return Bernoulli(tells_unknown=True)
     rows = splits.train
     if name not in ("bernoulli", "normal"):  # a class or a step may be missing in one split
         rows = np.concatenate(splits[:3])

@@ -59,6 +59,8 @@ def scores_text(summary: dict[str, Any]) -> str:
             f"of {summary['order_standard_error']:.4f}",
             f"order spread       {summary['order_spread']:.4f} nats",
         ]
+    if "path_spread" in summary:
+        lines.append(f"path spread        {summary['path_spread']:.4f} nats on marginals")
     return "\n".join(lines)
 
 
@@ -143,9 +145,10 @@ def _shape_text(shape: Sequence[int]) -> str:
 def _masks_text(facts: dict[str, Any]) -> str:
     number = facts["num_masks"]
     masks = f"{number} in turn" if number else f"a fresh one for each {facts['masks_per']}"
-    what = {"both": "order and connectivity differ"}.get(
-        facts["resample"], f"the {facts['resample']} differs"
-    )
+    what = {
+        "both": "order and connectivity differ",
+        "evidence": "what comes first as evidence differs",
+    }.get(facts["resample"], f"the {facts['resample']} differs")
     weights = ", with weights of their own" if facts["mask_weights"] else ""
     return f"masks: {masks} ({what}){weights}; orders averaged: {facts['num_orders']}"
 

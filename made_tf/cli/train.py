@@ -63,6 +63,16 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
     "options, down to --patience, override what it says, of all of these networks.  [default: "
     "default; table for a table as it is]",
 )
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(["density", "questions"]),
+    default="density",
+    show_default=True,
+    help="What rows of numbers are modelled for: 'questions' trains a network of all orders that "
+    "answers any question about some columns given others (the recipe 'questions'). A table as it "
+    "is always gets one.",
+)
 @_override(
     "--hidden-units",
     type=Integers("500 or 500,500", ","),
@@ -99,9 +109,9 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 )
 @_override(
     "--resample",
-    type=click.Choice(["both", "order", "connectivity"]),
-    text="What differs between masks: the order of the columns, which hidden unit sees which, or "
-    "both.",
+    type=click.Choice(["both", "order", "connectivity", "evidence"]),
+    text="What differs between masks: the order of the columns, which hidden unit sees which, "
+    "both, or which columns come first as evidence.",
 )
 @_override(
     "--num-orders",
@@ -162,6 +172,7 @@ def train(
     array: str | None,
     conditionals: str | None,
     recipe: str | None,
+    purpose: str,
     schema: Path | None,
     time_budget: float | None,
     separator: str | None,
@@ -219,9 +230,11 @@ def train(
     if schema is not None or time_budget is not None:
         raise click.UsageError("--schema and --time-budget are for tables as they are.")
     conditionals = conditionals or "bernoulli"
-    followed = _followed(recipe or "default", {"members": members, **overrides})
+    for_questions = purpose == "questions"
+    name = recipe or ("questions" if for_questions else "default")
+    followed = _followed(name, {"members": members, **overrides})
     splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)
-    family = family_of(splits, conditionals)
+    family = family_of(splits, conditionals, tells_unknown=for_questions)
     _check_masks(followed, splits, family, overrides)
     with parts_folder(output) as folder:
         trained = train_ensemble(

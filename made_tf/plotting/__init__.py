@@ -7,6 +7,7 @@ with `save`, or let a notebook show it.
 from __future__ import annotations
 
 from made_tf.plotting.models import plot_history, plot_masks, plot_order_spread
+from made_tf.plotting.paths import plot_path_spread
 from made_tf.plotting.rows import plot_completions, plot_images, save_images
 from made_tf.plotting.style import panels, save
 
@@ -17,6 +18,7 @@ __all__ = [
     "plot_images",
     "plot_masks",
     "plot_order_spread",
+    "plot_path_spread",
     "save",
     "save_images",
 ]

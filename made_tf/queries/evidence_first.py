@@ -75,6 +75,11 @@ class EvidenceFirst:
         )
 
     @property
+    def model(self) -> MADE:
+        """The model."""
+        return self._model
+
+    @property
     def sets(self) -> StackedSets:
         """The mask sets from which orders are made or chosen."""
         return self._sets

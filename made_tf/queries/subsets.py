@@ -28,7 +28,7 @@ from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
-from made_tf.queries.regions import restricted_variables
+from made_tf.queries.progressive import DrawSeeds, log_prob_within
 from made_tf.queries.value_sets import Values, written_down
 
 __all__ = ["Queries"]
@@ -248,17 +248,20 @@ class Queries:
             Yang et al. 2019, Deep Unsupervised Cardinality Estimation,
             arXiv:1905.04278, section 5.1.
         """
-        regions = written_down(self.model, allowed)
+        return self.log_prob_within(written_down(self.model, allowed), num_samples, seed, vectors)
+
+    def log_prob_within(
+        self,
+        regions: Region,
+        num_samples: int,
+        seed: int,
+        vectors: FloatArray | None = None,
+        apart: bool = False,
+    ) -> Estimate:
+        """Returns what `log_prob_in` does, of N regions; `apart` gives each draws of its own."""
         num_samples = integer("num_samples", num_samples, 2)
-        seeds = seed_pairs(_checked_seed(seed), np.arange(num_samples))
-        parts = []
-        for number, restricted in enumerate(restricted_variables(self.model, regions)):
-            sets = self.sets_for(restricted) or self._exact.own
-            query = Region(*(part[number, None] for part in regions))
-            own = None if vectors is None else np.repeat(vectors[number, None], num_samples, axis=0)
-            log_weights = self._exact.draw_within(seeds, query, sets, own)[1]
-            parts.append(Estimate.of_weights(log_weights[None]))
-        return Estimate(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        seeds = DrawSeeds(_checked_seed(seed), num_samples, apart)
+        return log_prob_within(self._exact, self._rows_at_once, regions, seeds, vectors)
 
     def partial_rows(self, name: str, x: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
         """Returns values `[N, D]`, 0 where they are NaN, and where they are not."""

@@ -22,6 +22,7 @@ from made_tf.tables.device import variables_of
 from made_tf.tables.families import families_of
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.network import TableNetwork
+from made_tf.tables.probability import Probability, probability
 from made_tf.tables.training import split_rows, train_network
 from made_tf.training.recipe import Recipe
 
@@ -293,6 +294,28 @@ class TableModel(BaseEstimator):
             A frame with the column alone.
         """
         return prediction.predict(self._asked(), X, column, seed, num_draws)
+
+    def probability(self, where, given=None, num_samples: int = 1000, seed: int = 0) -> Probability:
+        """Returns how probable it is that a row meets a condition.
+
+        Args:
+            where: a condition in SQL's words (AND, OR, NOT, comparisons, IN, BETWEEN, IS NULL) such
+                as `"price < 1000 AND cut IN ('Ideal', 'Premium') AND depth IS NOT NULL"`, or a list
+                of such, which are answered together.
+            given: what is known of the row: a condition as well, or cells by the column's name.
+            num_samples: how many draws an answer takes, at least 2; one of a single column is
+                exact.
+            seed: of the draws.
+
+        Returns:
+            A `Probability`: `probability`, `standard_error` and `count`, the expected number of
+            rows in a table like the one it was fitted to.
+
+        Raises:
+            ValueError: if it is no such condition, names columns or values that are not there, or
+                is about a column that follows from others by a sum or a difference.
+        """
+        return probability(self._asked(), where, given, num_samples, seed)
 
     def surprise(self, X) -> Any:
         """Returns how surprising each cell is given the others of its row, in nats.

@@ -1,0 +1,148 @@
+"""Any question of one network: against one order, fresh masks, and importance sampling.
+
+    KERAS_BACKEND=jax python benchmarks/questions.py --data-dir DIR [--sets digits,mushrooms]
+    python benchmarks/questions.py --data-dir DIR --sets mushrooms --particles 1000
+
+Of networks trained with the same units, on binary rows, on validation rows:
+
+- `joint`: NLL of whole rows under one order, in nats;
+- `known`: mean log p(unknown | known), what is known being of random size, 64 patterns;
+- `one`, `two`: mean absolute error of the probabilities that one or two columns are 1, against
+  counts of the training rows;
+- with `--particles` (TensorFlow), `known` of the network of one order by importance sampling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+from keras import ops
+
+from made_tf import MADE, Bernoulli
+from made_tf.data.digits import load_digits
+from made_tf.data.splits import Splits, load_splits
+from made_tf.networks.mask_sets import StackedSets
+from made_tf.training.members import train_member
+from made_tf.training.recipe import Recipe
+
+#: What differs from the recipe `questions`; and whether the network tells unknown from zero.
+VARIANTS = {
+    "one order": ({"num_masks": 1, "mask_weights": False, "resample": "both"}, False),
+    "fresh masks": ({"mask_weights": False, "resample": "both"}, False),
+    "fresh, tells unknown": ({"mask_weights": False, "resample": "both"}, True),
+    "fresh, both": ({"resample": "order"}, True),
+    "evidence": ({}, True),
+    "evidence, no mask weights": ({"mask_weights": False}, True),
+    "evidence, zero is unknown": ({}, False),
+}
+_PATTERNS = 64
+_PAIRS = 200
+
+
+def train(splits: Splits, variant: str, seed: int, smoke: bool) -> tuple[MADE, float]:
+    changes, tells_unknown = VARIANTS[variant]
+    recipe = Recipe.load("questions").overridden(**changes)
+    if smoke:
+        recipe = recipe.overridden(looks=2, steps=5, hidden_units=[16, 16])
+    recipe = next(iter(recipe.candidates_for(*splits.train.shape).values()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "member.keras"
+        family = Bernoulli(tells_unknown=tells_unknown)
+        model, member = train_member(recipe, splits, path, seed, family, progress=False)
+    return model, member.cpu_seconds
+
+
+class Terms:
+    """The log-probability of each variable of rows under one order, `[N, D]`."""
+
+    def __init__(self, model: MADE):
+        self.model = model
+        self.sets = None if model.mask_sets.is_fixed else model.mask_sets.first(1)
+
+    def under(self, x, *first):
+        degrees = None
+        if self.sets is not None:
+            degrees = StackedSets(self.sets.evidence_first(*first)).at(0)
+        params = self.model.parameters(x, None, degrees)
+        return ops.convert_to_numpy(self.model.conditionals.log_prob(params, x))
+
+
+def known_patterns(event_size: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(0, event_size, _PATTERNS)
+    return np.stack([rng.permutation(event_size) < size for size in sizes])
+
+
+def measures(model: MADE, splits: Splits) -> dict[str, float]:
+    terms, x = Terms(model), splits.valid[:1000]
+    size = x.shape[1]
+    found = {"joint": -terms.under(x, np.zeros(size, bool)).sum(axis=1).mean()}
+    if model.mask_sets.is_fixed:
+        return found
+    found["known"] = np.mean(
+        [terms.under(x, known)[:, ~known].sum(axis=1).mean() for known in known_patterns(size)]
+    )
+    ones, counts = np.ones((1, size), np.float32), splits.train
+    each = np.eye(size, dtype=bool)
+    found["one"] = np.mean(
+        [abs(np.exp(terms.under(ones, own)[0, own].sum()) - counts[:, own].mean()) for own in each]
+    )
+    pairs = list(itertools.combinations(range(size), 2))
+    rng = np.random.default_rng(1)
+    chosen = rng.choice(len(pairs), min(_PAIRS, len(pairs)), replace=False)
+    errors = []
+    for first, second in (pairs[index] for index in chosen):
+        own = each[first] | each[second]
+        probability = np.exp(terms.under(ones, own)[0, own].sum())
+        errors.append(abs(probability - counts[:, own].all(axis=1).mean()))
+    found["two"] = np.mean(errors)
+    return found
+
+
+def by_particles(model: MADE, splits: Splits, count: int) -> float:
+    """Mean log p(unknown | known) of one order: log p(x) less the estimate of log p(known)."""
+    from made_tf.queries.subsets import Queries
+
+    queries = Queries(model, num_particles=count)
+    patterns = known_patterns(splits.valid.shape[1])
+    rows = splits.valid[: 2 * len(patterns)]
+    known = np.repeat(patterns, 2, axis=0)[: len(rows)]
+    evidence = queries.log_marginal(np.where(known, rows, np.nan)).log_prob
+    return float(np.mean(ops.convert_to_numpy(model.log_prob(rows)) - evidence))
+
+
+def load(name: str, folder: pathlib.Path | None) -> Splits:
+    if name == "digits":
+        return load_digits()
+    return load_splits(folder / "binary" / f"{name}.npz")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=pathlib.Path)
+    parser.add_argument("--sets", default="digits")
+    parser.add_argument("--variants", default=",".join(VARIANTS).replace(", ", "; "))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--particles", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    variants = [name.replace("; ", ", ") for name in options.variants.split(",")]
+    for name in options.sets.split(","):
+        splits = load(name, options.data_dir)
+        for variant, seed in itertools.product(variants, range(options.seeds)):
+            keras.utils.clear_session()
+            model, seconds = train(splits, variant, seed, options.smoke)
+            found = measures(model, splits)
+            if options.particles and model.mask_sets.is_fixed:
+                found["known, by particles"] = by_particles(model, splits, options.particles)
+            shown = ", ".join(f"{key} {value:.4f}" for key, value in found.items())
+            print(f"{name:10} {variant:26} seed {seed}: {shown} ({seconds:.0f} CPU s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Progressive sampling: how probable regions of some variables are.
+
+Each variable is drawn from its conditional within its region, and the product of P(region | x_<k)
+along the way is the draw's weight (Yang et al. 2019, arXiv:1905.04278, section 5.1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from made_tf.conditionals.regions import Region
+from made_tf.portable.arrays import FloatArray, Rows
+from made_tf.portable.patterns import pattern_groups, pieces
+from made_tf.portable.seeds import seed_pairs
+from made_tf.queries.estimate import Estimate
+from made_tf.queries.evidence_first import EvidenceFirst
+from made_tf.queries.regions import restricted_variables
+
+__all__ = ["DrawSeeds", "log_prob_within"]
+
+_MOST_ALLOWED = 2**24  # entries of `Region.allowed` at once
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawSeeds:
+    """Where the draws of queries come from.
+
+    Attributes:
+        seed: of all of them.
+        count: how many draws a query gets.
+        apart: whether each query has draws of its own, so that their errors are independent.
+    """
+
+    seed: int
+    count: int
+    apart: bool
+
+    def of(self, queries: Rows, count: int) -> np.ndarray:
+        """Returns the seeds of the first draws of some queries, int32 `[queries * count, 2]`."""
+        numbers = np.arange(count) + (queries[:, None] * self.count if self.apart else 0)
+        return seed_pairs(self.seed, np.broadcast_to(numbers, (len(queries), count)).reshape(-1))
+
+
+def log_prob_within(
+    exact: EvidenceFirst,
+    rows_at_once: int,
+    regions: Region,
+    seeds: DrawSeeds,
+    vectors: FloatArray | None = None,
+) -> Estimate:
+    """Estimates log P(x_k in its region, for all k), `[N]`.
+
+    Queries that restrict the same variables are answered together, under an order that puts these
+    first where the model has one.
+
+    Args:
+        exact: what draws the rows.
+        rows_at_once: how many rows are drawn at once, at most.
+        regions: what each query allows: `[N, D, K]`, `[N, D]` and `[N, D]`.
+        seeds: of the draws.
+        vectors: the encoded context of each query, `[N, W]`; `None` for a model without one.
+    """
+    log_weights = np.zeros((len(regions.low), seeds.count))
+    at_once = min(rows_at_once, _MOST_ALLOWED // regions.allowed[0].size)
+    for pattern, queries in pattern_groups(restricted_variables(exact.model, regions)):
+        if not pattern.any():
+            continue
+        sets = exact.sets_for(pattern) or exact.own
+        # A single variable is the first of its order, and the same for all draws.
+        is_same = sets.num_sets == 1 and sets.inputs[0][pattern].tolist() == [1]
+        count = 1 if is_same else seeds.count
+        for part in pieces(queries, max(1, at_once // count)):
+            query = Region(*(each[part] for each in regions))
+            if len(part) > 1:
+                query = Region(*(np.repeat(each, count, axis=0) for each in query))
+            own = None if vectors is None else np.repeat(vectors[part], count, axis=0)
+            found = exact.draw_within(seeds.of(part, count), query, sets, own)[1]
+            log_weights[part] = np.reshape(found, [len(part), count])
+    return Estimate.of_weights(log_weights)

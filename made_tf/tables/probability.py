@@ -1,0 +1,122 @@
+"""How probable conditions on the columns of a table are, with error bars."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from made_tf.conditionals.regions import Region
+from made_tf.portable.arguments import integer
+from made_tf.queries.estimate import Estimate
+from made_tf.tables.boxes import Boxes
+from made_tf.tables.conditions import AllOf, Condition, Test, parse
+from made_tf.tables.fitted import Fitted
+
+__all__ = ["Probability", "probability"]
+
+_MOST_TERMS = 4096  # of one condition
+
+
+@dataclasses.dataclass(frozen=True)
+class Probability:
+    """The probability of one condition, or of several as arrays.
+
+    Attributes:
+        probability: of a row to meet the condition.
+        standard_error: of this number as an estimate of what the model says: 0 where it is exact.
+            How far the model is from the data it does not tell.
+        num_rows: how many rows the table had that the model has seen.
+    """
+
+    probability: Any
+    standard_error: Any
+    num_rows: int
+
+    @property
+    def count(self) -> Any:
+        """How many rows of such a table meet the condition."""
+        return self.probability * self.num_rows
+
+
+def probability(fitted: Fitted, where: Any, given: Any, num_samples: int, seed: int) -> Probability:
+    """Returns what `TableModel.probability` does."""
+    several = not isinstance(where, str)
+    if several and not isinstance(where, Sequence):
+        raise ValueError(f"`where` must be a condition or a list of such. Received: {where!r}")
+    conditions = [parse("where", text) for text in (where if several else [where])]
+    boxes = Boxes(fitted.schema, fitted.queries.model, "where")
+    asked = [boxes.of(condition) for condition in conditions]
+    if given is not None:
+        evidence = Boxes(fitted.schema, fitted.queries.model, "given").of(_given(given))
+        asked = [[box for own in one for box in boxes.met(own, evidence)] for one in asked]
+        asked.append(evidence)
+    found, error = _of_unions(fitted, boxes, asked, num_samples, seed)
+    if given is not None:
+        *found, below = found
+        *error, below_error = error
+        if below <= 0:
+            raise ValueError(
+                f"`given` must be possible. Received: {given!r}, which the model gives the "
+                "probability 0"
+            )
+        ratio = np.array(found) / below
+        # To first order, of two independent estimates.
+        error = np.hypot(np.array(error), ratio * below_error) / below
+        found = ratio
+    found, error = np.clip(found, 0.0, 1.0), np.asarray(error)
+    num_rows = fitted.schema.num_rows
+    if several:
+        return Probability(found, error, num_rows)
+    return Probability(float(found[0]), float(error[0]), num_rows)
+
+
+def _given(given: Any) -> Condition:
+    """Returns a condition of a text, or of cells by the column's name."""
+    if not isinstance(given, Mapping):
+        return parse("given", given)
+    tests = [
+        Test(str(name), "is null") if cell is None else Test(str(name), "=", (_plain(cell),))
+        for name, cell in given.items()
+    ]
+    return AllOf(tuple(tests))
+
+
+def _plain(cell: Any) -> Any:
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    return cell if isinstance(cell, bool | int | float) else str(cell)
+
+
+def _of_unions(
+    fitted: Fitted, boxes: Boxes, unions: list[list[Region]], num_samples: int, seed: int
+) -> tuple[Any, Any]:
+    """Returns the probabilities of unions of boxes, and their standard errors, `[N]` each."""
+    terms = [_inclusion_and_exclusion(boxes, union) for union in unions]
+    signs = np.array([sign for union in terms for sign, _ in union], np.float64)
+    owners = np.repeat(np.arange(len(unions)), [len(union) for union in terms])
+    if not len(signs):
+        return np.zeros(len(unions)), np.zeros(len(unions))
+    regions = [region for union in terms for _, region in union]
+    whole = Region(*(np.concatenate(part) for part in zip(*regions, strict=True)))
+    num_samples = integer("num_samples", num_samples, 2)
+    estimate: Estimate = fitted.queries.log_prob_within(whole, num_samples, seed, apart=True)
+    each = np.exp(np.asarray(estimate.log_prob, np.float64))
+    # Of a logarithm the error is relative.
+    errors = each * np.where(each > 0, estimate.standard_error, 0.0)
+    found = np.bincount(owners, signs * each, len(unions))
+    return found, np.sqrt(np.bincount(owners, errors**2, len(unions)))
+
+
+def _inclusion_and_exclusion(boxes: Boxes, union: list[Region]) -> list[tuple[int, Region]]:
+    """Returns signed boxes whose probabilities add up to that of a union."""
+    terms: list[tuple[int, Region]] = []
+    for box in union:
+        shared = [(-sign, common) for sign, term in terms for common in boxes.met(box, [term])]
+        terms += [(1, box), *shared]
+        if len(terms) > _MOST_TERMS:
+            raise ValueError(
+                "`where` has too many alternatives that overlap (OR): ask for less at once."
+            )
+    return terms
