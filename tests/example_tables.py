@@ -1,6 +1,7 @@
 """Tables of made-up rides, and small models of them that several tests ask."""
 
 import functools
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,20 @@ def grades(count=300, seed=0):
             "side": rng.choice(["left", "right"], count),
         }
     )
+
+
+def all_grades():
+    """All states of `grades`, those that contradict the dependency left out."""
+    levels = ["low", "mid", "high"]
+    rows = [
+        (colour, level, level == "high", side)
+        for colour, level, side in itertools.product(
+            ["red", "blue", None], levels, ["left", "right"]
+        )
+    ]
+    frame = pd.DataFrame(rows, columns=["colour", "level", "big", "side"])
+    frame["level"] = pd.Categorical(frame["level"], levels, ordered=True)
+    return frame
 
 
 @functools.cache

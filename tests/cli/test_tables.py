@@ -79,6 +79,16 @@ def test_a_table_is_scored_by_names(model, table, tmp_path):
     assert "It lacks ['fare']" in fails("evaluate", model, tmp_path / "short.csv")
 
 
+def test_conditions_have_probabilities(model):
+    where = "zone = 'Harlem'", "zone <> 'Harlem'"
+    answers = json.loads(run("probability", model, *where, "--json").stdout)
+    assert sum(answer["probability"] for answer in answers) == pytest.approx(1, abs=1e-4)
+    assert sum(answer["count"] for answer in answers) == pytest.approx(300, abs=0.1)
+    printed = run("probability", model, "borough = 'Queens'", "--given", "zone = 'Astoria'").stdout
+    assert printed.startswith("1 +- ") and printed.endswith("borough = 'Queens'\n")
+    fails("zone' has no such value", "probability", model, "zone = 'Nowhere'")
+
+
 def test_holes_are_filled_and_columns_predicted(model, table, tmp_path):
     frame = pd.read_csv(table)[:30]
     frame.loc[::3, "payment"] = None

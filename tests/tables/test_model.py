@@ -1,4 +1,3 @@
-import itertools
 import json
 import warnings
 
@@ -6,7 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from example_tables import JOINT, facts_hold, fitted_grades, fitted_rides, grades, rides
+from example_tables import (
+    JOINT,
+    all_grades,
+    facts_hold,
+    fitted_grades,
+    fitted_rides,
+    grades,
+    rides,
+)
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -15,20 +22,6 @@ from sklearn.pipeline import Pipeline
 import made_tf
 from made_tf import scoring
 from made_tf.tables import TableModel, TableNetwork
-
-
-def all_grades():
-    """All states of `grades`, those that contradict the dependency left out."""
-    levels = ["low", "mid", "high"]
-    rows = [
-        (colour, level, level == "high", side)
-        for colour, level, side in itertools.product(
-            ["red", "blue", None], levels, ["left", "right"]
-        )
-    ]
-    frame = pd.DataFrame(rows, columns=["colour", "level", "big", "side"])
-    frame["level"] = pd.Categorical(frame["level"], levels, ordered=True)
-    return frame
 
 
 def test_probabilities_of_all_rows_sum_to_one():

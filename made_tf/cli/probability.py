@@ -1,0 +1,61 @@
+"""`made-tf probability`: how probable conditions on the columns of a table are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from made_tf.cli.options import JSON, MODEL, SEED
+from made_tf.cli.running import quiet
+from made_tf.cli.tables import open_table
+
+__all__ = ["probability"]
+
+
+@click.command()
+@MODEL
+@click.argument("where", nargs=-1, required=True)
+@click.option("--given", help="What is known of the row: a condition as well.")
+@click.option(
+    "-n",
+    "--num-samples",
+    type=click.IntRange(2),
+    default=1000,
+    show_default=True,
+    help="How many draws an answer takes.",
+)
+@SEED
+@JSON
+def probability(
+    model: Path,
+    where: tuple[str, ...],
+    given: str | None,
+    num_samples: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Tell how probable each condition WHERE is under MODEL, the .keras file of a table.
+
+    Conditions are those of SQL: "price < 1000 AND cut IN ('Ideal', 'Premium')
+    AND depth IS NOT NULL". Prints each with its probability, the standard
+    error of the draws, and how many rows of the table that would be.
+    """
+    opened = open_table(model)
+    with quiet():
+        found = opened.probability(list(where), given, num_samples, seed)
+    answers = [
+        {"where": text, "probability": float(p), "standard_error": float(e), "count": float(c)}
+        for text, p, e, c in zip(
+            where, found.probability, found.standard_error, found.count, strict=True
+        )
+    ]
+    if as_json:
+        click.echo(json.dumps(answers))
+        return
+    for answer in answers:
+        click.echo(
+            f"{answer['probability']:.6g} +- {answer['standard_error']:.2g}  "
+            f"({answer['count']:.1f} of {found.num_rows} rows)  {answer['where']}"
+        )

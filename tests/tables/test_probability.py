@@ -1,0 +1,197 @@
+"""Conditions in SQL: the boxes against SQLite, the probabilities against sums over states."""
+
+import itertools
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+from example_tables import all_grades, fitted_grades, fitted_rides, rides
+
+from made_tf.conditionals import MISSING
+from made_tf.tables.boxes import Boxes
+from made_tf.tables.conditions import parse
+from made_tf.tables.probability import _inclusion_and_exclusion
+
+TESTS = [
+    "zone = 'Harlem'",
+    "zone <> 'Harlem'",
+    "zone IN ('Harlem', 'Astoria')",
+    "zone NOT IN ('Harlem')",
+    "borough = 'Queens'",
+    "borough <> 'Queens'",
+    "fare < 15",
+    "fare <= 12.5",
+    "14 < fare",
+    "fare >= 20.25",
+    "fare BETWEEN 10 AND 18.005",
+    "fare NOT BETWEEN 10 AND 18",
+    "fare > -3",
+    "fare > 1e6",
+    "tip = 0",
+    "tip <> 0",
+    "payment IS NULL",
+    "payment IS NOT NULL",
+    "payment = 'card'",
+    "NOT payment = 'card'",
+    "passengers = 2",
+    "passengers <> 2",
+    "passengers NOT IN (1, 3)",
+    "passengers < 2.5",
+    "passengers IS NULL",
+    "shared",
+    "shared = FALSE",
+    "pickup < '2019-03-20'",
+    "pickup >= '2019-03-11 13:30:00'",
+    "pickup BETWEEN '2019-03-05 07:00:00' AND '2019-03-25'",
+    "pickup <> '2019-03-05 07:00:00'",
+    "TRUE",
+]
+
+
+@pytest.fixture(scope="module")
+def database():
+    frame = rides()
+    frame["pickup"] = frame["pickup"].astype(str)
+    connection = sqlite3.connect(":memory:")
+    frame.to_sql("rides", connection, index_label="number")
+    yield connection
+    connection.close()
+
+
+def chosen(connection, where):
+    found = connection.execute(f"SELECT number FROM rides WHERE {where}").fetchall()
+    rows = np.zeros(len(rides()), bool)
+    rows[[number for (number,) in found]] = True
+    return rows
+
+
+def held(box, family, x):
+    """Returns which rows lie in a box, `[N]`."""
+    inside = np.ones(len(x), bool)
+    for variable, choices in enumerate(family.choices()):
+        values = x[:, variable]
+        allowed = np.isin(values, choices[box.allowed[0, variable, : len(choices)] > 0])
+        if family.is_line[variable]:
+            on_line = ~np.isin(values, choices) & (values != np.float32(MISSING))
+            between = (values >= box.low[0, variable]) & (values <= box.high[0, variable])
+            allowed |= on_line & between
+        inside &= allowed
+    return inside
+
+
+def conditions():
+    yield from TESTS
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        first, second, third = rng.choice(TESTS[:-1], 3, replace=False)
+        pattern = rng.choice(
+            ["{0} AND {1}", "{0} OR {1}", "NOT ({0} AND {1})", "({0} OR {1}) AND NOT {2}",
+             "{0} AND {1} OR {2}", "NOT ({0} OR {1}) OR {2}"]
+        )  # fmt: skip
+        yield pattern.format(f"({first})", f"({second})", f"({third})")
+
+
+def test_boxes_hold_the_rows_that_sqlite_chooses(database):
+    fitted = fitted_rides()._asked()
+    model = fitted.queries.model
+    boxes = Boxes(fitted.schema, model, "where")
+    x = fitted.schema.encode_frame(rides()).x
+    seen = 0
+    for where in conditions():
+        expected = chosen(database, where)
+        union = boxes.of(parse("where", where))
+        signed = np.zeros(len(x), int)
+        for sign, box in _inclusion_and_exclusion(boxes, union):
+            signed += sign * held(box, model.conditionals, x)
+        np.testing.assert_array_equal(signed, expected.astype(int), err_msg=where)
+        seen += 0 < expected.sum() < len(x)
+    assert seen > 60
+
+
+def test_probabilities_are_sums_over_states():
+    model, states = fitted_grades(), all_grades()
+    queries = model._asked().queries
+
+    def total(frame):
+        names = ["colour", "level", "side"]
+        x = model.schema_.encode_frame(states).x
+        known = np.zeros(x.shape[1], bool)
+        for name in frame.columns:
+            known[model.schema_.place(name)] = True
+        assert set(frame.columns) <= set(names)
+        rows = x[pd.MultiIndex.from_frame(states[frame.columns]).isin(
+            pd.MultiIndex.from_frame(frame)
+        )]  # fmt: skip
+        unique = np.unique(np.where(known, rows, np.nan)[:, known], axis=0)
+        part = np.full((len(unique), x.shape[1]), np.nan, np.float32)
+        part[:, known] = unique
+        return np.exp(queries.log_marginal(part).log_prob).sum()
+
+    def product(**values):
+        return pd.DataFrame(list(itertools.product(*values.values())), columns=list(values))
+
+    for where, frame in {
+        "level >= 'mid'": product(level=["mid", "high"]),
+        "big": product(level=["high"]),
+        "colour IS NULL": product(colour=[None]),
+        "NOT colour = 'red'": product(colour=["blue"]),
+        "colour = 'red' AND level <> 'low'": product(colour=["red"], level=["mid", "high"]),
+    }.items():
+        found = model.probability(where, num_samples=4000)
+        error = max(4 * found.standard_error, 1e-5)
+        assert found.probability == pytest.approx(total(frame), abs=error), where
+        assert found.count == pytest.approx(300 * found.probability)
+    exact = model.probability("level = 'low'")
+    assert exact.standard_error == 0
+
+
+def test_alternatives_and_what_is_given():
+    model = fitted_grades()
+    each = ["colour = 'red'", "side = 'left'", "colour = 'red' AND side = 'left'"]
+    either = "colour = 'red' OR side = 'left'"
+    red, left, both, either = model.probability([*each, either]).probability
+    assert either == pytest.approx(red + left - both, abs=0.02)
+    given = model.probability("side = 'left'", given={"colour": "red"}, num_samples=4000)
+    assert given.probability == pytest.approx(both / red, abs=0.02)
+    same = model.probability(["side = 'left'"], given="colour = 'red'", num_samples=4000)
+    assert same.probability[0] == given.probability
+    estimated = model.probability("side = 'left'", given="level >= 'mid'", num_samples=100)
+    assert 0 < estimated.standard_error < 0.1
+    assert model.probability("side = 'left' OR side = 'right'").probability == pytest.approx(1)
+    assert model.probability("FALSE").probability == 0
+    assert model.probability("big AND level = 'low'").probability == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("\"big side\" = 'red'", "names a column that is not there: 'big side'"),
+        ("colr = 'red'", "names a column that is not there: 'colr'"),
+        ("colour = 'green'", "has no such value: 'green'"),
+        ("colour < 'red'", "has no order"),
+        ("colour LIKE 'r%'", "`where` may say AND, OR, NOT"),
+        ("colour = side", "`where` may say"),
+        ("colour = NULL", "`where` may say"),
+        ("colour IN (SELECT 1)", "`where` may say"),
+        ("colour =", "must be a condition in SQL's words"),
+        ("", "must be a condition"),
+        (7, "`where` must be a condition or a list"),
+        ([7], "`where` must be a condition in SQL's words. Received: 7"),
+    ],
+)
+def test_what_is_no_condition_is_refused_in_words(where, message):
+    with pytest.raises(ValueError, match=message):
+        fitted_grades().probability(where)
+
+
+def test_columns_are_refused_that_no_box_describes():
+    model = fitted_rides()
+    for where in ("total > 20", "dropoff > '2019-03-05'", "ride = 'r1'"):
+        with pytest.raises(ValueError, match="may name columns that a model draws"):
+            model.probability(where)
+    for where in ("fare < 'cheap'", "pickup < 5", "pickup < 'soon'"):
+        with pytest.raises(ValueError, match="must be compared with"):
+            model.probability(where)
+    with pytest.raises(ValueError, match="`given` must be possible"):
+        model.probability("shared", given="fare > 1e9")
