@@ -43,8 +43,8 @@ class Fitted:
 
     @property
     def has_questions(self) -> bool:
-        """Whether there is a network of questions."""
-        return self.network.questions is not None
+        """Whether there is a network of questions; that of whole rows may be one."""
+        return self.network.questions is not None or self.joint.any_order
 
     @cached_property
     def queries(self) -> Queries:
@@ -54,6 +54,8 @@ class Fitted:
             ValueError: if there is no network of questions.
         """
         questions = self.network.questions
+        if questions is None and self.joint.any_order:
+            questions = self.joint
         if questions is None:
             raise ValueError(
                 "`questions` must not be None for what is asked of some columns given others: fit "

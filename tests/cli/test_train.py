@@ -198,6 +198,17 @@ def test_masks_reach_the_model(tmp_path, rows, any_order):
     assert "masks: a fresh one for each batch (order and connectivity differ)" in text
 
 
+def test_a_model_for_questions_tells_how_far_its_paths_disagree(tmp_path, rows):
+    output = tmp_path / "m.keras"
+    run("train", rows, "-o", output, "--for", "questions", "--hidden-units", "8,8", "--epochs", 1)
+    loaded = keras.saving.load_model(output)
+    assert loaded.mask_sets.by_evidence and loaded.mask_weights and loaded.any_order
+    assert loaded.conditionals.layout.features.total == 2 * loaded.event_size
+    assert "what comes first as evidence differs" in run("inspect", output).stdout
+    assert "nats on marginals" in run("evaluate", output, rows).stdout
+    assert json.loads(run("evaluate", output, rows, "--json").stdout)["path_spread"] > 0
+
+
 def test_other_masks_are_another_run(tmp_path, rows, monkeypatch):
     command = ("train", rows, "-o", tmp_path / "m.keras", *TINY, "--num-masks")
     with monkeypatch.context() as patch:

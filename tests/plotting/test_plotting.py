@@ -5,6 +5,7 @@ import pytest
 
 import made_tf
 from made_tf import plotting
+from made_tf.models.paths import path_spread
 
 
 def test_masks_appear_as_staircases():
@@ -173,6 +174,17 @@ def test_order_spread_draws_what_the_model_says():
     edges = [bar.get_x() for bar in left.patches]
     assert edges[0] == pytest.approx(spread.min(), rel=1e-4)
     assert [text.get_text() for text in left.texts] == [f" mean {spread.mean():.2f}"]
+
+
+def test_path_spread_draws_what_the_model_says():
+    model = made_tf.MADE(5, (12,), num_masks=None, resample="evidence", mask_weights=True, seed=0)
+    x = np.random.default_rng(0).integers(0, 2, [20, 5])
+    (axis,) = plotting.plot_path_spread(model, x, num_subsets=7, seed=3).axes
+    found = path_spread(model, x, num_subsets=7, seed=3)
+    dots, mean = axis.get_lines()
+    np.testing.assert_array_equal(dots.get_data(), [found.sizes, found.spread])
+    assert mean.get_ydata()[0] == pytest.approx(found.spread.mean())
+    assert [text.get_text() for text in axis.texts] == [f"mean {found.spread.mean():.3f}"]
 
 
 def test_order_spread_of_few_orders_and_rows():
