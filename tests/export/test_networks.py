@@ -17,7 +17,11 @@ CASES = {
     "ragged": ("ragged", {"num_masks": None, "mask_weights": True, "input_order": "random"}, 3),
     "scaled_normal": ("scaled_normal", {"num_masks": None, "hidden_degrees": "random"}, 2),
     "three masks": ("bernoulli", {"num_masks": 3}, 3),
-    "residual": ("bernoulli", {"num_masks": None, "residual": True}, 2),
+    "residual": (
+        "bernoulli",
+        {"num_masks": None, "residual": True, "resample": "evidence", "mask_weights": True},
+        2,
+    ),
 }
 
 
