@@ -187,6 +187,21 @@ class LiteSampler:
         seeds = check_seeds(seeds)
         return self._answer("sample", seeds=seeds, **self._given(context, len(seeds)))["x"]
 
+    def sample_rows(self, rows: Rows, seed: int = 0, batch_size: int = 1024) -> FloatArray:
+        """Draws the rows of a sample that have these numbers, in any order: `[n]` -> `[n, D]`.
+
+        Args:
+            rows: their numbers; row i is drawn from the generator keyed by (seed, i).
+            seed: a 32-bit integer.
+            batch_size: how many rows the interpreter draws at once.
+
+        Raises:
+            ValueError: if there are none, or an argument is out of range.
+        """
+        seeds = check_seeds(seed_pairs(integer("seed", seed, -(2**31), 2**31), rows))
+        size = integer("batch_size", batch_size, 1, 2**31)
+        return np.concatenate([self.sample_from(part) for part in pieces(seeds, size)])
+
     def _given(self, context: npt.ArrayLike | None, num_rows: int) -> dict[str, FloatArray]:
         given = check_context(context, self.context_shape, num_rows)
         return {name: np.ascontiguousarray(values) for name, values in given.items()}
@@ -226,7 +241,9 @@ class LiteSampler:
         seeds = check_seeds(seeds)
         temperature = check_temperature(temperature, len(seeds))
         given = self._given(context, len(seeds))
-        return self._answer("sample_at_temperature", seeds=seeds, temperature=temperature, **given)["x"]
+        return self._answer("sample_at_temperature", seeds=seeds, temperature=temperature, **given)[
+            "x"
+        ]
 
     def sample_from_uniforms(
         self, uniforms: npt.ArrayLike, context: npt.ArrayLike | None = None
@@ -307,7 +324,9 @@ class LiteSampler:
         size = integer("batch_size", batch_size, 1, 2**31)
         inputs = {"x": rows, **self._given(context, len(rows))}
         parts = [
-            self._answer("log_prob", **{name: v[start : start + size] for name, v in inputs.items()})
+            self._answer(
+                "log_prob", **{name: v[start : start + size] for name, v in inputs.items()}
+            )
             for start in range(0, len(rows), size)
         ]
         log_prob = np.concatenate([part["log_prob"] for part in parts])

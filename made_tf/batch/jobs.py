@@ -1,0 +1,181 @@
+"""Parts made by several processes, of which each may fail alone."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import errno
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from made_tf.batch.parts import Part, Work, write_part
+
+__all__ = ["JobError", "run_parts"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_FIRST = concurrent.futures.FIRST_COMPLETED
+_TOLD = 5  # failures, of which there may be thousands
+
+Failures = dict[Part, str]
+
+
+class JobError(RuntimeError):
+    """Some parts of a job are not done. Those that are stay; the same call does the rest.
+
+    Attributes:
+        failures: why, by the name of each part that failed.
+        not_begun: the names of parts that were not begun.
+    """
+
+    def __init__(
+        self, num_parts: int, failures: dict[str, str], not_begun: Sequence[str], why: str
+    ):
+        self.failures = failures
+        self.not_begun = list(not_begun)
+        left = len(failures) + len(self.not_begun)
+        lines = [f"{left} of {num_parts} parts are not done."]
+        lines += [f"{name}: {reason}." for name, reason in list(failures.items())[:_TOLD]]
+        if len(failures) > _TOLD:
+            lines.append(f"And {len(failures) - _TOLD} more failed.")
+        if self.not_begun:
+            lines.append(f"{len(self.not_begun)} were not begun{why and f', since {why}'}.")
+        lines.append("What is done stays; the same call does the rest.")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self):
+        return RuntimeError, (str(self),)
+
+
+def run_parts(
+    work: Work,
+    parts: Sequence[Part],
+    num_workers: int,
+    check: Callable[[], None],
+    done: Callable[[int], None],
+) -> tuple[Failures, list[Part], str]:
+    """Makes parts by so many processes.
+
+    A part that fails does not hinder the others; a process that is killed is replaced. Where no
+    part can be written any more (the disk is full), or the check fails, none is begun any more.
+
+    Args:
+        work: what is done with each.
+        parts: which ones.
+        num_workers: how many processes.
+        check: is called before a part is begun; raises ValueError where none must be.
+        done: is called with the number of rows of each part that is done.
+
+    Returns:
+        Why parts failed, those that were not begun, and why.
+    """
+    waiting = collections.deque(parts)
+    failures: Failures = {}
+    why = ""
+    with tempfile.TemporaryDirectory() as notes:
+        while waiting and not why:
+            count = min(num_workers, len(waiting))
+            why = _run_pool(work, waiting, count, Path(notes), check, done, failures)
+    return failures, list(waiting), why
+
+
+def _run_pool(
+    work: Work,
+    waiting: collections.deque[Part],
+    num_workers: int,
+    notes: Path,
+    check: Callable[[], None],
+    done: Callable[[int], None],
+    failures: Failures,
+) -> str:
+    """Makes parts until none waits, a process is killed, or no part should be begun.
+
+    Returns:
+        Why none should be begun any more; nothing where that is not so.
+    """
+    context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
+    workers: set[Any] = set()
+    running: dict[concurrent.futures.Future[int], Part] = {}
+    killed: list[Part] = []
+    why, is_broken = "", False
+    with concurrent.futures.ProcessPoolExecutor(num_workers, context, _begin) as pool:
+        while True:
+            while waiting and len(running) < num_workers and not (why or is_broken):
+                try:
+                    check()
+                    running[pool.submit(_run, work, waiting[0], str(notes))] = waiting[0]
+                except ValueError as error:
+                    why = str(error)
+                except BrokenProcessPool:
+                    is_broken = True
+                else:
+                    waiting.popleft()
+                    workers |= set(multiprocessing.active_children()) - before
+            if not running:
+                break
+            for future in concurrent.futures.wait(running, None, _FIRST).done:
+                part = running.pop(future)
+                try:
+                    done(future.result())
+                except BrokenProcessPool:
+                    is_broken = True
+                    killed.append(part)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+                    failures[part] = _reason(error)
+                    if isinstance(error, OSError) and error.errno in _FULL:
+                        why = "no more can be written"
+    _blame(killed, workers, notes, waiting, failures)
+    return why
+
+
+def _blame(
+    killed: list[Part],
+    workers: set[Any],
+    notes: Path,
+    waiting: collections.deque[Part],
+    failures: Failures,
+) -> None:
+    """Finds which process was killed at which part; the other parts wait again."""
+    culprits: dict[str, int] = {}
+    for process in workers:
+        code = process.exitcode or 0
+        note = notes / str(process.pid)
+        if code not in (0, -signal.SIGTERM) and note.exists():  # TERM ends the other processes
+            culprits[note.read_text(encoding="utf-8")] = code
+    for part in killed:
+        code = culprits.get(part.name, 0)
+        if culprits and not code:
+            waiting.appendleft(part)
+            continue
+        by = f"by signal {-code}" if code < 0 else f"with exit code {code}" if code else "early"
+        failures[part] = f"its process ended {by} (9 may be for want of memory)"
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
+
+
+def _begin() -> None:
+    """Prepares a process: Ctrl-C is for its parent alone, and it ends when that does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def end_with_parent() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _run(work: Work, part: Part, notes: str) -> int:
+    """Makes a part, and tells beforehand which process is at it."""
+    Path(notes, str(os.getpid())).write_text(part.name, encoding="utf-8")
+    return write_part(work, part)
