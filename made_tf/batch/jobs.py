@@ -10,6 +10,7 @@ import os
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = ["JobError", "run_parts"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _FIRST = concurrent.futures.FIRST_COMPLETED
+_KILL = 9
 _TOLD = 5  # failures, of which there may be thousands
 
 Failures = dict[Part, str]
@@ -102,10 +104,12 @@ def _run_pool(
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
     workers: set[Any] = set()
-    running: dict[concurrent.futures.Future[int], Part] = {}
+    running: dict[concurrent.futures.Future[tuple[int, list[str]]], Part] = {}
     killed: list[Part] = []
     why, is_broken = "", False
-    with concurrent.futures.ProcessPoolExecutor(num_workers, context, _begin) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        num_workers, context, _begin, (str(notes),)
+    ) as pool:
         while True:
             while waiting and len(running) < num_workers and not (why or is_broken):
                 try:
@@ -123,7 +127,7 @@ def _run_pool(
             for future in concurrent.futures.wait(running, None, _FIRST).done:
                 part = running.pop(future)
                 try:
-                    done(future.result())
+                    count, warned = future.result()
                 except BrokenProcessPool:
                     is_broken = True
                     killed.append(part)
@@ -131,6 +135,10 @@ def _run_pool(
                     failures[part] = _reason(error)
                     if isinstance(error, OSError) and error.errno in _FULL:
                         why = "no more can be written"
+                else:
+                    done(count)
+                    for text in warned:
+                        warnings.warn(f"{part.name}: {text}", stacklevel=5)
     _blame(killed, workers, notes, waiting, failures)
     return why
 
@@ -143,27 +151,33 @@ def _blame(
     failures: Failures,
 ) -> None:
     """Finds which process was killed at which part; the other parts wait again."""
-    culprits: dict[str, int] = {}
+    culprits: dict[str, str] = {}
     for process in workers:
-        code = process.exitcode or 0
-        note = notes / str(process.pid)
+        code, note = process.exitcode or 0, notes / str(process.pid)
         if code not in (0, -signal.SIGTERM) and note.exists():  # TERM ends the other processes
-            culprits[note.read_text(encoding="utf-8")] = code
+            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            memory = " (perhaps for want of memory)" if code == -_KILL else ""
+            said = _said(notes, process.pid).read_text(errors="replace").strip().split("\n")[-1]
+            last = f"; it said last: {said}" if said and code != -_KILL else ""
+            culprits[note.read_text(encoding="utf-8")] = f"{how}{memory}{last}"
     for part in killed:
-        code = culprits.get(part.name, 0)
-        if culprits and not code:
+        if culprits and part.name not in culprits:
             waiting.appendleft(part)
-            continue
-        by = f"by signal {-code}" if code < 0 else f"with exit code {code}" if code else "early"
-        failures[part] = f"its process ended {by} (9 may be for want of memory)"
+        else:
+            failures[part] = f"its process ended {culprits.get(part.name, 'early')}"
 
 
 def _reason(error: BaseException) -> str:
     return str(error).strip().rstrip(".") or type(error).__name__
 
 
-def _begin() -> None:
-    """Prepares a process: Ctrl-C is for its parent alone, and it ends when that does."""
+def _begin(notes: str) -> None:
+    """Prepares a process: Ctrl-C is for its parent alone, and it ends when that does.
+
+    What LiteRT has to tell goes into a note, which is read should the process be killed.
+    """
+    with open(_said(Path(notes), os.getpid()), "w") as file:
+        os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -175,7 +189,18 @@ def _begin() -> None:
         threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _run(work: Work, part: Part, notes: str) -> int:
-    """Makes a part, and tells beforehand which process is at it."""
+def _run(work: Work, part: Part, notes: str) -> tuple[int, list[str]]:
+    """Makes a part, and tells beforehand which process is at it.
+
+    Returns:
+        How many rows it has, and what users are warned of.
+    """
     Path(notes, str(os.getpid())).write_text(part.name, encoding="utf-8")
-    return write_part(work, part)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        count = write_part(work, part)
+    return count, [str(each.message) for each in caught if each.category is UserWarning]
+
+
+def _said(notes: Path, pid: int | None) -> Path:
+    return notes / f"{pid}.stderr"
