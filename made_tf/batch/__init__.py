@@ -12,6 +12,11 @@ need no TensorFlow, and row i is the same row however the rows are cut and where
 
 from __future__ import annotations
 
+try:
+    import pyarrow  # noqa: F401 - all that follows reads and writes by it
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("pyarrow is not installed: pip install 'made-tf[tables]'") from error
+
 from made_tf.batch.folders import Report, impute, sample, score
 from made_tf.batch.jobs import JobError
 

@@ -75,7 +75,8 @@ def score(
         output: the folder to write to.
         keep: whether to write all columns of the rows, and `log_prob` beside them. Else there are
             `row`, a row's number in its file from 0, and `log_prob`, float32, in nats.
-        num_workers: how many processes; as many as there are cores by default.
+        num_workers: how many processes, of which a single one is the caller's; as many as there
+            are cores by default.
         part_rows: how many rows a part has, about: row groups of the input are not cut.
         progress: whether to show a bar.
 
@@ -279,7 +280,7 @@ class _Unchanged:
 
 @contextlib.contextmanager
 def _alone(output: Path) -> Iterator[None]:
-    """Keeps other jobs off a folder while the block lasts, and clears what killed ones left.
+    """Keeps other jobs off a folder while the block lasts, and clears what killed processes left.
 
     Raises:
         ValueError: if another job is at it.
@@ -294,10 +295,18 @@ def _alone(output: Path) -> Iterator[None]:
         except (ImportError, OSError):  # Windows, or a file system without locks
             yield
             return
-        for path in output.rglob(".*.tmp.parquet"):
-            if _LEFT.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        yield
+        _clear(output)
+        try:
+            yield
+        finally:
+            _clear(output)
+
+
+def _clear(output: Path) -> None:
+    """Removes what killed processes have begun to write."""
+    for path in output.rglob(".*.tmp.parquet"):
+        if _LEFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _check_folder(output: Path, planned: Sequence[Part]) -> None:

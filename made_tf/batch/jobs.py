@@ -70,7 +70,7 @@ def run_parts(
     Args:
         work: what is done with each.
         parts: which ones.
-        num_workers: how many processes.
+        num_workers: how many processes; one is this one.
         check: is called before a part is begun; raises ValueError where none must be.
         done: is called with the number of rows of each part that is done.
 
@@ -141,6 +141,19 @@ def _run_pool(
                         warnings.warn(f"{part.name}: {text}", stacklevel=5)
     _blame(killed, workers, notes, waiting, failures)
     return why
+
+
+class _Here(concurrent.futures.Executor):
+    """Runs what is submitted at once, in this process: for one worker no other is needed."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        """Runs it."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as of any other process
+            future.set_exception(error)
+        return future
 
 
 def _blame(

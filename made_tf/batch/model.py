@@ -28,7 +28,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-@functools.cache
+@functools.lru_cache(2)
 def opened(path: str, digest: str) -> RowModel:
     """Opens a file once a process, if its content is what it was when the job began.
 
@@ -131,7 +131,7 @@ class _TableRows(RowModel):
 
 
 class _NumberRows(RowModel):
-    """A file that knows numbers: columns by the names in it, or else in their order."""
+    """A file of numbers: columns by the names in it; else x0, x1, ..., or in their order."""
 
     def __init__(self, sampler: LiteSampler, variables: Any):
         self._sampler = sampler
@@ -155,8 +155,7 @@ class _NumberRows(RowModel):
 
     def drawn_schema(self, columns=None):
         if columns is None:
-            size = self._sampler.event_size
-            names = self._names or [f"x{number}" for number in range(size)]
+            names = self._names or [f"x{number}" for number in range(self._sampler.event_size)]
         else:
             names = self._names_in(columns.names)
         return _with_others(pa.schema([pa.field(name, pa.float32()) for name in names]), columns)
@@ -186,13 +185,13 @@ class _NumberRows(RowModel):
         Raises:
             ValueError: if they are not there, or not once.
         """
-        names = self._names
-        if names is None:
-            size = self._sampler.event_size
+        size = self._sampler.event_size
+        names = self._names or [f"x{number}" for number in range(size)]
+        if self._names is None and not set(names) <= set(there):
             if len(there) != size or len(set(there)) < size:
                 raise ValueError(
-                    f"the rows must have the {size} columns of the model, whose file tells no "
-                    f"names. Received: {list(there)}"
+                    f"the rows must have the {size} columns of the model: its file tells no names, "
+                    f"so they are x0 to x{size - 1}, or all that there are. Received: {list(there)}"
                 )
             return list(there)
         wrong = [name for name in names if list(there).count(name) != 1]
