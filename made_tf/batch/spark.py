@@ -53,6 +53,14 @@ class _Function:
         return opened(path, self._digest)
 
 
+class _Drawing(_Function):
+    """What draws by the numbers of rows."""
+
+    def __init__(self, model: PathLike, seed: int = 0, row: str = ROW):
+        super().__init__(model)
+        self._seed, self._row = integer("seed", seed, -(2**31), 2**31), row
+
+
 class Score(_Function):
     """Gives each row its log-probability, in nats, as a column `log_prob`.
 
@@ -77,7 +85,7 @@ class Score(_Function):
                 yield frame.assign(**{SCORE: self._open().score(_table(frame))})
 
 
-class Impute(_Function):
+class Impute(_Drawing):
     """Fills in what is missing in each row, all of a row together, given the rest of it.
 
     Rows of Spark have no order: each brings its number, from which it is drawn.
@@ -91,10 +99,6 @@ class Impute(_Function):
         FileNotFoundError: if there is no such file.
         ValueError: if it is no such model, or an argument is out of range.
     """
-
-    def __init__(self, model: PathLike, seed: int = 0, row: str = ROW):
-        super().__init__(model)
-        self._seed, self._row = integer("seed", seed, -(2**31), 2**31), row
 
     def schema(self, rows: Any) -> Any:
         """Returns the schema of what comes out, of that of the rows."""
@@ -118,7 +122,7 @@ class Impute(_Function):
             yield _frame(self._open().impute(others, rows, self._seed), self._row, rows)
 
 
-class Sample(_Function):
+class Sample(_Drawing):
     """Draws rows of the numbers in a column `id`: `spark.range(n).mapInPandas(sample, ...)`.
 
     Args:
@@ -130,10 +134,6 @@ class Sample(_Function):
         FileNotFoundError: if there is no such file.
         ValueError: if it is no such model, or an argument is out of range.
     """
-
-    def __init__(self, model: PathLike, seed: int = 0, row: str = ROW):
-        super().__init__(model)
-        self._seed, self._row = integer("seed", seed, -(2**31), 2**31), row
 
     def schema(self) -> Any:
         """Returns the schema of what comes out."""

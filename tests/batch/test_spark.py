@@ -71,19 +71,21 @@ def test_a_table_is_drawn_and_scored(rides, session):
     np.testing.assert_array_equal(frame["log_prob"], LiteTable(rides).log_prob(expected))
 
 
-def test_a_file_that_was_sent_along(bits, session, tmp_path, monkeypatch):
+def test_a_file_that_was_sent_along(bits, session, tmp_path):
     """Workers find it where Spark has put it."""
-    model = tmp_path / "sent-along.tflite"
-    shutil.copy(bits, model)
-    sample = spark.Sample(model, seed=7)
+    here, sent = tmp_path / "here" / "model.tflite", tmp_path / "sent" / "model.tflite"
+    for path in (here, sent):
+        path.parent.mkdir()
+        shutil.copy(bits, path)
+    sample = spark.Sample(here, seed=7)
     schema = sample.schema()
-    session.sparkContext.addFile(str(model))
-    model.unlink()
+    session.sparkContext.addFile(str(sent))
+    here.unlink()
     drawn = session.range(10).mapInPandas(sample, schema)
     np.testing.assert_array_equal(matrix(drawn), LiteSampler(bits).sample(10, seed=7))
 
 
-def test_bad_arguments(bits, session, tmp_path):
+def test_bad_arguments(bits, session):
     with pytest.raises(ValueError, match="`seed` must be an integer in"):
         spark.Impute(bits, seed=2**40)
     with pytest.raises(FileNotFoundError, match="No such file: nowhere.tflite"):
