@@ -47,16 +47,21 @@ def timed(function, *arguments, **options):
 
 def score_rates(model, path, rows, folder, rounds):
     count = sum(pq.read_metadata(file).num_rows for file in rows.glob("*.parquet"))
-    seconds = {1: [], 2: []}
+    seconds, computed = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(rounds):
         for workers, own in seconds.items():
             shutil.rmtree(folder / "scores", ignore_errors=True)
+            before = sum(os.times()[:4])  # of this process and of those that have ended
             _, took = timed(batch.score, path, rows, folder / "scores", num_workers=workers)
             own.append(took)
+            computed[workers].append(sum(os.times()[:4]) - before)
     ratio = statistics.median(one / two for one, two in zip(*seconds.values(), strict=True))
     for workers, own in seconds.items():
-        rate = count / statistics.median(own)
-        print(f"score, {workers} process(es): {count:,} rows, {rate:,.0f} a second")
+        rate, cost = count / statistics.median(own), count / statistics.median(computed[workers])
+        print(
+            f"score, {workers} process(es): {count:,} rows, {rate:,.0f} a second; {cost:,.0f} for "
+            "each second that a core computes"
+        )
     print(f"two processes to one: {ratio:.2f} (median of {rounds} rounds)")
     few = pq.read_table(sorted(rows.glob("*.parquet"))[0]).to_pandas().to_numpy()
     model.log_prob(few)  # traces

@@ -4,6 +4,7 @@ An exported file scores, samples and fills in rows with NumPy, LiteRT and pyarro
 need no TensorFlow, and row i is the same row however the rows are cut and wherever they are drawn.
 
     made_tf.batch.score("made.tflite", "rows/", "scores/")
+    made_tf.batch.oddest("scores/", top=10)
     made_tf.batch.sample("made.tflite", 10_000_000, "drawn/", seed=7)
     made_tf.batch.impute("made.tflite", "rows/", "filled/")
 
@@ -19,5 +20,6 @@ except ModuleNotFoundError as error:
 
 from made_tf.batch.folders import Report, impute, sample, score
 from made_tf.batch.jobs import JobError
+from made_tf.batch.oddest import OddRow, oddest
 
-__all__ = ["JobError", "Report", "impute", "sample", "score"]
+__all__ = ["JobError", "OddRow", "Report", "impute", "oddest", "sample", "score"]

@@ -101,15 +101,12 @@ def _run_pool(
     Returns:
         Why none should be begun any more; nothing where that is not so.
     """
-    context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
     workers: set[Any] = set()
     running: dict[concurrent.futures.Future[tuple[int, list[str]]], Part] = {}
     killed: list[Part] = []
     why, is_broken = "", False
-    with concurrent.futures.ProcessPoolExecutor(
-        num_workers, context, _begin, (str(notes),)
-    ) as pool:
+    with _pool(num_workers, notes) as pool:
         while True:
             while waiting and len(running) < num_workers and not (why or is_broken):
                 try:
@@ -141,6 +138,13 @@ def _run_pool(
                         warnings.warn(f"{part.name}: {text}", stacklevel=5)
     _blame(killed, workers, notes, waiting, failures)
     return why
+
+
+def _pool(num_workers: int, notes: Path) -> concurrent.futures.Executor:
+    if num_workers == 1:
+        return _Here()
+    spawn = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(num_workers, spawn, _begin, (str(notes),))
 
 
 class _Here(concurrent.futures.Executor):

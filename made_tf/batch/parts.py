@@ -17,7 +17,7 @@ from made_tf.batch.pieces import ROWS_AT_ONCE, Piece, read_piece
 from made_tf.portable.files import replacing
 from made_tf.portable.version import __version__
 
-__all__ = ["Part", "Work", "is_done", "is_part", "write_part"]
+__all__ = ["Part", "Work", "is_done", "is_part", "record_in", "write_part"]
 
 _ENTRY = b"made_tf.batch"
 _FORMAT = 1
@@ -68,12 +68,12 @@ class Part:
 
 def is_part(path: Path) -> bool:
     """Returns whether a file is a part of some job."""
-    return _record_in(path) is not None
+    return record_in(path) is not None
 
 
 def is_done(work: Work, part: Part) -> bool:
     """Returns whether a part is there, of the same model, the same rows and the same settings."""
-    return _record_in(part.path(work)) == _record(work, part)
+    return record_in(part.path(work)) == _record(work, part)
 
 
 def write_part(work: Work, part: Part) -> int:
@@ -125,11 +125,13 @@ def _record(work: Work, part: Part) -> dict[str, Any]:
             "size": source.size,
             "mtime_ns": source.mtime_ns,
             "groups": list(part.piece.groups),
+            "start": part.piece.start,
         }
     return record
 
 
-def _record_in(path: Path) -> dict[str, Any] | None:
+def record_in(path: Path) -> dict[str, Any] | None:
+    """Returns what a part says that it is made of; `None` for a file that is no part."""
     try:
         metadata = pq.read_metadata(path).metadata or {}
         return json.loads(metadata[_ENTRY])
@@ -151,7 +153,7 @@ def _tables(model: RowModel, work: Work, part: Part) -> Iterator[Any]:
             if work.action == "impute":
                 found = model.impute(table, part.first_row + rows, work.seed)
             else:
-                found = scored(table, model.score(table), part.piece.start + rows, work.keep)
+                found = _scored(table, model.score(table), part.piece.start + rows, work.keep)
         except ValueError as error:
             raise ValueError(
                 f"rows {part.piece.start + done} to {part.piece.start + done + len(table) - 1} of "
@@ -161,7 +163,7 @@ def _tables(model: RowModel, work: Work, part: Part) -> Iterator[Any]:
         done += len(table)
 
 
-def scored(table: Any, log_prob: Any, rows: Any, keep: bool) -> Any:
+def _scored(table: Any, log_prob: Any, rows: Any, keep: bool) -> Any:
     """Returns the scores of rows: beside their numbers in their file, or their columns.
 
     Raises:

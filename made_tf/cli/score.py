@@ -23,6 +23,12 @@ __all__ = ["score"]
     help="The folder for the scores.",
 )
 @click.option("--keep", is_flag=True, help="Write all columns of the rows beside their scores.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="INTEGER",
+    help="Also print so many rows, the oddest first: file, row, -log-probability.",
+)
 @WORKERS
 @PART_ROWS
 def score(
@@ -30,6 +36,7 @@ def score(
     rows: tuple[str, ...],
     output: Path,
     keep: bool,
+    top: int | None,
     num_workers: int | None,
     part_rows: int | None,
 ) -> None:
@@ -37,7 +44,7 @@ def score(
 
     ROWS are folders or files of .parquet. For each a file of log-probabilities
     in nats is written, or several: columns row (its number in its file, from 0)
-    and log_prob. Low ones are anomalies. The same command goes on where it was
+    and log_prob; low ones are anomalies. The same command goes on where it was
     cut off.
     """
     check_device_file(model)
@@ -46,3 +53,6 @@ def score(
     run_job(
         batch.score, model, rows, output, num_workers=num_workers, part_rows=part_rows, keep=keep
     )
+    if top is not None:
+        for odd in batch.oddest(output, top):
+            click.echo(f"{odd.file} row {odd.row}  {odd.score:.2f} nats")

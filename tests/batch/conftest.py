@@ -39,7 +39,7 @@ def write_rows():
     """Writes rows `[n, D]` to a Parquet file, in row groups of so many."""
 
     def write(path, x, group=100, names=None):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         names = names or [f"x{number}" for number in range(x.shape[1])]
         columns = [pa.array(column.astype(np.float32)) for column in x.T]
         pq.write_table(pa.table(columns, names), path, row_group_size=group)

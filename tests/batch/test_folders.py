@@ -79,6 +79,27 @@ def test_scores_stand_in_the_order_of_the_rows(numbers, tmp_path, write_rows):
     np.testing.assert_array_equal(kept.to_numpy()[:, :3], x[500:])
 
 
+def test_the_oddest_rows(numbers, tmp_path, write_rows):
+    x = LiteSampler(numbers).sample(500, seed=1)
+    write_rows(tmp_path / "rows" / "a.parquet", x[:200], 60)
+    write_rows(tmp_path / "rows" / "more" / "b.parquet", x[200:], 60)
+    scores = -LiteSampler(numbers).log_prob(x)
+    worst = np.argsort(-scores)[:6].tolist()
+    assert min(worst) < 200 <= max(worst)  # some in each file
+    for keep in (False, True):
+        folder = tmp_path / f"keep-{keep}"
+        batch.score(numbers, tmp_path / "rows", folder, keep=keep, num_workers=1, part_rows=60)
+        odd = batch.oddest(folder, top=6)
+        assert [(each.file, each.row) for each in odd] == [
+            ("a.parquet", row) if row < 200 else ("more/b.parquet", row - 200) for row in worst
+        ]
+        np.testing.assert_array_equal([each.score for each in odd], scores[worst])
+    with pytest.raises(ValueError, match="must hold what `score` has written. It holds"):
+        batch.oddest(tmp_path / "rows")
+    with pytest.raises(FileNotFoundError, match="No scores in"):
+        batch.oddest(tmp_path / "nowhere")
+
+
 def test_names_in_the_file_find_columns(numbers, tmp_path, write_rows):
     x = LiteSampler(numbers).sample(50, seed=1)
     more = np.concatenate([x[:, ::-1], x[:, :1]], axis=1)
