@@ -42,6 +42,7 @@ __all__ = ["Impute", "ReadNumbered", "Sample", "Score"]
 #: What the number of a row is called.
 ROW = "row"
 
+_INTEGERS = int, np.integer
 _AT_ONCE = 4096
 _PIECE = 1 << 16
 
@@ -216,7 +217,7 @@ class _Filled(_Answer):
 
     def process(self, records: list[Record]) -> Iterator[Record]:
         """Fills in some rows."""
-        lacking = [record for record in records if not isinstance(record.get(self._row), int)]
+        lacking = [each for each in records if not isinstance(each.get(self._row), _INTEGERS)]
         if lacking:
             raise ValueError(
                 f"each row must have its number, an integer, under {self._row!r} (`row`). "

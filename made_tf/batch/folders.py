@@ -15,7 +15,7 @@ from pathlib import Path
 
 from made_tf.batch.jobs import JobError, run_parts
 from made_tf.batch.model import file_digest, open_rows
-from made_tf.batch.parts import Part, Work, is_done, is_part
+from made_tf.batch.parts import Part, Work, is_done, record_in
 from made_tf.batch.pieces import Piece, Source, UnreadableError, cut, find_sources, numbered_pieces
 from made_tf.portable.arguments import boolean, integer
 from made_tf.portable.files import PathLike
@@ -193,10 +193,6 @@ def _sources(rows: PathLike | Iterable[PathLike], output: PathLike) -> list[Sour
     inside = [each.path for each in sources if Path(each.path).resolve().is_relative_to(folder)]
     if inside:
         raise ValueError(f"`output` must be another folder than that of the rows: {inside[0]}")
-    names = sorted(source.name for source in sources)
-    for name, other in itertools.pairwise(names):
-        if name == other:
-            raise ValueError(f"`rows` must be different files. Received twice: {name}")
     return sources
 
 
@@ -227,17 +223,17 @@ def _run(
     output = Path(work.output)
     output.mkdir(parents=True, exist_ok=True)
     with _alone(output), tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "model.tflite")  # which nobody replaces
+        state, copy = _state_of(Path(model)), Path(folder, "model.tflite")  # which none replaces
         shutil.copyfile(model, copy)
         work = dataclasses.replace(work, model=str(copy), digest=file_digest(copy))
         planned = list(parts())
-        _check_folder(output, planned)
+        _check_folder(work, planned, bool(unread))
         left = [part for part in planned if not is_done(work, part)]
         rows = sum(part.num_rows for part in left)
         with tqdm.tqdm(
             desc=_DOING[work.action], total=rows, unit="row", unit_scale=True, disable=not progress
         ) as bar:
-            check = _Unchanged(Path(model), work.digest)
+            check = _Unchanged(Path(model), state, work.digest)
             failures, waiting, why = run_parts(work, left, count, check, bar.update)
     if failures or waiting or unread:
         told = unread | {part.name: reason for part, reason in failures.items()}
@@ -246,19 +242,24 @@ def _run(
     return Report(len(planned), len(planned) - len(left), rows, time.perf_counter() - started)
 
 
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Returns what changes when a file is written to or replaced.
+
+    Raises:
+        ValueError: if it is gone.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ValueError(f"the model {path} is gone: {error.strerror}") from error
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
 class _Unchanged:
     """Looks whether a model's file is still the one that a job began with."""
 
-    def __init__(self, path: Path, digest: str):
-        self._path, self._digest = path, digest
-        self._state = self._look()
-
-    def _look(self) -> tuple[int, ...]:
-        try:
-            state = self._path.stat()
-        except OSError as error:
-            raise ValueError(f"the model {self._path} is gone: {error.strerror}") from error
-        return state.st_ino, state.st_size, state.st_mtime_ns
+    def __init__(self, path: Path, state: tuple[int, ...], digest: str):
+        self._path, self._state, self._digest = path, state, digest
 
     def __call__(self) -> None:
         """Looks.
@@ -266,7 +267,7 @@ class _Unchanged:
         Raises:
             ValueError: if it is another one, or gone.
         """
-        state = self._look()
+        state = _state_of(self._path)
         if state == self._state:
             return
         found = file_digest(self._path)
@@ -293,13 +294,15 @@ def _alone(output: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise ValueError(f"`output`: another job is writing to {output}") from error
         except (ImportError, OSError):  # Windows, or a file system without locks
-            yield
-            return
-        _clear(output)
+            is_alone = False
+        else:
+            is_alone = True
+            _clear(output)
         try:
             yield
         finally:
-            _clear(output)
+            if is_alone:
+                _clear(output)
 
 
 def _clear(output: Path) -> None:
@@ -309,19 +312,30 @@ def _clear(output: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _check_folder(output: Path, planned: Sequence[Part]) -> None:
+def _check_folder(work: Work, planned: Sequence[Part], is_partial: bool) -> None:
     """Fails if Parquet files lie in a folder that are no parts of the job: readers read them all.
 
+    Args:
+        work: what is done.
+        planned: the job's parts.
+        is_partial: whether there are more of them, which cannot be told by now.
+
     Raises:
-        ValueError: if there are some.
+        ValueError: if there are some, or two parts have one name.
     """
     known = {part.name for part in planned}
+    if len(known) < len(planned):
+        names = sorted(part.name for part in planned)
+        twice = next(name for name, other in itertools.pairwise(names) if name == other)
+        raise ValueError(f"`rows` must be files of different names. Two of them make {twice}")
+    output = Path(work.output)
     for path in sorted(output.rglob("*.parquet")):
         name = path.relative_to(output).as_posix()
         if path.name.startswith("."):
             continue
-        if name not in known or not (path.is_file() and is_part(path)):
-            what = "a part of another job" if is_part(path) else "no part of a job"
+        action = (record_in(path) or {}).get("action")
+        if action != work.action or not (is_partial or name in known):
+            what = "no part of a job" if action is None else f"a part of another job to {action}"
             raise ValueError(
                 f"`output` must be a folder of this job alone. It holds {name}, {what}: remove it, "
                 "or choose another folder"

@@ -17,7 +17,7 @@ from made_tf.batch.pieces import ROWS_AT_ONCE, Piece, read_piece
 from made_tf.portable.files import replacing
 from made_tf.portable.version import __version__
 
-__all__ = ["Part", "Work", "is_done", "is_part", "record_in", "write_part"]
+__all__ = ["Part", "Work", "is_done", "record_in", "write_part"]
 
 _ENTRY = b"made_tf.batch"
 _FORMAT = 1
@@ -64,11 +64,6 @@ class Part:
     def path(self, work: Work) -> Path:
         """Returns where it lies."""
         return Path(work.output, self.name)
-
-
-def is_part(path: Path) -> bool:
-    """Returns whether a file is a part of some job."""
-    return record_in(path) is not None
 
 
 def is_done(work: Work, part: Part) -> bool:

@@ -28,6 +28,7 @@ __all__ = [
 #: How many rows are read, answered and kept at once.
 ROWS_AT_ONCE = 16_384
 
+_BUFFER = 1 << 20  # bytes of a column that are read at once, however large its row group is
 _DAMAGED = (OSError, ValueError)  # those of pyarrow are subclasses
 
 
@@ -190,7 +191,9 @@ def read_piece(piece: Piece) -> Iterator[Any]:
 
 def _open(source: Source) -> Any:
     try:
-        return pq.ParquetFile(source.path, page_checksum_verification=True)
+        return pq.ParquetFile(
+            source.path, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True
+        )
     except _DAMAGED as error:
         raise _unreadable(source, error) from error
 

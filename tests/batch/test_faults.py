@@ -63,6 +63,15 @@ def test_a_damaged_part(numbers, rows, tmp_path, damage):
     does_the_rest(numbers, *(rows[0], tmp_path / "s", rows[1]), kept=3)
 
 
+def test_a_part_that_was_damaged_after_it_was_scored(numbers, rows, tmp_path):
+    """What is there of it stays, and what is wrong is told."""
+    batch.score(numbers, rows[0], tmp_path / "s", num_workers=1)
+    (rows[0] / "b.parquet").write_bytes(b"PAR1")
+    with pytest.raises(batch.JobError, match=r"1 of 4 parts are not done.\nb.parquet"):
+        batch.score(numbers, rows[0], tmp_path / "s", num_workers=1)
+    assert complete(tmp_path / "s") == [*NAMES]
+
+
 def test_rows_after_a_damaged_part_wait_for_their_numbers(bits, tmp_path, write_rows):
     x = LiteSampler(bits).sample(300, seed=1)
     x[np.random.default_rng(0).random(x.shape) < 0.3] = np.nan

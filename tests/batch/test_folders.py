@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -188,8 +189,19 @@ def test_no_rows_are_told(numbers, tmp_path):
 
 def test_parts_of_others_are_left_alone(bits, tmp_path):
     batch.sample(bits, 30, tmp_path / "s", num_workers=1, part_rows=10)
-    with pytest.raises(ValueError, match="holds part-00001.parquet, a part of another job"):
+    with pytest.raises(
+        ValueError, match="holds part-00001.parquet, a part of another job to sample"
+    ):
         batch.sample(bits, 10, tmp_path / "s", num_workers=1)
+    for name in ("part", "part.parquet"):
+        shutil.copy(tmp_path / "s" / "part-00000.parquet", tmp_path / name)
+    given = [tmp_path / "part", tmp_path / "part.parquet"]
+    with pytest.raises(ValueError, match="different names. Two of them make part-00000.parquet"):
+        batch.score(bits, given, tmp_path / "scores", num_workers=1)
+    for path in (tmp_path / "s").glob("*1.parquet"), (tmp_path / "s").glob("*2.parquet"):
+        next(path).unlink()
+    with pytest.raises(ValueError, match="part-00000.parquet, a part of another job to sample"):
+        batch.score(bits, tmp_path / "part.parquet", tmp_path / "s", num_workers=1)
     frame = pd.DataFrame({"a": [1]})
     (tmp_path / "other").mkdir()
     frame.to_parquet(tmp_path / "other" / "part-00000.parquet")
