@@ -205,7 +205,7 @@ class _Answer(beam.DoFn):
 class _Scored(_Answer):
     def process(self, records: list[Record]) -> Iterator[Record]:
         """Scores some rows."""
-        scores = self._model.score(_table(records)).tolist()
+        scores = self._model.score(_table(records, self._model)).tolist()
         for record, own in zip(records, scores, strict=True):
             yield {**record, SCORE: own}
 
@@ -225,7 +225,8 @@ class _Filled(_Answer):
             )
         numbers = np.array([record[self._row] for record in records], np.intp)
         others = [{k: v for k, v in record.items() if k != self._row} for record in records]
-        filled = self._model.impute(_table(others), numbers, self._seed).to_pylist()
+        table = _table(others, self._model)
+        filled = self._model.impute(table, numbers, self._seed).to_pylist()
         for own, number in zip(filled, numbers.tolist(), strict=True):
             yield {self._row: number, **own}
 
@@ -253,13 +254,24 @@ def _records_of(numbered: tuple[Piece, int], row: str) -> Iterable[Record]:
             first += 1
 
 
-def _table(records: list[Record]) -> Any:
-    """Returns rows as a table of Arrow.
+def _table(records: list[Record], model: RowModel) -> Any:
+    """Returns rows as a table of Arrow; an entry that a row lacks is missing there.
 
     Raises:
-        ValueError: if they have cells of different types in one column, or are no dicts.
+        ValueError: if they are no dicts, or have cells of different types in one column.
     """
-    try:
-        return pa.Table.from_pylist(records)
-    except (AttributeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise ValueError(f"rows must be dicts with one type of cells a column: {error}") from error
+    if not all(isinstance(record, dict) for record in records):
+        raise ValueError(f"rows must be dicts. Received: {records[0]!r}, ...")
+    names = dict.fromkeys(name for record in records for name in record)
+    own = model.drawn_schema().names
+    if any(name in names for name in own):  # else all columns are meant, in their order
+        names |= dict.fromkeys(own)
+    columns = {}
+    for name in names:
+        try:
+            columns[name] = pa.array([record.get(name) for record in records])
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(
+                f"rows must have cells of one type in a column. Column {name!r}: {error}"
+            ) from error
+    return pa.table(columns)

@@ -131,8 +131,9 @@ def sample(
     size = integer("part_rows", part_rows)
 
     def parts() -> Iterator[Part]:
+        width = max(5, len(str((count - 1) // size)))  # so that names sort as numbers do
         for number, start in enumerate(range(0, count, size)):
-            yield Part(f"part-{number:05}.parquet", start, min(size, count - start))
+            yield Part(f"part-{number:0{width}}.parquet", start, min(size, count - start))
 
     work = Work("sample", "", "", os.fspath(output), _seed(seed))
     return _run(work, model, parts, num_workers, progress, {})

@@ -65,6 +65,22 @@ def test_filled_rows(bits, run, tmp_path, write_rows):
     np.testing.assert_array_equal(matrix(rows), LiteSampler(bits).impute(x, seed=4))
 
 
+def test_rows_that_lack_entries(bits, run):
+    """The first of them as well: what others know stays."""
+    x = LiteSampler(bits).sample(60, seed=1)
+    gaps = np.random.default_rng(0).random(x.shape) < 0.5
+    gaps[0] = True
+    gaps[:, 3] = True  # which no row has
+    records = [
+        {"row": row, **{f"x{k}": float(x[row, k]) for k in range(5) if not gaps[row, k]}}
+        for row in range(60)
+    ]
+    transforms = apache_beam.Create(records), beam.Impute(bits, seed=4)
+    rows = run(*transforms, schema=columns_of(bits))
+    expected = LiteSampler(bits).impute(np.where(gaps, np.nan, x), seed=4)
+    np.testing.assert_array_equal(matrix(rows), expected)
+
+
 def test_a_table_is_scored_row_by_row(rides, run):
     """One dict a row in and out, with dates and texts."""
     drawn = LiteTable(rides).sample(300, seed=2)
