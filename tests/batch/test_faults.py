@@ -1,5 +1,6 @@
 """What goes wrong while a job runs: which part and why, what is done stays, the rest follows."""
 
+import multiprocessing
 import os
 import pathlib
 import resource
@@ -110,19 +111,20 @@ def test_a_part_with_other_columns_or_values(numbers, rows, tmp_path, write_rows
 
 
 def kill_when(path, begun):
-    """Kills the process whose temporary file appears beside a part."""
+    """Kills the worker that has a temporary file of a part open, as soon as one has."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for process in pathlib.Path("/proc").iterdir():
-            if process.name.isdigit():
-                try:
-                    files = [os.readlink(each) for each in (process / "fd").iterdir()]
-                except OSError:
-                    continue
-                if any(path in file for file in files):
-                    begun.append(int(process.name))
-                    os.kill(int(process.name), signal.SIGKILL)
-                    return
+        for worker in multiprocessing.active_children():
+            try:
+                open_files = [
+                    os.readlink(f) for f in pathlib.Path(f"/proc/{worker.pid}/fd").iterdir()
+                ]
+            except OSError:  # it, or a file, is closed by now
+                continue
+            if any(path in file for file in open_files):
+                os.kill(worker.pid, signal.SIGKILL)
+                begun.append(worker.pid)
+                return
         time.sleep(0.001)
 
 
@@ -133,7 +135,7 @@ def test_a_worker_that_is_killed(numbers, tmp_path):
     killer = threading.Thread(target=kill_when, args=(f"{folder}/.part-00002.", begun))
     killer.start()
     with pytest.raises(batch.JobError, match="1 of 8 parts are not done") as told:
-        batch.sample(numbers, 160_000, folder, num_workers=2, part_rows=20_000)
+        batch.sample(numbers, 320_000, folder, num_workers=2, part_rows=40_000)
     killer.join()
     assert begun and begun[0] != os.getpid()
     assert told.value.failures == {
@@ -141,9 +143,9 @@ def test_a_worker_that_is_killed(numbers, tmp_path):
     }
     names = [f"part-0000{number}.parquet" for number in (0, 1, 3, 4, 5, 6, 7)]
     assert sorted(os.listdir(folder)) == [".made_tf.lock", *names]
-    again = batch.sample(numbers, 160_000, folder, num_workers=1, part_rows=20_000)
+    again = batch.sample(numbers, 320_000, folder, num_workers=1, part_rows=40_000)
     assert again.num_kept == 7
-    expected = LiteSampler(numbers).sample(160_000)
+    expected = LiteSampler(numbers).sample(320_000)
     np.testing.assert_array_equal(pq.read_table(folder).to_pandas().to_numpy(), expected)
 
 
