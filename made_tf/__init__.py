@@ -42,6 +42,7 @@ _HOMES = {
     "TableSchema": "tables",
 }
 _MODULES = (
+    "batch",
     "conditionals",
     "data",
     "distributions",
@@ -64,6 +65,7 @@ __all__ = [*_HOMES, *_MODULES, *_MOVED, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
     from made_tf import (
+        batch,
         conditionals,
         data,
         distributions,

@@ -26,10 +26,11 @@ RULES = {
     "training": ("scoring", "data"),
     "plotting": ("scoring",),
     "export.runtime": ("portable",),
+    "batch": ("export.runtime",),
     "export": ("sampling", "scoring", "verification", "export.runtime"),
     "tables": ("training", "distributions", "export"),
     "reproduction": ("training", "plotting", "distributions", "export"),
-    "cli": ("reproduction", "tables"),
+    "cli": ("reproduction", "tables", "batch"),
 }
 #: The front door: it names everything, and imports it when it is asked for.
 DOOR = ("made_tf", "made_tf.moved")
@@ -44,6 +45,9 @@ LIBRARIES = {
     "pandas": None,
     "sklearn": "tables",
     "narwhals": None,
+    "apache_beam": "batch",
+    "pyarrow": "batch",
+    "pyspark": None,
     "optuna": None,
 }
 
@@ -289,6 +293,18 @@ def test_one_place_in_numpy_and_one_on_tensors_compare_degrees(house):
             "from ..convert import to_tflite",
             against_the_rules,
             "made_tf.export.runtime.files must not import made_tf.export.convert",
+        ),
+        (
+            "made_tf/batch/pieces.py",
+            "from made_tf.data import readers",
+            against_the_rules,
+            "made_tf.batch.pieces must not import made_tf.data.readers",
+        ),
+        (
+            "made_tf/batch/model.py",
+            "import keras",
+            against_the_libraries,
+            "made_tf.batch.model must not import keras",
         ),
         (
             "made_tf/attic/old.py",

@@ -36,6 +36,7 @@ CLASSES = {
     "TableSchema",
 }
 MODULES = {
+    "batch",
     "conditionals",
     "data",
     "distributions",

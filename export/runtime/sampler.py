@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .blocks import in_whole_blocks
 from .files import open_interpreter, read_metadata
 from .inputs import (
     check_context,
@@ -20,9 +21,9 @@ from .inputs import (
     check_uniforms,
 )
 from .portable.arguments import integer
-from .portable.arrays import FloatArray
+from .portable.arrays import FloatArray, Rows
 from .portable.patterns import pattern_groups, pieces
-from .portable.seeds import seed_batches
+from .portable.seeds import row_numbers, seed_batches, seed_pairs
 
 __all__ = ["LiteSampler"]
 
@@ -69,8 +70,10 @@ class LiteSampler:
             self.event_size = int(details["x"]["shape"][-1])
         else:
             self.event_size = int(self.metadata["event_size"])
-        told = (self.metadata or {}).get("context")
-        self.context_shape = None if told is None else tuple(map(int, told["shape"]))
+        told = self.metadata or {}
+        shape = (told.get("context") or {}).get("shape")
+        self.context_shape = None if shape is None else tuple(map(int, shape))
+        self._has_many_orders = bool(told.get("any_order") or told.get("num_orders", 1) > 1)
 
     def __reduce__(self):
         return type(self), self._opened  # opened anew, from the same file
@@ -115,6 +118,12 @@ class LiteSampler:
         runner = self._runner(name)
         with self._lock:
             return runner(**inputs)
+
+    def _answer(self, name: str, **inputs: npt.NDArray) -> dict[str, FloatArray]:
+        """Runs a signature of any number of rows: each row's bits depend on that row alone."""
+        if not self._has_many_orders:
+            return self.run(name, **inputs)
+        return in_whole_blocks(lambda **whole: self.run(name, **whole), inputs)
 
     def sample(
         self,
@@ -176,7 +185,22 @@ class LiteSampler:
             ValueError: if the seeds have another shape or dtype.
         """
         seeds = check_seeds(seeds)
-        return self.run("sample", seeds=seeds, **self._given(context, len(seeds)))["x"]
+        return self._answer("sample", seeds=seeds, **self._given(context, len(seeds)))["x"]
+
+    def sample_rows(self, rows: Rows, seed: int = 0, batch_size: int = 1024) -> FloatArray:
+        """Draws the rows of a sample that have these numbers, in any order: `[n]` -> `[n, D]`.
+
+        Args:
+            rows: their numbers; row i is drawn from the generator keyed by (seed, i).
+            seed: a 32-bit integer.
+            batch_size: how many rows the interpreter draws at once.
+
+        Raises:
+            ValueError: if there are none, or an argument is out of range.
+        """
+        seeds = check_seeds(seed_pairs(integer("seed", seed, -(2**31), 2**31), rows))
+        size = integer("batch_size", batch_size, 1, 2**31)
+        return np.concatenate([self.sample_from(part) for part in pieces(seeds, size)])
 
     def _given(self, context: npt.ArrayLike | None, num_rows: int) -> dict[str, FloatArray]:
         given = check_context(context, self.context_shape, num_rows)
@@ -193,7 +217,7 @@ class LiteSampler:
         """
         seeds = check_seeds(seeds)
         given = self._given(context, len(seeds))
-        found = self.run("sample_and_log_prob", seeds=seeds, **given)
+        found = self._answer("sample_and_log_prob", seeds=seeds, **given)
         return found["x"], found["log_prob"]
 
     def sample_at_temperature(
@@ -217,7 +241,9 @@ class LiteSampler:
         seeds = check_seeds(seeds)
         temperature = check_temperature(temperature, len(seeds))
         given = self._given(context, len(seeds))
-        return self.run("sample_at_temperature", seeds=seeds, temperature=temperature, **given)["x"]
+        return self._answer("sample_at_temperature", seeds=seeds, temperature=temperature, **given)[
+            "x"
+        ]
 
     def sample_from_uniforms(
         self, uniforms: npt.ArrayLike, context: npt.ArrayLike | None = None
@@ -236,7 +262,7 @@ class LiteSampler:
         width = self.inputs("sample_from_uniforms")["uniforms"]["shape"][-1]
         uniforms = check_uniforms(uniforms, width)
         given = self._given(context, len(uniforms))
-        return self.run("sample_from_uniforms", uniforms=uniforms, **given)["x"]
+        return self._answer("sample_from_uniforms", uniforms=uniforms, **given)["x"]
 
     def impute(
         self,
@@ -244,15 +270,18 @@ class LiteSampler:
         seed: int = 0,
         batch_size: int = 1024,
         context: npt.ArrayLike | None = None,
+        first_row: int | Rows = 0,
     ) -> FloatArray:
         """Fills in missing values by one draw given the rest of each row.
 
         Args:
             x: values `[n, D]`, NaN where they are missing; each row may lack
                 others.
-            seed: a 32-bit integer; row i is drawn from (seed, i).
+            seed: a 32-bit integer; row i is drawn from (seed, first_row + i).
             batch_size: how many rows the interpreter draws at once.
             context: what the rows are conditioned on.
+            first_row: the number of the first row, so that pieces of a table get
+                what the whole would; or the number of each row, `[n]`.
 
         Returns:
             Values `[n, D]`: the rows of `MADEDistribution.impute` with the same
@@ -264,32 +293,23 @@ class LiteSampler:
                 values outside the model's support.
         """
         self._runner("impute")  # checks
-        seed = integer("seed", seed, -(2**31), 2**31)
+        key = integer("seed", seed, -(2**31), 2**31)
         size = integer("batch_size", batch_size, 1, 2**31)
         values = np.array(x, dtype=np.float32)
         known = ~np.isnan(values)
         values[~known] = 0.0
         check_rows(values, self.event_size)
-        given = self._given(context, len(values))
-        seeds = np.stack([np.full(len(values), seed), np.arange(len(values))], 1)
+        seeds = seed_pairs(key, row_numbers(first_row, len(values)))
+        given = {"seeds": seeds, **self._given(context, len(values))}
         # The file takes a pass for each pattern in a batch: rows of one pattern go together.
         for pattern, numbers in pattern_groups(known):
             for part in pieces(numbers, size):
                 own = {name: each[part] for name, each in given.items()}
-                self._impute_some(values, pattern, part, seeds, own)
+                observed = np.tile(pattern.astype(np.int32), (len(part), 1))
+                drawn = self._answer("impute", x=values[part], observed=observed, **own)["x"]
+                check_supported(drawn, values[part], part)
+                values[part] = drawn
         return values
-
-    def _impute_some(self, values, pattern, rows, seeds, given) -> None:
-        observed = np.ascontiguousarray(np.broadcast_to(pattern, (len(rows), len(pattern))))
-        drawn = self.run(
-            "impute",
-            x=values[rows],
-            observed=observed.astype(np.int32),
-            seeds=seeds[rows].astype(np.int32),
-            **given,
-        )["x"]
-        check_supported(drawn, values[rows], rows)
-        values[rows] = drawn
 
     def log_prob(
         self, x: npt.ArrayLike, batch_size: int = 1024, context: npt.ArrayLike | None = None
@@ -304,7 +324,9 @@ class LiteSampler:
         size = integer("batch_size", batch_size, 1, 2**31)
         inputs = {"x": rows, **self._given(context, len(rows))}
         parts = [
-            self.run("log_prob", **{name: v[start : start + size] for name, v in inputs.items()})
+            self._answer(
+                "log_prob", **{name: v[start : start + size] for name, v in inputs.items()}
+            )
             for start in range(0, len(rows), size)
         ]
         log_prob = np.concatenate([part["log_prob"] for part in parts])
@@ -320,4 +342,4 @@ class LiteSampler:
             ValueError: if `x` has the wrong shape, or values that are not finite.
         """
         rows = check_rows(x, self.event_size)
-        return self.run("conditionals", x=rows, **self._given(context, len(rows)))
+        return self._answer("conditionals", x=rows, **self._given(context, len(rows)))

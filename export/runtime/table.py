@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .portable.arrays import FloatArray
-from .portable.schema import Schema
+from .portable.arguments import integer
+from .portable.arrays import BoolArray, FloatArray, Rows
+from .portable.schema import Cells, Schema
+from .portable.schema.filling import fill, left_text
 from .portable.schema.plain import cells_of_list, list_of_cells
+from .portable.seeds import row_numbers
 from .sampler import LiteSampler
 
 __all__ = ["LiteTable"]
@@ -47,8 +51,18 @@ class LiteTable:
             )
         self.schema = Schema.from_dict(content)
 
-    def sample(self, num_samples: int, seed: int = 0) -> dict[str, list[Any]]:
+    @property
+    def can_impute(self) -> bool:
+        """Whether the file answers questions about some cells given the others of their row."""
+        return "impute" in self.sampler.signatures
+
+    def sample(self, num_samples: int, seed: int = 0, first_row: int = 0) -> dict[str, list[Any]]:
         """Draws rows: those of `TableModel.sample` with the same seed.
+
+        Args:
+            num_samples: how many.
+            seed: a 32-bit integer.
+            first_row: the number of the first row: pieces of a sample are as the whole.
 
         Returns:
             For each column, by name, a list of cells: `None` for missing ones, moments in UTC.
@@ -56,10 +70,12 @@ class LiteTable:
         Raises:
             ValueError: if an argument is out of range.
         """
-        cells = self.schema.decode(self.sampler.sample(num_samples, seed))
-        return {
-            name: list_of_cells(own, self.schema.column(name).source) for name, own in cells.items()
-        }
+        count = integer("num_samples", num_samples, 1, 2**31)
+        return self._lists(self.sample_cells(row_numbers(first_row, count), seed))
+
+    def sample_cells(self, rows: Rows, seed: int = 0) -> dict[str, Cells]:
+        """Draws the rows of `sample` that have these numbers, as arrays."""
+        return self.schema.decode(self.sampler.sample_rows(rows, seed), rows)
 
     def log_prob(self, table: Mapping[str, Sequence[Any]]) -> FloatArray:
         """Returns the log-probability of rows, in nats.
@@ -74,11 +90,85 @@ class LiteTable:
         Raises:
             ValueError: if a column is not there, or cells are of another sort.
         """
+        return self.log_prob_of_cells(self._cells(table, absent=False))
+
+    def log_prob_of_cells(self, table: Mapping[str, Cells]) -> FloatArray:
+        """Returns what `log_prob` does, of arrays: all columns of the table."""
+        x, new, broken = self.schema.encode(table)
+        known = ~(new | broken).any(axis=1)
+        found = np.full(len(x), -np.inf, np.float32)
+        if known.any():
+            found[known] = self.sampler.log_prob(x[known])
+        return found
+
+    def impute(
+        self, table: Mapping[str, Sequence[Any]], seed: int = 0, first_row: int | Rows = 0
+    ) -> dict[str, list[Any]]:
+        """Fills in missing cells by draws, all of a row together, given the rest of the row.
+
+        Args:
+            table: for each column, by name, a list of cells, `None` where one is missing. Columns
+                that are not there are filled in, too; a cell that the table never had stays, and
+                nothing follows from it.
+            seed: a 32-bit integer.
+            first_row: the number of the first row, or those of all, `[rows]`: row i is drawn from
+                (seed, i), so that pieces of a table get what the whole would.
+
+        Returns:
+            For each column of the table a list of cells: the rows of `TableModel.impute` with the
+            same seed, where the file is that of its network of questions.
+
+        Raises:
+            ValueError: if the file has no signature `impute`, `table` names none of the columns, or
+                cells are of another sort.
+
+        Warns:
+            UserWarning: if a hundred rounds left a missing cell or a contradiction.
+        """
+        cells = self._cells(table, absent=True)
+        rows = row_numbers(first_row, len(next(iter(cells.values())).known))
+        return self._lists(self.impute_cells(cells, rows, seed))
+
+    def impute_cells(
+        self, table: Mapping[str, Cells], rows: Rows, seed: int = 0
+    ) -> dict[str, Cells]:
+        """Returns what `impute` does, of arrays: some columns of the table, and the rows' numbers.
+
+        Raises:
+            ValueError: as `impute`.
+        """
+        if not self.can_impute:
+            raise ValueError(
+                "This file has no signature 'impute': it is the density of whole rows. Export the "
+                "network of questions: TableModel.to_tflite(path, network='questions')"
+            )
+        seed = integer("seed", seed, -(2**31), 2**31)
+
+        def draw(values: FloatArray, known: BoolArray, own: int, numbers: Rows) -> FloatArray:
+            x = np.where(known, values, np.float32(np.nan))
+            return self.sampler.impute(x, own, first_row=numbers)
+
+        table = self.schema.complete(table)
+        x = self.schema.encode(table, absent_is_unknown=True).x
+        filled, left = fill(draw, self.schema, table, x, seed, rows)
+        if left:
+            warnings.warn(left_text(left), stacklevel=3)
+        return filled
+
+    def _lists(self, table: Mapping[str, Cells]) -> dict[str, list[Any]]:
+        sources = {name: self.schema.column(name).source for name in table}
+        return {name: list_of_cells(cells, sources[name]) for name, cells in table.items()}
+
+    def _cells(self, table: Mapping[str, Sequence[Any]], absent: bool) -> dict[str, Cells]:
         lacking = [name for name in self.schema.names if name not in table]
-        if lacking:
+        if lacking and not absent:
             raise ValueError(f"`table` must have all columns. It lacks: {lacking}")
+        if len(lacking) == len(self.schema.names):
+            raise ValueError(f"`table` must have columns of the table: {self.schema.names}")
         cells = {}
         for column in self.schema.columns:
+            if column.name in lacking:
+                continue
             try:
                 cells[column.name] = cells_of_list(_listed(table[column.name]), column.source)
             except ValueError as error:
@@ -86,12 +176,7 @@ class LiteTable:
         lengths = {name: len(own.known) for name, own in cells.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"`table` must have lists of one length. Received: {lengths}")
-        x, new, broken = self.schema.encode(cells)
-        known = ~(new | broken).any(axis=1)
-        found = np.full(len(x), -np.inf, np.float32)
-        if known.any():
-            found[known] = self.sampler.log_prob(x[known])
-        return found
+        return cells
 
 
 def _listed(cells: Any) -> list[Any]:

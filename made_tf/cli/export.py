@@ -65,6 +65,12 @@ __all__ = ["export"]
 @click.option(
     "--context-names", metavar="NAME,NAME,...", help="Names of its numbers, for the file to tell."
 )
+@click.option(
+    "--network",
+    type=click.Choice(["joint", "questions"]),
+    help="Of the model of a table: joint scores and samples whole rows, questions fills in cells, "
+    "too.  [default: joint]",
+)
 @click.option("--licence", help="The model's licence, for the file to tell.")
 @click.option(
     "--micro",
@@ -85,6 +91,7 @@ def export(
     variables: Path | None,
     context: Path | None,
     context_names: str | None,
+    network: str | None,
     licence: str | None,
     micro: bool,
 ) -> None:
@@ -101,13 +108,15 @@ def export(
         of_numbers = (data, calibration, variables, image_shape, context, context_names)
         if micro or any(option is not None for option in of_numbers):
             raise click.UsageError(
-                "--weights, --signatures, --batch-sizes and --licence go with the model of a table."
+                "--network, --weights, --signatures, --batch-sizes and --licence go with the "
+                "model of a table."
             )
         table = open_table(model)
         with quiet():
             text = str(
                 table.to_tflite(
                     output,
+                    network or "joint",
                     weights=weights,
                     signatures=_names(signatures),
                     batch_sizes=batch_sizes,
@@ -116,6 +125,8 @@ def export(
             )
         click.echo(text)
         return
+    if network is not None:
+        raise click.UsageError("--network goes with the model of a table.")
     if micro:
         others = (*inputs[1:], signatures, image_shape, context_names, licence)
         if batch_sizes or weights != "float32" or any(other is not None for other in others):

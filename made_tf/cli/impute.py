@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from made_tf.cli.contexts import CONTEXT, context_shape, read_contexts
+from made_tf.cli.folders import PART_ROWS, WORKERS, check_device_file, is_folder, run_job
 from made_tf.cli.opening import load_keras
 from made_tf.cli.options import (
     ARRAY,
     MODEL,
     NUM_ORDERS,
     SEED,
-    TABLE_FILE,
+    TABLE_FILE_OR_FOLDER,
     OutputFile,
     check_outputs,
 )
@@ -37,14 +38,14 @@ _ROWS = 1024  # filled in at once
 
 @click.command()
 @MODEL
-@click.argument("data", type=TABLE_FILE)
+@click.argument("data", type=TABLE_FILE_OR_FOLDER)
 @click.option(
     "-o",
     "--output",
-    type=OutputFile(".npz", ".csv", ".tsv", ".parquet", standard=True),
+    type=OutputFile(".npz", ".csv", ".tsv", ".parquet", standard=True, folder=True),
     required=True,
     help="The rows, filled in: of a table as .csv, .tsv or .parquet, or - for stdout; of numbers "
-    "as .npz (array x) or .csv.",
+    "as .npz (array x) or .csv; of a .tflite a folder of .parquet, by all cores.",
 )
 @ARRAY
 @SEED
@@ -58,6 +59,8 @@ _ROWS = 1024  # filled in at once
     help="How many weighted draws a row takes for which MODEL has no fitting order.",
 )
 @CONTEXT
+@WORKERS
+@PART_ROWS
 @reading
 def impute(
     model: Path,
@@ -68,6 +71,8 @@ def impute(
     num_orders: int | None,
     num_particles: int,
     context: Path | None,
+    num_workers: int | None,
+    part_rows: int | None,
     **options: Any,
 ) -> None:
     """Fill in the missing values of DATA by draws from MODEL, a .keras file.
@@ -78,10 +83,30 @@ def impute(
     fresh (and all its orders). Another one weighs draws for rows in which what
     is missing does not come last in its order, and warns where too few of them
     count.
+
+    Where DATA is a folder of .parquet (or one such file), --output a folder and
+    MODEL a .tflite with the signature impute, the rows are filled in by all
+    cores, in bounded memory; the same command goes on where it was cut off.
     """
+    if is_folder(output):
+        if array or context or num_orders or any(options.values()):
+            raise click.UsageError("A folder as --output goes with --seed alone.")
+        check_device_file(model)
+        from made_tf import batch
+
+        workers = {"num_workers": num_workers, "part_rows": part_rows}
+        run_job(batch.impute, model, data, output, seed=seed, **workers)
+        return
+    if data.is_dir() or num_workers or part_rows:
+        raise click.UsageError(
+            "A folder as DATA, --workers and --part-rows go with a folder as --output."
+        )
     check_outputs([output], [path for path in (model, data, context) if path])
     if model.suffix == ".tflite":
-        raise ValueError(f"{model} cannot fill in rows: MODEL must be a file that ends in .keras.")
+        raise ValueError(
+            f"{model} cannot fill in rows: MODEL must be a file that ends in .keras, or --output a "
+            "folder."
+        )
     if is_table_model(model):
         frame = read(data, options)
         table = open_table(model)

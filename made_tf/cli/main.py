@@ -18,6 +18,7 @@ from made_tf.cli.reproduce import reproduce
 from made_tf.cli.running import Commands
 from made_tf.cli.sample import sample
 from made_tf.cli.schema import schema
+from made_tf.cli.score import score
 from made_tf.cli.serve import serve
 from made_tf.cli.train import train
 from made_tf.cli.tune import tune
@@ -30,6 +31,7 @@ COMMANDS = (
     demo,
     train,
     evaluate,
+    score,
     sample,
     impute,
     anomalies,
@@ -56,6 +58,7 @@ Start with 'made-tf demo'. With your own data:
   made-tf predict model.keras other.csv --column price
   made-tf probability model.keras "price < 1000 AND cut = 'Ideal'"
   made-tf export model.keras --output made.tflite --batch-sizes 1,16
+  made-tf score made.tflite rows/ --output scores/
   made-tf serve made.tflite
 
 'made-tf COMMAND --help' tells more.

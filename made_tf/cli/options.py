@@ -20,6 +20,7 @@ __all__ = [
     "NUM_ORDERS",
     "SEED",
     "TABLE_FILE",
+    "TABLE_FILE_OR_FOLDER",
     "VALIDATION_FRACTION",
     "FiniteRange",
     "Integers",
@@ -30,17 +31,22 @@ __all__ = [
 
 
 class OutputFile(click.Path):
-    """A file to write: with one of these endings, in a folder that exists; or stdout."""
+    """A file to write: with one of these endings, in a folder that exists; stdout; or a folder."""
 
-    def __init__(self, *endings: str, standard: bool = False):
-        super().__init__(dir_okay=False)
+    def __init__(self, *endings: str, standard: bool = False, folder: bool = False):
+        super().__init__(dir_okay=folder)
         self.endings = endings
         self.standard = standard  # whether - may stand for stdout
+        self.folder = folder  # whether a name without an ending stands for a folder
 
     def convert(self, value, param, ctx):
         """Checks the path before any work is done."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if str(path) == "-" and self.standard:
+            return path
+        if self.folder and (path.suffix == "" or path.is_dir()):
+            if path.exists() and not path.is_dir():
+                self.fail(f"{str(path)!r} is no folder.", param, ctx)
             return path
         if path.suffix not in self.endings:
             self.fail(f"{str(path)!r} must end in {' or '.join(self.endings)}.", param, ctx)
@@ -110,6 +116,8 @@ class Integers(click.ParamType):
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 #: A table, of which - stands for stdin.
 TABLE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path, allow_dash=True)
+#: The same, or a folder of .parquet.
+TABLE_FILE_OR_FOLDER = click.Path(exists=True, path_type=Path, allow_dash=True)
 MODEL = click.argument("model", type=INPUT_FILE)
 ARRAY = click.option("--array", help="The array to use, in an .npz that holds several tables.")
 SEED = click.option(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from made_tf.cli.contexts import CONTEXT, read_contexts
+from made_tf.cli.folders import PART_ROWS, WORKERS, check_device_file, is_folder, run_job
 from made_tf.cli.opening import open_model
 from made_tf.cli.options import MODEL, SEED, Integers, OutputFile, check_outputs
 from made_tf.cli.running import quiet
@@ -31,10 +32,11 @@ __all__ = ["sample"]
 @click.option(
     "-o",
     "--output",
-    type=OutputFile(".npz", ".csv", ".tsv", ".parquet", ".png", standard=True),
+    type=OutputFile(".npz", ".csv", ".tsv", ".parquet", ".png", standard=True, folder=True),
     required=True,
     help="The rows: of a table as .csv, .tsv or .parquet, or - for stdout; of numbers as .npz "
-    "(array x) or .csv, or as pictures in a .png.",
+    "(array x) or .csv, or as pictures in a .png. Of a .tflite also a folder of .parquet, drawn by "
+    "all cores.",
 )
 @click.option(
     "--image-shape",
@@ -48,6 +50,8 @@ __all__ = ["sample"]
     help="A cell that all rows have, for the .keras file of a table; may be given several times.",
 )
 @CONTEXT
+@WORKERS
+@PART_ROWS
 def sample(
     model: Path,
     num: int,
@@ -56,6 +60,8 @@ def sample(
     image_shape: tuple[int, int] | None,
     given: tuple[str, ...],
     context: Path | None,
+    num_workers: int | None,
+    part_rows: int | None,
 ) -> None:
     """Draw new rows from MODEL, a .keras or .tflite file.
 
@@ -63,6 +69,17 @@ def sample(
     and classes, within rounding for real numbers.
     """
     check_outputs([output], [path for path in (model, context) if path])
+    if is_folder(output):
+        if given or context or image_shape:
+            raise click.UsageError("--given, --context and --image-shape do not go with a folder.")
+        check_device_file(model)
+        from made_tf import batch
+
+        workers = {"num_workers": num_workers, "part_rows": part_rows}
+        run_job(batch.sample, model, num, output, seed=seed, **workers)
+        return
+    if num_workers or part_rows:
+        raise click.UsageError("--workers and --part-rows go with a folder as --output.")
     if is_table_model(model):
         write(output, drawn_table(model, num, seed, given))
         return

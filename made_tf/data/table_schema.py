@@ -17,7 +17,7 @@ from made_tf.data.frames import frame_of, library_of, read_columns
 from made_tf.data.table_facts import find_dependencies, find_orders, find_totals
 from made_tf.portable.files import PathLike, replacing
 from made_tf.portable.schema import Cells, Column, Encoded, Schema
-from made_tf.portable.schema.moments import UNITS
+from made_tf.portable.schema.moments import in_unit
 
 __all__ = ["TableSchema"]
 
@@ -258,7 +258,7 @@ def _like(series: Any, column: Column) -> Cells:
     same = own.sort == source.sort and own.sort in ("duration", "time")
     if same or (own.sort in moments and source.sort in moments):
         if source.unit != own.unit:
-            return Cells(_in_unit(cells.values, source.unit, own.unit), cells.known)
+            return Cells(in_unit(cells.values, source.unit, own.unit), cells.known)
         return cells
     texts = {"text", "category", "ordered", "boolean"}
     if own.sort in texts and source.sort in texts:
@@ -279,12 +279,3 @@ def _zeros(sort: str, count: int) -> np.ndarray:
     if sort in ("text", "category", "ordered", "boolean"):
         return np.full(count, None, object)
     return np.zeros(count, np.float64 if sort == "real" else np.int64)
-
-
-def _in_unit(values: np.ndarray, unit: str, own: str) -> np.ndarray:
-    if UNITS[own] < UNITS[unit]:
-        return values // (UNITS[unit] // UNITS[own])
-    factor = UNITS[own] // UNITS[unit]
-    # What the finer unit has no number for is as far as it has: a moment that never occurred.
-    last = (2**63 - 1) // factor
-    return np.clip(values, -last, last) * factor

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import integer
+from .arrays import Rows
 
-__all__ = ["seed_batches", "seed_pairs"]
+__all__ = ["row_numbers", "seed_batches", "seed_pairs"]
 
 
 def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:
@@ -29,3 +30,23 @@ def seed_pairs(seed: int, numbers: npt.NDArray) -> npt.NDArray[np.int32]:
     """Returns the pairs (seed, number), int32 `[n, 2]`."""
     pairs = np.stack([np.full_like(numbers, seed), numbers], axis=1)
     return ((pairs + 2**31) % 2**32 - 2**31).astype(np.int32)  # as 32-bit numbers wrap
+
+
+def row_numbers(first_row: int | Rows, count: int) -> Rows:
+    """Returns the numbers of rows, `[n]`.
+
+    Args:
+        first_row: the number of the first row; or the number of each.
+        count: n.
+
+    Raises:
+        ValueError: if they are no numbers, or not as many.
+    """
+    if not isinstance(first_row, np.ndarray):
+        return np.arange(count) + integer("first_row", first_row, 0)
+    if first_row.shape != (count,) or first_row.dtype.kind not in "iu":
+        raise ValueError(
+            f"`first_row` must be a number, or {count} of them. "
+            f"Received: {first_row.dtype} of shape {first_row.shape}"
+        )
+    return first_row.astype(np.intp)

@@ -23,7 +23,7 @@ from made_tf.networks.mask_sets import StackedSets
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
-from made_tf.portable.seeds import seed_pairs
+from made_tf.portable.seeds import row_numbers, seed_pairs
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
@@ -179,10 +179,7 @@ class Queries:
         """
         num_samples = integer("num_samples", num_samples)
         seed = _checked_seed(seed)
-        if isinstance(first_row, np.ndarray):
-            numbers = first_row
-        else:
-            numbers = np.arange(len(values)) + integer("first_row", first_row, 0)
+        numbers = row_numbers(first_row, len(values))
         size = values.shape[1]
         values = with_vectors(self.model, values, vectors)
         drawn = np.broadcast_to(values, (num_samples, *values.shape)).copy()

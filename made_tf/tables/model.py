@@ -188,24 +188,32 @@ class TableModel(BaseEstimator):
         model.network_ = network
         return model
 
-    def to_tflite(self, path: PathLike, **options: Any) -> Any:
-        """Exports the density of whole rows, with the table's names and categories.
+    def to_tflite(self, path: PathLike, network: str = "joint", **options: Any) -> Any:
+        """Exports one of the networks, with the table's names and categories.
 
         Args:
             path: the `.tflite` file, which `made_tf.export.LiteTable` opens.
+            network: `"joint"`, the density of whole rows, which scores and samples; or
+                `"questions"`, which fills in cells, too.
             **options: of `made_tf.export.to_tflite`.
 
         Returns:
             An `ExportReport`.
 
         Raises:
+            ValueError: if there is no such network.
             made_tf.export.ExportError: if the file is found wanting.
         """
         from made_tf.export import to_tflite
 
         fitted = self._asked()
         options.setdefault("variables", variables_of(fitted.schema))
-        return to_tflite(fitted.joint, path, schema=fitted.schema.to_dict(), **options)
+        if network not in ("joint", "questions"):
+            raise ValueError(
+                f"`network` must be 'joint' or 'questions'. Received: network={network!r}"
+            )
+        chosen = fitted.joint if network == "joint" else fitted.queries.model
+        return to_tflite(chosen, path, schema=fitted.schema.to_dict(), **options)
 
     def log_prob(self, X) -> FloatArray:
         """Returns the log-probability (or log-density) of each row, in nats, `[N]`.

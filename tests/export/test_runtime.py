@@ -52,9 +52,47 @@ def test_rows_do_not_depend_on_how_many_are_drawn_or_how(device):
     np.testing.assert_array_equal(device.log_prob(rows, batch_size=7), device.log_prob(rows))
 
 
+@pytest.fixture(scope="module")
+def real_device(tmp_path_factory, unverified):
+    """A model of all orders with real columns, whose last bits tell how LiteRT has multiplied."""
+    model = reference.small_model("scaled_normal", num_masks=None, hidden_units=(32, 32))
+    path = tmp_path_factory.mktemp("real") / "made.tflite"
+    with unverified():
+        export.to_tflite(model, path)
+    return LiteSampler(path)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 33, 1000])
+def test_the_bits_of_a_row_do_not_depend_on_how_many_are_asked_at_once(real_device, size):
+    rows = real_device.sample(203, seed=7)
+    np.testing.assert_array_equal(real_device.sample(203, seed=7, batch_size=size), rows)
+    np.testing.assert_array_equal(
+        real_device.log_prob(rows, batch_size=size), real_device.log_prob(rows)
+    )
+    gaps = np.where(np.random.default_rng(0).random(rows.shape) < 0.4, np.nan, rows)
+    filled = real_device.impute(gaps, seed=3)
+    np.testing.assert_array_equal(real_device.impute(gaps, seed=3, batch_size=size), filled)
+    some = np.array([150, 7, 202, 8])
+    np.testing.assert_array_equal(real_device.sample_rows(some, 7, batch_size=size), rows[some])
+    np.testing.assert_array_equal(
+        real_device.impute(gaps[some], 3, batch_size=size, first_row=some), filled[some]
+    )
+    np.testing.assert_array_equal(real_device.impute(gaps[100:], 3, first_row=100), filled[100:])
+    one = real_device.conditionals(rows[5:6])
+    for name, values in real_device.conditionals(rows).items():
+        np.testing.assert_array_equal(one[name][0], values[5])
+
+
+@pytest.mark.parametrize("first_row", [-1, 1.5, np.zeros(2), np.zeros(3, int), "3"])
+def test_numbers_of_rows_are_checked(real_device, first_row):
+    with pytest.raises(ValueError, match="`first_row` must be"):
+        real_device.impute(np.zeros((2, real_device.event_size)), first_row=first_row)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda d: d.sample_rows(np.array([], int)), "`seeds`.*at least 1"),
         (lambda d: d.sample(0), "`num_samples` must be an integer in"),
         (lambda d: d.sample(2.0), "`num_samples`.*Received: num_samples=2.0"),
         (lambda d: d.sample(True), "`num_samples`"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import fitted_rides, rides
+from example_tables import fitted_grades, fitted_rides, grades, rides
 
 from made_tf.export import LiteSampler, LiteTable, to_tflite
 
@@ -78,3 +78,31 @@ def test_cells_may_be_those_of_numpy(file):
         table.log_prob({**plain, "shared": False})
     with pytest.raises(ValueError, match=r"column 'zone' must be a list of cells. Received: 'Har"):
         table.log_prob({**plain, "zone": "Harlem"})
+
+
+def test_cells_are_filled_in_as_on_the_host(tmp_path, unverified):
+    """The rows of `TableModel.impute`: of columns that are missing in part, and as a whole."""
+    path = tmp_path / "questions.tflite"
+    with unverified():
+        fitted_grades().to_tflite(path, "questions")
+    device = LiteTable(path)
+    assert device.can_impute
+    frame = grades(120, seed=4).drop(columns="big").astype(object)
+    frame = frame.where(np.random.default_rng(1).random(frame.shape) > 0.4, None)
+    expected = fitted_grades().impute(frame, seed=5)
+    cells = {name: [None if pd.isna(v) else v for v in frame[name]] for name in frame}
+    found = device.impute(cells, seed=5)
+    assert list(found) == expected.columns.tolist()
+    for name, own in found.items():
+        assert own == expected[name].tolist(), name
+    with pytest.raises(ValueError, match="`network` must be 'joint' or 'questions'"):
+        fitted_grades().to_tflite(path, "both")
+    with pytest.raises(ValueError, match="`table` must have columns of the table"):
+        device.impute({"other": [1]})
+
+
+def test_pieces_of_a_sample_are_as_the_whole(file):
+    table = LiteTable(file)
+    whole, part = table.sample(30, seed=3), table.sample(12, seed=3, first_row=18)
+    assert part == {name: cells[18:] for name, cells in whole.items()}
+    assert part["ride"][0] != whole["ride"][0]

@@ -306,3 +306,19 @@ def test_lists_are_cells():
 def test_lists_of_another_sort_are_refused(source, value):
     with pytest.raises(ValueError, match=f"sort '{source.sort}'. Received: .* in row 1"):
         cells_of_list([None, value], source)
+
+
+def test_a_list_of_whole_numbers_keeps_those_that_are_none():
+    source = Source("integer", "int64")
+    assert cells_of_list([1, None, 2.0], source).values.dtype == np.int64
+    cells = cells_of_list([1, None, 2.5], source)
+    assert cells.known.tolist() == [True, False, True]
+    assert cells.values[[0, 2]].tolist() == [1.0, 2.5]
+
+
+def test_identifiers_are_those_of_the_rows_numbers():
+    column = Identifier("id", Source("text", "str"), "r", 40)
+    schema = Schema([column, Classes("c", Source("text", "str"), ["a", "b"])])
+    x = np.zeros((3, 1))
+    assert schema.decode(x)["id"].values.tolist() == ["r40", "r41", "r42"]
+    assert schema.decode(x, np.array([7, 2, 9]))["id"].values.tolist() == ["r47", "r42", "r49"]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import BoolArray
+from ..arrays import BoolArray, Rows
 from .cells import Cells, Source
 
 __all__ = [
@@ -183,7 +183,11 @@ class Identifier(Unmodelled):
 
     def decode(self, x, table):
         del table
-        numbers = np.arange(self.start, self.start + len(x))
+        return self.of_rows(np.arange(len(x)))
+
+    def of_rows(self, rows: Rows) -> Cells:
+        """Returns the new names of rows with these numbers."""
+        numbers = self.start + rows
         if self.prefix is None:
             return Cells.of(numbers)
         names = [f"{self.prefix}{number}" for number in numbers]

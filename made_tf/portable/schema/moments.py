@@ -10,7 +10,7 @@ from .cells import Cells, Source
 from .columns import MISSING, Column, Numbers64, register
 from .numbers import LARGEST_CODE, bounds_of
 
-__all__ = ["PARTS", "UNITS", "Moments"]
+__all__ = ["PARTS", "UNITS", "Moments", "in_unit"]
 
 #: How many units a day has.
 UNITS = {"D": 1, "s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
@@ -124,3 +124,13 @@ def join(parts, source: Source):
     day = 7 * parts["week"] + parts["weekday"] - _FIRST_DAY.get(source.sort, 0)
     fraction = parts["fraction"] * max(1, a_day // UNITS["us"]) + parts["nanosecond"]
     return day * a_day + parts["second"] * max(1, a_day // UNITS["s"]) + fraction
+
+
+def in_unit(ticks: np.ndarray, unit: str, own: str) -> np.ndarray:
+    """Returns moments that count one unit, int64, in another unit."""
+    if UNITS[own] < UNITS[unit]:
+        return ticks // (UNITS[unit] // UNITS[own])
+    factor = UNITS[own] // UNITS[unit]
+    # What the finer unit has no number for is as far as it has: a moment that never occurred.
+    last = (2**63 - 1) // factor
+    return np.clip(ticks, -last, last) * factor

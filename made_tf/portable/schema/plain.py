@@ -48,7 +48,9 @@ def cells_of_list(values: Sequence[Any], source: Source) -> Cells:
             objects[row] = values[row]
         return Cells(objects, known)
     read = {"integer": _number, "real": _number}.get(source.sort) or _ticks(source)
-    found = np.zeros(len(values), np.float64 if source.sort == "real" else np.int64)
+    # Whole numbers that are none stay what they are, for the column to see that it never had them.
+    broken = source.sort == "integer" and any(_is_broken(value) for value in values)
+    found = np.zeros(len(values), np.float64 if source.sort == "real" or broken else np.int64)
     for row in np.flatnonzero(known).tolist():
         try:
             found[row] = read(values[row])
@@ -65,6 +67,10 @@ def _wrong(source: Source, value: Any, row: int) -> ValueError:
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
+
+
+def _is_broken(value: Any) -> bool:
+    return isinstance(value, float) and value % 1 != 0 and not _is_missing(value)
 
 
 def _number(value: Any) -> float:

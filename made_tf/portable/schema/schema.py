@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import BoolArray, FloatArray
+from ..arrays import BoolArray, FloatArray, Rows
 from . import classes, facts, moments, numbers
 from .cells import Cells
-from .columns import Column, column_from
+from .columns import Column, Identifier, column_from
 
 __all__ = ["Encoded", "Schema"]
 
@@ -142,12 +142,20 @@ class Schema:
             [column.agrees(table[column.name], table) for column in self.columns]
         )
 
-    def decode(self, x: Any) -> dict[str, Cells]:
-        """Returns the cells of numbers `[N, D]`, by name in the table's order."""
+    def decode(self, x: Any, rows: Rows | None = None) -> dict[str, Cells]:
+        """Returns the cells of numbers `[N, D]`, by name in the table's order.
+
+        Args:
+            x: the numbers.
+            rows: the numbers of the rows, which make their identifiers; 0, 1, ... by default.
+        """
         x = np.asarray(x, np.float64)
         found: dict[str, Cells] = {}
         for column in self._order:
-            found[column.name] = column.decode(x[:, self.place(column.name)], found)
+            if isinstance(column, Identifier) and rows is not None:
+                found[column.name] = column.of_rows(rows)
+            else:
+                found[column.name] = column.decode(x[:, self.place(column.name)], found)
         return {name: found[name] for name in self.names}
 
     def to_dict(self) -> dict[str, Any]:
