@@ -57,6 +57,7 @@ def to_tflite(
     context: npt.ArrayLike | None = None,
     context_names: Sequence[str] | None = None,
     schema: Mapping[str, Any] | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> ExportReport:
     """Writes a model into one `.tflite` file and verifies it.
 
@@ -101,6 +102,9 @@ def to_tflite(
         context_names: a name for each number of the context, for the file to tell.
         schema: of the table whose rows these are (`TableSchema.to_dict`), for the file to speak of
             names, categories and dates.
+        card: the model card, for the file to tell: texts `data`, `metrics` (or a mapping from
+            names to numbers), `intended_use` and `limitations`. Of what is not given, and of a
+            licence that is not, readers of the file are told that it is missing.
 
     Returns:
         What was written and how it compares with the model; `str(report)` is
@@ -125,7 +129,7 @@ def to_tflite(
         signatures = _check_static(model, num_orders, signatures, batch_sizes)
     chosen = choose_signatures(model, signatures, batch_sizes)
     description = describe_model(
-        model, num_orders, weights, variables, image_shape, licence, context_names, schema
+        model, num_orders, weights, variables, image_shape, licence, context_names, schema, card
     )
     if context is not None:
         context = check_contexts(model, context)
