@@ -111,8 +111,8 @@ def export(
         of_numbers = (data, calibration, variables, image_shape, context, context_names)
         if micro or any(option is not None for option in of_numbers):
             raise click.UsageError(
-                "--weights, --signatures, --batch-sizes, --licence and --card go with the model of a "
-                "table."
+                "--weights, --signatures, --batch-sizes, --licence and --card go with the model "
+                "of a table."
             )
         table = open_table(model)
         with quiet():
