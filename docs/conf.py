@@ -3,6 +3,7 @@
 Nothing is fetched: pages are built, and shown, without a network.
 """
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -89,6 +90,17 @@ def _skip_foreign(app, what, name, item, skip, options):
     return True if not module.startswith("made_tf") else skip
 
 
+def _own_signature(app, what, name, item, options, signature, returns):
+    """Shows the arguments of a class where Keras' `__new__` hides them."""
+    del app, name, options
+    if what == "class" and signature == "(*args, **kwargs)":
+        own = inspect.signature(item.__init__)
+        parameters = list(own.parameters.values())[1:]  # without self
+        return str(own.replace(parameters=parameters)), returns
+    return None
+
+
 def setup(app):
     """Registers what this file adds."""
+    app.connect("autodoc-process-signature", _own_signature)
     app.connect("autodoc-skip-member", _skip_foreign)

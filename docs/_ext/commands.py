@@ -8,7 +8,7 @@ import click
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-_WIDTH = 88
+_WIDTH = 76  # what the column of a page holds
 
 
 class Commands(Directive):
