@@ -52,11 +52,11 @@ def problems(site: Path) -> list[str]:
             if parts.scheme or parts.netloc:
                 continue
             there = _at(path, parts.path) if parts.path else path
+            places = pages[there].places if there in pages else {unquote(parts.fragment)}
             if not there.is_file():
                 found.append(f"{name} leads to {target}, which is not there")
-            elif parts.fragment and there in pages:
-                if unquote(parts.fragment) not in pages[there].places:
-                    found.append(f"{name} leads to {target}: no such place on that page")
+            elif parts.fragment and unquote(parts.fragment) not in places:
+                found.append(f"{name} leads to {target}: no such place on that page")
     return found
 
 

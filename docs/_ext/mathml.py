@@ -14,7 +14,8 @@ def _inline(self: Any, node: nodes.math) -> None:
 
 
 def _block(self: Any, node: nodes.math_block) -> None:
-    formula = latex2mathml.tex2mathml(node.astext(), as_block=True)
+    formula = latex2mathml.tex2mathml(node.astext(), as_block=False)
+    formula = formula.replace("<math ", '<math display="block" ', 1)
     self.body.append(f'<div class="math block">{formula}</div>\n')
     raise nodes.SkipNode
 
