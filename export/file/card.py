@@ -60,8 +60,9 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    return isinstance(value, numbers.Integral) or math.isfinite(value)
 
 
 def _plain(number: Any) -> int | float:
@@ -95,7 +96,8 @@ def card_lines(metadata: Mapping[str, Any]) -> list[str]:
     Args:
         metadata: of the file. Those of before there were cards have none.
     """
-    card = metadata.get("card") or {}
+    card = metadata.get("card")
+    card = card if isinstance(card, Mapping) else {}
     entries = [(name.replace("_", " "), card.get(name)) for name in CARD]
     entries.append(("licence", metadata.get("licence")))
     return ["model card:", *(f"  {name}: {_text(value)}" for name, value in entries)]

@@ -74,6 +74,15 @@ def test_what_a_card_lacks_is_said_to_be_missing():
     )  # a file of before there were cards
 
 
+def test_a_metric_may_be_called_as_the_digest_is(tmp_path, unverified):
+    path = tmp_path / "made.tflite"
+    card = {"metrics": {"sha256": "0" * 64, "rows": 10**400}}
+    with unverified():
+        export.to_tflite(reference.small_model(), path, card=card, signatures="log_prob")
+    metadata = export.LiteSampler(path).metadata  # compares the digest
+    assert metadata["card"] == card and metadata["sha256"] != "0" * 64
+
+
 def test_a_card_is_read_from_a_file(tmp_path):
     path = tmp_path / "card.toml"
     path.write_text('data = "rides"\n[metrics]\nnll = 3.5\n', encoding="utf-8")
