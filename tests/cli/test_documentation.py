@@ -74,6 +74,24 @@ def test_commands_are_those_that_there_are(line, tmp_path, monkeypatch):
     command.make_context(name, arguments, parent=top)
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_lead_to_files(name):
+    """Those of docs/ are checked when the site is built."""
+    links = re.findall(r"\]\(([^)#\s]+)", (ROOT / name).read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert local or name != "README.md"
+
+
+def test_each_public_module_has_a_place_in_the_reference():
+    reference = (ROOT / "docs" / "reference").glob("*.md")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in reference)
+    documented = set(re.findall(r"automodule:: made_tf\.(\w+)$", text, re.M))
+    package = pathlib.Path(made_tf.__file__).parent
+    there = {path.stem for path in package.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert documented == there & set(made_tf.__all__)
+
+
 def test_the_citation_is_of_this_version():
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {made_tf.__version__}\n" in text
