@@ -45,10 +45,7 @@ nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = [
-    "config.cache",  # of functions in this file
-    "mystnb.unknown_mime_type",
-]
+suppress_warnings = ["mystnb.unknown_mime_type"]
 
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # those of Keras and TFP are theirs
