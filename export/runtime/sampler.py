@@ -52,8 +52,8 @@ class LiteSampler:
     Several threads may share one sampler; their calls take turns.
 
     Example:
-        >>> device = LiteSampler("made.tflite")  # doctest: +SKIP
-        >>> device.sample(16, seed=7).shape  # doctest: +SKIP
+        >>> device = LiteSampler("digits.tflite")
+        >>> device.sample(16, seed=7).shape
         (16, 64)
     """
 

@@ -1,5 +1,6 @@
 // The page: chooses a model, draws samples, completes what is drawn.
 
+import { cardFacts } from './card.js';
 import { ContextFields } from './contexts.js';
 import { median, openModel, startRuntime } from './model.js';
 import { Pad, picture, table } from './pictures.js';
@@ -56,7 +57,7 @@ function show(name) {
     ['version', `made_tf ${metadata.version}`],
   ];
   if (metadata.context) facts.push(['context', `${metadata.context.shape.join(' x ')} numbers`]);
-  if (metadata.licence) facts.push(['licence', metadata.licence]);
+  facts.push(...cardFacts(metadata));
   $('facts').replaceChildren(
     ...facts.flatMap(([key, value]) => {
       const [term, text] = [document.createElement('dt'), document.createElement('dd')];

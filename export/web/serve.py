@@ -18,6 +18,7 @@ PAGE = (
     "index.html",
     "style.css",
     "app.js",
+    "card.js",
     "contexts.js",
     "model.js",
     "metadata.js",

@@ -73,6 +73,12 @@ __all__ = ["export"]
 )
 @click.option("--licence", help="The model's licence, for the file to tell.")
 @click.option(
+    "--card",
+    type=INPUT_FILE,
+    help="The model card, for the file to tell: a .toml or .json with data, metrics, intended_use "
+    "and limitations.",
+)
+@click.option(
     "--micro",
     is_flag=True,
     help="Write for TensorFlow Lite for Microcontrollers: one signature, of one row, that takes "
@@ -93,6 +99,7 @@ def export(
     context_names: str | None,
     network: str | None,
     licence: str | None,
+    card: Path | None,
     micro: bool,
 ) -> None:
     """Write MODEL (.keras) as one .tflite file for devices, and verify it.
@@ -100,16 +107,19 @@ def export(
     The file is compared with the model before it is handed over; what was
     compared is printed.
     """
-    inputs = (model, data, calibration, variables, context)
+    inputs = (model, data, calibration, variables, context, card)
     check_outputs([output], [path for path in inputs if path])
     if model.suffix == ".tflite":
         raise ValueError(f"{model} is exported already: MODEL must be a file that ends in .keras.")
+    from made_tf.export.file.card import read_card
+
+    told = None if card is None else read_card(card)
     if is_table_model(model):
         of_numbers = (data, calibration, variables, image_shape, context, context_names)
         if micro or any(option is not None for option in of_numbers):
             raise click.UsageError(
-                "--network, --weights, --signatures, --batch-sizes and --licence go with the "
-                "model of a table."
+                "--network, --weights, --signatures, --batch-sizes, --licence and --card go with "
+                "the model of a table."
             )
         table = open_table(model)
         with quiet():
@@ -121,6 +131,7 @@ def export(
                     signatures=_names(signatures),
                     batch_sizes=batch_sizes,
                     licence=licence,
+                    card=told,
                 )
             )
         click.echo(text)
@@ -166,6 +177,7 @@ def export(
             variables=named,
             image_shape=image_shape,
             licence=licence,
+            card=told,
             context=contexts,
             context_names=None if context_names is None else context_names.split(","),
         )

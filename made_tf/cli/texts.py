@@ -191,9 +191,9 @@ def _metadata_lines(metadata: dict[str, Any]) -> list[str]:
         names = metadata["context"]["names"]
         named = f": {', '.join(names)}" if names else ""
         lines.append(f"context: {_shape_text(metadata['context']['shape'])} numbers{named}")
-    if metadata["licence"]:
-        lines.append(f"licence: {metadata['licence']}")
-    return lines
+    from made_tf.export.file.card import card_lines
+
+    return [*lines, *card_lines(metadata)]
 
 
 def _tensors_text(tensors: dict[str, dict[str, Any]]) -> str:

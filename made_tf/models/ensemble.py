@@ -37,7 +37,7 @@ class Ensemble(DensityModel):
     Example:
         >>> members = [MADE(3, (16,), input_order="random", seed=seed) for seed in range(2)]
         >>> ensemble = Ensemble(members)
-        >>> ensemble.log_prob(np.array([[0, 1, 1], [1, 0, 0]])).shape
+        >>> ensemble.log_prob([[0, 1, 1], [1, 0, 0]]).shape
         TensorShape([2])
     """
 

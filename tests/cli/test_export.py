@@ -19,12 +19,14 @@ def test_it_exports_in_a_format_with_names(model, tmp_path):
     path = tmp_path / "made.tflite"
     options = ["--weights", "int8", "--batch-sizes", "1,4", "--signatures", "sample,log_prob"]
     options += ["--data", tmp_path / "rows.csv", "--image-shape", "2x2", "--licence", "MIT"]
-    options += ["--variables", tmp_path / "rows.csv"]
+    (tmp_path / "card.json").write_text('{"data": "two rows", "metrics": {"nll": 1.5}}')
+    options += ["--variables", tmp_path / "rows.csv", "--card", tmp_path / "card.json"]
     report = run("export", model, "-o", path, *options).stdout
     assert "weights: int8" in report and "NLL on the given rows" in report
     told = run("inspect", path).stdout
     for words in ("signature sample_4: seeds int32 [4, 2]", "picture of 2x2", "licence: MIT"):
         assert words in told
+    assert "  metrics: nll 1.5\n  intended use: not said\n" in told
     assert "variable c" in told and "bytes: weights" in told
     facts = json.loads(run("inspect", path, "--json").stdout)
     assert [entry["name"] for entry in facts["metadata"]["variables"]] == list("abcd")

@@ -38,7 +38,8 @@ def files(tmp_path_factory, unverified):
     of_any_order = {"batch_sizes": (1,), "signatures": ["sample", "impute"]}
     with unverified():
         export.to_tflite(pictures, folder / "pictures.tflite", image_shape=(8, 8), **options)
-        export.to_tflite(classes, folder / "classes.tflite", variables=names, **options)
+        card = {"data": "made-up classes", "metrics": {"nll": 1.5}}
+        export.to_tflite(classes, folder / "classes.tflite", variables=names, card=card, **options)
         export.to_tflite(any_order, folder / "any.tflite", image_shape=(8, 8), **of_any_order)
     return folder
 
@@ -230,6 +231,9 @@ def test_classes_are_shown_by_their_names(browser, page, files):
     assert shown[0] == [f"column {k}" for k in range(4)]
     assert shown[1] == [f"{k}-{int(value)}" for k, value in enumerate(expected[0])]
     assert not browser.find_element("id", "completing").is_displayed()
+    facts = browser.execute_script("return document.getElementById('facts').innerText")
+    for words in ("made-up classes", "nll 1.5", "intended use\nnot said", "licence\nnot said"):
+        assert words in facts
 
 
 def test_a_drawing_is_completed_as_python_completes_it(browser, page, files):
