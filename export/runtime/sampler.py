@@ -244,6 +244,7 @@ class LiteSampler:
         seed: int = 0,
         batch_size: int = 1024,
         context: npt.ArrayLike | None = None,
+        rows: npt.ArrayLike | None = None,
     ) -> FloatArray:
         """Fills in missing values by one draw given the rest of each row.
 
@@ -253,6 +254,8 @@ class LiteSampler:
             seed: a 32-bit integer; row i is drawn from (seed, i).
             batch_size: how many rows the interpreter draws at once.
             context: what the rows are conditioned on.
+            rows: the rows' numbers i, int `[n]`, where these are some rows of a table;
+                `None` for 0, 1, ...
 
         Returns:
             Values `[n, D]`: the rows of `MADEDistribution.impute` with the same
@@ -271,7 +274,13 @@ class LiteSampler:
         values[~known] = 0.0
         check_rows(values, self.event_size)
         given = self._given(context, len(values))
-        seeds = np.stack([np.full(len(values), seed), np.arange(len(values))], 1)
+        own_numbers = np.arange(len(values)) if rows is None else np.asarray(rows)
+        if own_numbers.shape != (len(values),) or own_numbers.dtype.kind not in "iu":
+            raise ValueError(
+                f"`rows` must be an integer for each of the {len(values)} rows. "
+                f"Received: rows={rows!r}"
+            )
+        seeds = np.stack([np.full(len(values), seed), own_numbers], 1)
         # The file takes a pass for each pattern in a batch: rows of one pattern go together.
         for pattern, numbers in pattern_groups(known):
             for part in pieces(numbers, size):

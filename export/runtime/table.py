@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .portable.arrays import FloatArray
-from .portable.schema import Schema
+from .portable.schema import Cells, Schema
+from .portable.schema.filling import fill
 from .portable.schema.plain import cells_of_list, list_of_cells
 from .sampler import LiteSampler
 
@@ -56,7 +57,49 @@ class LiteTable:
         Raises:
             ValueError: if an argument is out of range.
         """
-        cells = self.schema.decode(self.sampler.sample(num_samples, seed))
+        return self._lists(self.schema.decode(self.sampler.sample(num_samples, seed)))
+
+    def impute(self, table: Mapping[str, Sequence[Any]], seed: int = 0) -> dict[str, list[Any]]:
+        """Fills in missing cells by draws, all of a row together, given the rest of the row.
+
+        Args:
+            table: for each column, by name, a list of cells, `None` for those to fill in; columns
+                that are not there are filled in, too.
+            seed: a 32-bit integer.
+
+        Returns:
+            As of `sample`: the cells of `TableModel.impute` with the same seed.
+
+        Raises:
+            ValueError: if the file holds no network of questions
+                (`TableModel.to_tflite(questions=True)`), a column is none of the table's, or cells
+                are of another sort.
+        """
+        unknown = [name for name in table if name not in self.schema.names]
+        if unknown or not table:
+            raise ValueError(
+                f"`table` must have columns of the table: {self.schema.names}. "
+                f"Received: {unknown or 'none'}"
+            )
+        return self._lists(self.filled(self._cells(table), seed))
+
+    def filled(self, cells: Mapping[str, Cells], seed: int) -> dict[str, Cells]:
+        """Returns all cells of rows of which some are known, as `impute` does."""
+        if "impute" not in self.sampler.signatures:
+            raise ValueError(
+                "This file has no signature 'impute': export the table's model with questions=True "
+                "('made-tf export --questions'). "
+                f"It has: {', '.join(self.sampler.signatures)}"
+            )
+        known = self.schema.complete(cells)
+        x = self.schema.encode(known, absent_is_unknown=True).x
+
+        def draw(values, is_known, own_seed, rows):
+            return self.sampler.impute(np.where(is_known, values, np.nan), own_seed, rows=rows)
+
+        return fill(draw, self.schema, known, x, seed)
+
+    def _lists(self, cells: Mapping[str, Cells]) -> dict[str, list[Any]]:
         return {
             name: list_of_cells(own, self.schema.column(name).source) for name, own in cells.items()
         }
@@ -77,8 +120,24 @@ class LiteTable:
         lacking = [name for name in self.schema.names if name not in table]
         if lacking:
             raise ValueError(f"`table` must have all columns. It lacks: {lacking}")
+        cells = self._cells(table)
+        x, new, broken = self.schema.encode(cells)
+        known = ~(new | broken).any(axis=1)
+        found = np.full(len(x), -np.inf, np.float32)
+        if known.any():
+            found[known] = self.sampler.log_prob(x[known])
+        return found
+
+    def _cells(self, table: Mapping[str, Sequence[Any]]) -> dict[str, Cells]:
+        """Returns lists as cells, those of the table's columns that are there.
+
+        Raises:
+            ValueError: if cells are of another sort, or lists of several lengths.
+        """
         cells = {}
         for column in self.schema.columns:
+            if column.name not in table:
+                continue
             try:
                 cells[column.name] = cells_of_list(_listed(table[column.name]), column.source)
             except ValueError as error:
@@ -86,12 +145,7 @@ class LiteTable:
         lengths = {name: len(own.known) for name, own in cells.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"`table` must have lists of one length. Received: {lengths}")
-        x, new, broken = self.schema.encode(cells)
-        known = ~(new | broken).any(axis=1)
-        found = np.full(len(x), -np.inf, np.float32)
-        if known.any():
-            found[known] = self.sampler.log_prob(x[known])
-        return found
+        return cells
 
 
 def _listed(cells: Any) -> list[Any]:

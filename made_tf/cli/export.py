@@ -67,6 +67,12 @@ __all__ = ["export"]
 )
 @click.option("--licence", help="The model's licence, for the file to tell.")
 @click.option(
+    "--questions",
+    is_flag=True,
+    help="Of a table's model the network that fills in any cells given any others: for impute, and "
+    "for the form of 'made-tf serve'.",
+)
+@click.option(
     "--micro",
     is_flag=True,
     help="Write for TensorFlow Lite for Microcontrollers: one signature, of one row, that takes "
@@ -86,6 +92,7 @@ def export(
     context: Path | None,
     context_names: str | None,
     licence: str | None,
+    questions: bool,
     micro: bool,
 ) -> None:
     """Write MODEL (.keras) as one .tflite file for devices, and verify it.
@@ -101,13 +108,15 @@ def export(
         of_numbers = (data, calibration, variables, image_shape, context, context_names)
         if micro or any(option is not None for option in of_numbers):
             raise click.UsageError(
-                "--weights, --signatures, --batch-sizes and --licence go with the model of a table."
+                "--weights, --signatures, --batch-sizes, --licence and --questions go with the "
+                "model of a table."
             )
         table = open_table(model)
         with quiet():
             text = str(
                 table.to_tflite(
                     output,
+                    questions=questions,
                     weights=weights,
                     signatures=_names(signatures),
                     batch_sizes=batch_sizes,
@@ -116,6 +125,8 @@ def export(
             )
         click.echo(text)
         return
+    if questions:
+        raise click.UsageError("--questions goes with the model of a table.")
     if micro:
         others = (*inputs[1:], signatures, image_shape, context_names, licence)
         if batch_sizes or weights != "float32" or any(other is not None for other in others):

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from made_tf.conditionals import Conditionals
     from made_tf.data.splits import Splits
+    from made_tf.export.runtime import LiteSampler
     from made_tf.portable.arrays import FloatArray
     from made_tf.scoring import Scores
 
-__all__ = ["family_of", "load_keras", "open_model"]
+__all__ = ["family_of", "load_keras", "open_device", "open_model"]
 
 
 _ROWS = 1024  # drawn at once
@@ -90,11 +91,8 @@ class _Device:
     """A `.tflite` file."""
 
     def __init__(self, path: Path):
-        from made_tf.export.runtime import LiteSampler
-
         self.path = path
-        with quiet():
-            self.sampler = LiteSampler(path)
+        self.sampler = open_device(path)
         self.event_size = self.sampler.event_size
 
     @property
@@ -124,6 +122,14 @@ def _for_all_or_each(contexts: FloatArray | None) -> FloatArray | None:
 def open_model(path: Path) -> Scorer:
     """Opens a `.keras` or `.tflite` file."""
     return _Device(path) if path.suffix == ".tflite" else _Host(path)
+
+
+def open_device(path: Path) -> LiteSampler:
+    """Opens a `.tflite` file."""
+    with quiet():
+        from made_tf.export.runtime import LiteSampler
+
+        return LiteSampler(path)
 
 
 def load_keras(path: Path, or_ensemble: bool = False) -> Any:

@@ -2,108 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups
-from made_tf.portable.schema import Cells, Schema
-from made_tf.portable.schema.facts import Total
-from made_tf.portable.schema.numbers import Numbers
+from made_tf.portable.schema import Schema
 from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.subsets import Queries
 
-__all__ = ["absent_codes", "column_excess", "column_surprise", "conditionals_of", "fill"]
+__all__ = ["column_excess", "column_surprise", "conditionals_of"]
 
 _DRAWS = 16  # of a cell, whose mean surprise is what is usual
-_ROUNDS = 100  # of draws, until a filled cell is not missing again
-
-
-def absent_codes(schema: Schema) -> FloatArray:
-    """Returns the number that stands for a missing cell, of each variable; NaN for none."""
-    codes = [column.absent for column in schema.columns for _ in column.variables]
-    return np.array(codes, np.float32)
-
-
-def fill(
-    queries: Queries, schema: Schema, table: Mapping[str, Cells], x: FloatArray, seed: int
-) -> dict[str, Cells]:
-    """Draws what is not known given the rest of each row, but never a missing cell.
-
-    Row i is drawn from the seeds (s_r, i) for r = 0, 1, ... until no cell of it is missing, none
-    contradicts the others, and none lies out of range to make a total that is known. s_0 is `seed`;
-    later ones are those of no neighbouring seed.
-
-    Args:
-        queries: what answers.
-        schema: of the table.
-        table: the cells that are known.
-        x: the same as numbers `[N, D]`, NaN where nothing is known.
-        seed: a 32-bit integer.
-
-    Returns:
-        The cells of all columns.
-
-    Warns:
-        UserWarning: if a hundred rounds left a missing cell or a contradiction.
-    """
-    absent, asked = absent_codes(schema), np.isnan(x)
-    values = np.where(asked, np.float32(0), x)  # which the schema has checked
-    filled = values.copy()
-    left = np.arange(len(x))
-    for number in range(_ROUNDS):
-        to_draw = left[asked[left].any(axis=1)]
-        if len(to_draw):
-            own = _seed_of_round(seed, number)
-            known_here = ~asked[to_draw]
-            filled[to_draw] = queries.draw_rows(values[to_draw], known_here, 1, own, to_draw)[0]
-        known = {name: cells.at(left) for name, cells in table.items()}
-        whole = schema.merged(known, schema.decode(filled[left]))
-        is_wrong = (asked[left] & (filled[left] == absent)).any(axis=1) | ~schema.agrees(whole)
-        is_wrong |= _parts_out_of_range(schema, known, whole)
-        left = left[is_wrong & asked[left].any(axis=1)]
-        if not len(left):
-            break
-    else:
-        warnings.warn(
-            f"{len(left)} row(s) have cells left that are missing, contradict others, or lie out "
-            "of range to make a total: given the rest of their row nearly all draws are so.",
-            stacklevel=4,
-        )
-    return schema.merged(table, schema.decode(filled))
-
-
-def _parts_out_of_range(
-    schema: Schema, known: Mapping[str, Cells], whole: Mapping[str, Cells]
-) -> BoolArray:
-    """Returns in which rows a part of a known total is what the data never had, `[N]`.
-
-    Where a single part was not known it is what it must be.
-    """
-    wrong = np.zeros(len(next(iter(whole.values())).known), bool)
-    for column in schema.columns:
-        if not isinstance(column, Total) or column.name not in known:
-            continue
-        free = np.stack([whole[n].known & ~_known(known, n, len(wrong)) for n in column.needs])
-        several = known[column.name].known & (free.sum(axis=0) > 1)
-        for name, is_free in zip(column.needs, free, strict=True):
-            part, values = schema.column(name), whole[name].values
-            if isinstance(part, Numbers):
-                inside = (values >= part.low) & (values <= part.high)
-                wrong |= several & is_free & ~(inside & np.isfinite(part.codes(values)))
-    return wrong
-
-
-def _known(table: Mapping[str, Cells], name: str, count: int) -> BoolArray:
-    return table[name].known if name in table else np.zeros(count, bool)
-
-
-def _seed_of_round(seed: int, number: int) -> int:
-    if number == 0:
-        return seed
-    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0] >> 1)
 
 
 def conditionals_of(

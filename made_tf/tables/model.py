@@ -187,11 +187,14 @@ class TableModel(BaseEstimator):
         model.network_ = network
         return model
 
-    def to_tflite(self, path: PathLike, **options: Any) -> Any:
+    def to_tflite(self, path: PathLike, questions: bool = False, **options: Any) -> Any:
         """Exports the density of whole rows, with the table's names and categories.
 
         Args:
             path: the `.tflite` file, which `made_tf.export.LiteTable` opens.
+            questions: whether to export the network of questions in its place. Such a file fills
+                in any cells given any others (`LiteTable.impute`, the form of `made-tf serve`), and
+                its density of whole rows is somewhat worse.
             **options: of `made_tf.export.to_tflite`.
 
         Returns:
@@ -204,7 +207,8 @@ class TableModel(BaseEstimator):
 
         fitted = self._asked()
         options.setdefault("variables", variables_of(fitted.schema))
-        return to_tflite(fitted.joint, path, schema=fitted.schema.to_dict(), **options)
+        network = fitted.queries.model if questions else fitted.joint
+        return to_tflite(network, path, schema=fitted.schema.to_dict(), **options)
 
     def log_prob(self, X) -> FloatArray:
         """Returns the log-probability (or log-density) of each row, in nats, `[N]`.

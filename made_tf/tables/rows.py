@@ -9,8 +9,8 @@ import numpy as np
 
 from made_tf.portable.arguments import integer
 from made_tf.portable.schema import Cells
+from made_tf.portable.schema.filling import fill
 from made_tf.portable.schema.plain import list_of_cells
-from made_tf.tables.answers import fill
 from made_tf.tables.fitted import Fitted
 
 __all__ = ["draws", "filled", "impute", "partial_table", "sample"]
@@ -113,7 +113,11 @@ def filled(
     """
     schema = fitted.schema
     x = schema.encode(table, absent_is_unknown=not missing_is_known).x
-    return fill(fitted.queries, schema, table, x, seed)
+
+    def draw(values, known, own_seed, rows):
+        return fitted.queries.draw_rows(values, known, 1, own_seed, rows)[0]
+
+    return fill(draw, schema, table, x, seed)
 
 
 def _check_cells(fitted: Fitted, table: Mapping[str, Cells]) -> None:

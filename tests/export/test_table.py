@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import fitted_rides, rides
+from command_line import run
+from example_tables import fitted_grades, fitted_rides, grades, rides
 
 from made_tf.export import LiteSampler, LiteTable, to_tflite
 
@@ -78,3 +79,40 @@ def test_cells_may_be_those_of_numpy(file):
         table.log_prob({**plain, "shared": False})
     with pytest.raises(ValueError, match=r"column 'zone' must be a list of cells. Received: 'Har"):
         table.log_prob({**plain, "zone": "Harlem"})
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    """A file of the network of questions alone."""
+    path = tmp_path_factory.mktemp("questions") / "grades.tflite"
+    fitted_grades().to_tflite(path, questions=True, signatures="impute")
+    return path
+
+
+def test_cells_are_filled_in_as_on_the_host(questions, tmp_path):
+    frame = grades(40, seed=5).astype(object)
+    rng = np.random.default_rng(1)
+    frame = frame.mask(rng.random(frame.shape) < 0.4)
+    expected = fitted_grades().impute(frame, seed=9)
+    table = LiteTable(questions)
+    cells = {n: [None if pd.isna(c) else c for c in frame[n]] for n in frame}
+    found = table.impute(cells, seed=9)
+    for name in frame:
+        assert found[name] == expected[name].tolist()
+    del cells["colour"]  # is filled in, too
+    assert set(table.impute(cells)["colour"]) == {"red", "blue"}
+    with pytest.raises(ValueError, match=r"columns of the table: .* Received: \['color'\]"):
+        table.impute({"color": ["red"]})
+    with pytest.raises(ValueError, match="lists of one length"):
+        table.impute({"level": ["low"], "side": ["left", "right"]})
+
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    fitted_grades().save(tmp_path / "host.keras")
+    for file, name in ((questions, "device.csv"), (tmp_path / "host.keras", "host.csv")):
+        run("impute", file, tmp_path / "x.csv", "-o", tmp_path / name, "--seed", 3)
+    assert (tmp_path / "device.csv").read_bytes() == (tmp_path / "host.csv").read_bytes()
+
+
+def test_a_density_fills_in_nothing(file):
+    with pytest.raises(ValueError, match=r"no signature 'impute'"):
+        LiteTable(file).impute({"zone": ["Harlem"]})
