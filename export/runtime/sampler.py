@@ -69,6 +69,7 @@ class LiteSampler:
             self.event_size = int(details["x"]["shape"][-1])
         else:
             self.event_size = int(self.metadata["event_size"])
+            self._check_size(path)
         told = (self.metadata or {}).get("context")
         self.context_shape = None if told is None else tuple(map(int, told["shape"]))
 
@@ -84,6 +85,17 @@ class LiteSampler:
                 f"{sorted(missing)}"
             )
 
+    def _check_size(self, path: str | os.PathLike[str]) -> None:
+        """Checks the number of variables by the file's own tensors, whose rows have this width."""
+        runner = self._runner(self.signatures[0]) if self.signatures else None
+        told = runner and {**runner.get_output_details(), **runner.get_input_details()}.get("x")
+        if runner is None or (told and told["shape"][-1] != self.event_size):
+            raise ValueError(
+                "`path` must be a model that made_tf exported. Received: "
+                f"path={os.fspath(path)!r}, whose metadata tells of {self.event_size} variables "
+                f"and whose rows have {told['shape'][-1] if told else 'no signature'}"
+            )
+
     def _runner(self, name: str) -> Any:
         if name not in self.signatures:
             hint = ""
@@ -94,7 +106,13 @@ class LiteSampler:
                 f"include it. It has: {', '.join(self.signatures)}"
             )
         if name not in self._runners:
-            self._runners[name] = self._interpreter.get_signature_runner(name)
+            try:
+                self._runners[name] = self._interpreter.get_signature_runner(name)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"`path` must be a complete LiteRT model (.tflite). Received: "
+                    f"path={os.fspath(self._opened[0])!r} ({error})"
+                ) from error
         return self._runners[name]
 
     def inputs(self, name: str) -> dict[str, dict[str, Any]]:

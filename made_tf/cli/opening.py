@@ -146,7 +146,9 @@ def load_keras(path: Path, or_ensemble: bool = False) -> Any:
 
         from made_tf.models.ensemble import Ensemble
         from made_tf.models.made import MADE
+        from made_tf.models.stored_sizes import check_stored_sizes
         from made_tf.verification import not_finite
+    check_stored_sizes(path)
     try:
         model = keras.saving.load_model(path)
     except Exception as error:

@@ -20,6 +20,7 @@ import click
 
 __all__ = ["Commands", "quiet", "warnings_in_lines"]
 
+_LONGEST = 1500  # characters of a message: what libraries received may be a whole file
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
@@ -27,7 +28,10 @@ class _Failure(click.ClickException):
     """A one-line message and the exit code that goes with it."""
 
     def __init__(self, message: str, exit_code: int):
-        super().__init__(" ".join(message.split()))
+        text = " ".join(message.split())
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}... ({len(text):,} characters)"
+        super().__init__(text)
         self.exit_code = exit_code  # type: ignore[misc]
 
 

@@ -164,7 +164,16 @@ def frame_of(
     """
     if library == "pandas":
         pandas = optional_module("pandas", "pandas", "tables")
-        columns = {name: pandas_series(cells, sources[name]) for name, cells in table.items()}
+        columns = {}
+        for name, cells in table.items():
+            try:
+                columns[name] = pandas_series(cells, sources[name])
+            except TypeError as error:
+                dtype = sources[name].dtype
+                raise ValueError(
+                    f"Column {name!r} has a type that pandas does not have here: {dtype!r:.100} "
+                    f"({error})"
+                ) from error
         frame = pandas.DataFrame(columns)
         labels = [_label_of(name, sources[name].label) for name in table]
         frame.columns = pandas.Index(labels) if labels else frame.columns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 from pathlib import Path
 from typing import Any
@@ -199,16 +198,38 @@ def _is_data(field: str) -> bool:
     return True
 
 
+def _first_text(column: Any) -> str:
+    """Returns what to say of the first value that is no number float64 holds, and where it is."""
+    for row, value in enumerate(column, start=1):
+        try:
+            if float(value) - float(value) != 0:
+                continue  # not finite, which is told elsewhere
+        except (TypeError, ValueError, OverflowError):
+            if value is None or value != value:
+                continue
+            text = str(value)
+            shown = repr(text) if len(text) <= 40 else f"{text[:40]!r}... ({len(text)} characters)"
+            return f" Received: {shown} in row {row} (the first is 1)."
+    return ""
+
+
 def _numbers(path: Path, column: Any, name: str) -> np.ndarray:
     """Returns a column of a pandas frame as float64, what is missing as NaN."""
     if column.dtype == object:  # big integers, decimals, or true and false beside empty fields
-        with contextlib.suppress(TypeError, ValueError):
+        try:
             column = column.astype("float64")
+        except OverflowError as error:
+            raise ValueError(
+                f"{path}: column {name!r} has a whole number that no float holds."
+                f"{_first_text(column)}"
+            ) from error
+        except (TypeError, ValueError):
+            pass
     kind = getattr(column.dtype, "kind", "O")
     if kind not in "biuf":
         hint = " Commas must separate the fields." if set(name) & set(";\t|") else ""
         raise ValueError(
             f"{path}: column {name!r} is not numeric ({column.dtype}): only numeric columns are "
-            f"supported. Drop it, or encode it as numbers.{hint}"
+            f"supported. Drop it, or encode it as numbers.{_first_text(column)}{hint}"
         )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

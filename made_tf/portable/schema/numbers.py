@@ -60,6 +60,14 @@ class Numbers(Column):
     family: str = "binned"
     points: list[float] = dataclasses.field(default_factory=list)
 
+    def check(self):
+        super().check()
+        if self.denominator < 1 or self.step < 0 or self.low > self.high:
+            raise ValueError(
+                "`denominator` must be positive, `step` not negative, and `low` at most `high`. "
+                f"Received: {self.denominator}, {self.step}, {self.low}, {self.high}"
+            )
+
     @property
     def variables(self):
         return [self.name]
