@@ -62,7 +62,7 @@ function introduce(name) {
   const names = metadata.variables?.map((variable) => variable.name);
   const canComplete = model.batches('impute').length > 0;
   let about = `a table of ${metadata.event_size} columns`;
-  let first = 'Press Draw for rows that the model makes up; “Others” for more of them.';
+  let first = 'Press “Draw others” for more rows, all of them made up.';
   if (schema) {
     const columns = schema.columns.map((column) => column.name);
     const some = columns.slice(0, 8).join(', ') + (columns.length > 8 ? ', …' : '');
@@ -70,7 +70,7 @@ function introduce(name) {
     if (canComplete) first = 'Say one thing that you know of a row, and see what is likely for the rest.';
   } else if (shape !== null) {
     about = `pictures of ${shape.join(' × ')} points`;
-    first = 'Press “Others” for more pictures, all of them made up.';
+    first = 'Press “Draw others” for more pictures, all of them made up.';
     if (canComplete) first += ' Then draw the beginning of one below, and let it be completed.';
   } else if (names) {
     about = `a table with ${names.length} columns (${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''})`;
