@@ -87,14 +87,16 @@ class LiteSampler:
 
     def _check_size(self, path: str | os.PathLike[str]) -> None:
         """Checks the number of variables by the file's own tensors, whose rows have this width."""
-        runner = self._runner(self.signatures[0]) if self.signatures else None
-        told = runner and {**runner.get_output_details(), **runner.get_input_details()}.get("x")
-        if runner is None or (told and told["shape"][-1] != self.event_size):
-            raise ValueError(
-                "`path` must be a model that made_tf exported. Received: "
-                f"path={os.fspath(path)!r}, whose metadata tells of {self.event_size} variables "
-                f"and whose rows have {told['shape'][-1] if told else 'no signature'}"
-            )
+        for name in self.signatures[:1]:
+            runner = self._runner(name)
+            told = {**runner.get_output_details(), **runner.get_input_details()}.get("x")
+            width = self.event_size if told is None else [-1, *told["shape_signature"]][-1]
+            if width not in (-1, self.event_size):
+                raise ValueError(
+                    "`path` must be a model that made_tf exported. Received: "
+                    f"path={os.fspath(path)!r}, whose metadata tells of {self.event_size} "
+                    f"variables and whose rows have {width}"
+                )
 
     def _runner(self, name: str) -> Any:
         if name not in self.signatures:

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -124,8 +123,8 @@ def _without_native_lines(ctx: click.Context) -> Iterator[None]:
     own = sys.stderr
     own.flush()
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
         if _descriptor(own) == 2:
             # Never closed: handlers of logs keep it until the process ends.
             sys.stderr = open(  # noqa: SIM115

@@ -17,6 +17,10 @@ _LOWEST = 2.0**-24  # uniforms lie between this and 1 minus it
 _LOGISTIC_VARIANCE = np.pi**2 / 3
 
 
+class NoProbsError(NotImplementedError, AttributeError):
+    """There are no `probs` here: an AttributeError, too, so that `hasattr` and its like can ask."""
+
+
 class Marginal(tfd.Distribution):
     """One variable given what is known of its row: batch shape `[...]`, event shape `[]`.
 
@@ -72,7 +76,7 @@ class Marginal(tfd.Distribution):
             NotImplementedError: if the variable has no finitely many values.
         """
         if self._states is None:
-            raise self._has_no("probs", "ask for `prob(value)`")
+            raise NoProbsError(str(self._has_no("probs", "ask for `prob(value)`")))
         terms = [self.log_prob(np.full(self._batch, state, np.float32)) for state in self._states]
         return tf.exp(tf.stack(terms, axis=-1))
 
@@ -209,7 +213,11 @@ class OneVariableMoments:
         Raises:
             NotImplementedError: if there are several variables, or it has no finitely many states.
         """
-        return self._one_variable("probs").probs
+        try:
+            marginal = self._one_variable("probs")
+        except NotImplementedError as error:
+            raise NoProbsError(str(error)) from error
+        return marginal.probs
 
     def _mean(self):
         return self._one_variable("mean").mean()[..., None]

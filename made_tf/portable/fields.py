@@ -32,7 +32,7 @@ def check_fields(instance: Any) -> None:
 
 def is_scalar(value: object) -> bool:
     """Returns whether a value of JSON is a text, a number or a truth value."""
-    return isinstance(value, str | bool) or _is_number(value)
+    return isinstance(value, str | bool | float) or _is_number(value)
 
 
 def _fits(value: Any, hint: Any) -> bool:

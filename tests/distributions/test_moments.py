@@ -77,6 +77,7 @@ def test_the_first_unobserved_variable_of_a_fixed_order(classes):
             getattr(given, name)()
     with pytest.raises(NotImplementedError, match=r"marginal\(k\)\.probs"):
         _ = given.probs
+    assert not hasattr(given, "probs")
 
 
 def test_rows_that_lack_other_variables_have_marginals_in_their_places():
