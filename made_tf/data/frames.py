@@ -168,11 +168,11 @@ def frame_of(
         for name, cells in table.items():
             try:
                 columns[name] = pandas_series(cells, sources[name])
-            except TypeError as error:
+            except (TypeError, OverflowError) as error:
                 dtype = sources[name].dtype
                 raise ValueError(
-                    f"Column {name!r} has a type that pandas does not have here: {dtype!r:.100} "
-                    f"({error})"
+                    f"Column {name!r} has cells that its type does not hold, or one "
+                    f"that pandas does not know, {dtype!r:.100}: {error}"
                 ) from error
         frame = pandas.DataFrame(columns)
         labels = [_label_of(name, sources[name].label) for name in table]

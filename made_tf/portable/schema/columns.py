@@ -104,6 +104,7 @@ class Column(abc.ABC):
         """
         check_fields(self)
         check_fields(self.source)
+        self.source.check()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the column as JSON values."""

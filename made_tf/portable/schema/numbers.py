@@ -62,7 +62,9 @@ class Numbers(Column):
 
     def check(self):
         super().check()
-        if self.denominator < 1 or self.step < 0 or self.low > self.high:
+        ends = [float(end) * self.denominator - self.start for end in (self.low, self.high)]
+        is_finite = self.denominator > 0 and bool(np.isfinite(ends).all())
+        if not is_finite or self.step < 0 or self.low > self.high:
             raise ValueError(
                 "`denominator` must be positive, `step` not negative, and `low` at most `high`. "
                 f"Received: {self.denominator}, {self.step}, {self.low}, {self.high}"
