@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .portable.arguments import shown
 
-__all__ = ["what_is_wrong"]
+__all__ = ["check_width", "what_is_wrong"]
 
 _LARGEST = 2**31
 
@@ -95,3 +96,25 @@ def what_is_wrong(metadata: Mapping[str, Any]) -> str | None:
         if name not in metadata or not is_right(metadata[name], size):
             return f"`{name}` must be {expected}: {shown(metadata.get(name))}"
     return None
+
+
+def check_width(
+    path: str | os.PathLike[str], rows: Mapping[str, Any] | None, event_size: int
+) -> None:
+    """Checks the number of variables by a file's own tensors.
+
+    Args:
+        path: the file, for the message.
+        rows: what LiteRT tells of a tensor of rows; `None` where there is none.
+        event_size: what the metadata tell.
+
+    Raises:
+        ValueError: if these rows have another width.
+    """
+    width = -1 if rows is None else [-1, *rows["shape_signature"]][-1]  # -1: not known
+    if width not in (-1, event_size):
+        raise ValueError(
+            "`path` must be a model that made_tf exported. Received: "
+            f"path={os.fspath(path)!r}, whose metadata tells of {event_size} variables and whose "
+            f"rows have {width}"
+        )

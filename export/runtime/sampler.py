@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .described import check_width
 from .files import open_interpreter, read_metadata
 from .inputs import (
     check_context,
@@ -86,17 +87,10 @@ class LiteSampler:
             )
 
     def _check_size(self, path: str | os.PathLike[str]) -> None:
-        """Checks the number of variables by the file's own tensors, whose rows have this width."""
         for name in self.signatures[:1]:
             runner = self._runner(name)
-            told = {**runner.get_output_details(), **runner.get_input_details()}.get("x")
-            width = self.event_size if told is None else [-1, *told["shape_signature"]][-1]
-            if width not in (-1, self.event_size):
-                raise ValueError(
-                    "`path` must be a model that made_tf exported. Received: "
-                    f"path={os.fspath(path)!r}, whose metadata tells of {self.event_size} "
-                    f"variables and whose rows have {width}"
-                )
+            tensors = {**runner.get_output_details(), **runner.get_input_details()}
+            check_width(path, tensors.get("x"), self.event_size)
 
     def _runner(self, name: str) -> Any:
         if name not in self.signatures:
