@@ -84,8 +84,10 @@ def test_cells_may_be_those_of_numpy(file):
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory):
     """A file of the network of questions alone."""
-    path = tmp_path_factory.mktemp("questions") / "grades.tflite"
-    fitted_grades().to_tflite(path, questions=True, signatures="impute")
+    folder = tmp_path_factory.mktemp("questions")
+    fitted_grades().save(folder / "grades.keras")
+    path = folder / "grades.tflite"
+    run("export", folder / "grades.keras", "--questions", "--signatures", "impute", "-o", path)
     return path
 
 
@@ -107,8 +109,7 @@ def test_cells_are_filled_in_as_on_the_host(questions, tmp_path):
         table.impute({"level": ["low"], "side": ["left", "right"]})
 
     frame.to_csv(tmp_path / "x.csv", index=False)
-    fitted_grades().save(tmp_path / "host.keras")
-    for file, name in ((questions, "device.csv"), (tmp_path / "host.keras", "host.csv")):
+    for file, name in ((questions, "device.csv"), (questions.with_suffix(".keras"), "host.csv")):
         run("impute", file, tmp_path / "x.csv", "-o", tmp_path / name, "--seed", 3)
     assert (tmp_path / "device.csv").read_bytes() == (tmp_path / "host.csv").read_bytes()
 
