@@ -30,6 +30,7 @@ _HOMES = {
     "Interval": "queries",
     "LogisticMixture": "conditionals",
     "MADE": "models",
+    "MADEBijector": "distributions",
     "MADEDistribution": "distributions",
     "MaskConstraint": "networks",
     "MaskedDense": "networks",
@@ -96,7 +97,7 @@ if TYPE_CHECKING:
         NormalMixture,
         Ordinal,
     )
-    from made_tf.distributions import EnsembleDistribution, MADEDistribution
+    from made_tf.distributions import EnsembleDistribution, MADEBijector, MADEDistribution
     from made_tf.models import MADE, Ensemble
     from made_tf.networks import MaskConstraint, MaskedDense, MaskedInitializer
     from made_tf.queries import Interval

@@ -2,11 +2,16 @@
 
 import functools
 import itertools
+import warnings
 
 import numpy as np
 import pandas as pd
 
+from made_tf import MADE
+from made_tf.data.table_schema import TableSchema
+from made_tf.export import to_tflite
 from made_tf.tables import TableModel
+from made_tf.tables.families import families_of
 from made_tf.training.recipe import Recipe
 
 CONTENT = {
@@ -61,8 +66,6 @@ def facts_hold(frame):
 @functools.cache
 def fitted_rides():
     """A model of `rides`, trained a little."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of the identifier
         return TableModel(recipe=JOINT, questions=QUESTIONS).fit(rides())
@@ -103,3 +106,25 @@ def all_grades():
 def fitted_grades():
     """A model of `grades`, trained a little."""
     return TableModel(recipe=JOINT, questions=QUESTIONS).fit(grades())
+
+
+def schema_of(frame):
+    """What a frame's columns are, without a word about identifiers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return TableSchema.infer(frame)
+
+
+def untrained(frame, path, num_masks=1, **options):
+    """Exports a network over a table's columns that has learned nothing but their families."""
+    schema = schema_of(frame)
+    x = schema.encode_frame(frame).x
+    model = MADE(
+        x.shape[1],
+        (24, 24),
+        conditionals=families_of(schema, x),
+        num_masks=num_masks,
+        mask_weights=num_masks is None,
+        seed=0,
+    )
+    to_tflite(model, path, schema=schema.to_dict(), **options)

@@ -14,6 +14,7 @@ CLASSES = {
     "Ensemble",
     "EnsembleDistribution",
     "MADE",
+    "MADEBijector",
     "MADEDistribution",
     "MaskConstraint",
     "MaskedDense",

@@ -9,6 +9,7 @@ from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
+from .described import what_is_wrong
 from .portable.arguments import integer
 from .portable.digests import CONTENT_DIGITS, content_digest
 
@@ -85,10 +86,14 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         raise _unreadable(path, "its metadata is damaged")
     form = metadata.get("format")
     if not isinstance(form, int) or form > METADATA_FORMAT:
+        shown = form if isinstance(form, int) and form < 2**31 else f"{type(form).__name__}"
         raise ValueError(
-            f"{path} has metadata of format {form!r}; this version reads formats up to "
+            f"{path} has metadata of format {shown}; this version reads formats up to "
             f"{METADATA_FORMAT}. Install a newer made_tf."
         )
+    wrong = what_is_wrong(metadata)
+    if wrong is not None:
+        raise _unreadable(path, f"its metadata is not as made_tf writes it: {wrong}")
     return metadata
 
 

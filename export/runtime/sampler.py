@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .blocks import in_whole_blocks
+from .described import check_width
 from .files import open_interpreter, read_metadata
 from .inputs import (
     check_context,
@@ -70,6 +71,10 @@ class LiteSampler:
             self.event_size = int(details["x"]["shape"][-1])
         else:
             self.event_size = int(self.metadata["event_size"])
+            for name in self.signatures[:1]:
+                runner = self._runner(name)
+                tensors = {**runner.get_output_details(), **runner.get_input_details()}
+                check_width(path, tensors.get("x"), self.event_size)
         told = self.metadata or {}
         shape = (told.get("context") or {}).get("shape")
         self.context_shape = None if shape is None else tuple(map(int, shape))
@@ -97,7 +102,13 @@ class LiteSampler:
                 f"include it. It has: {', '.join(self.signatures)}"
             )
         if name not in self._runners:
-            self._runners[name] = self._interpreter.get_signature_runner(name)
+            try:
+                self._runners[name] = self._interpreter.get_signature_runner(name)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"`path` must be a complete LiteRT model (.tflite). Received: "
+                    f"path={os.fspath(self._opened[0])!r} ({error})"
+                ) from error
         return self._runners[name]
 
     def inputs(self, name: str) -> dict[str, dict[str, Any]]:
@@ -323,13 +334,11 @@ class LiteSampler:
         rows = check_rows(x, self.event_size)
         size = integer("batch_size", batch_size, 1, 2**31)
         inputs = {"x": rows, **self._given(context, len(rows))}
-        parts = [
-            self._answer(
-                "log_prob", **{name: v[start : start + size] for name, v in inputs.items()}
-            )
-            for start in range(0, len(rows), size)
+        parts = zip(*(pieces(each, size) for each in inputs.values()), strict=True)
+        answers = [
+            self._answer("log_prob", **dict(zip(inputs, part, strict=True))) for part in parts
         ]
-        log_prob = np.concatenate([part["log_prob"] for part in parts])
+        log_prob = np.concatenate([answer["log_prob"] for answer in answers])
         check_supported(log_prob, rows)
         return log_prob
 

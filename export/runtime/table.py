@@ -164,7 +164,10 @@ class LiteTable:
         if lacking and not absent:
             raise ValueError(f"`table` must have all columns. It lacks: {lacking}")
         if len(lacking) == len(self.schema.names):
-            raise ValueError(f"`table` must have columns of the table: {self.schema.names}")
+            raise ValueError(
+                f"`table` must have columns of the table: {self.schema.names}. "
+                f"Received: {list(table)}"
+            )
         cells = {}
         for column in self.schema.columns:
             if column.name in lacking:

@@ -3,13 +3,21 @@
 import { cardFacts } from './card.js';
 import { ContextFields } from './contexts.js';
 import { median, openModel, startRuntime } from './model.js';
-import { Pad, picture, table } from './pictures.js';
+import { RowForm } from './form.js';
+import { Pad, picture, table, tellOfWidth } from './pictures.js';
+import { shown } from './schema.js';
 
 const $ = (id) => document.getElementById(id);
 const COMPLETIONS = 8;
+const MANY = 64; // pictures, from which on they are smaller
+const FORM_ROWS = 16; // that the form asks for at once: bars appear with the first ones
+const FORM_SEED = 0;
 const context = new ContextFields($('context'));
 let model = null;
 let pad = null;
+let form = null;
+let asked = 0;
+let examples = -1;
 let last = Promise.resolve();
 
 function say(text, isError = false) {
@@ -45,10 +53,41 @@ async function use(name, bytes) {
   await draw();
   document.body.dataset.firstSampleMs = String(Math.round(performance.now()));
   document.body.dataset.openedMs = String(started);
+  form?.update(); // after this task: it waits for its turn
+}
+
+/** What the model is of, and what to try first, for somebody who was sent a link. */
+function introduce(name) {
+  const { metadata, schema } = model;
+  const shape = metadata.image_shape;
+  const names = metadata.variables?.map((variable) => variable.name);
+  const canComplete = model.batches('impute').length > 0;
+  let about = `a table of ${metadata.event_size} columns`;
+  let first = 'Press “Draw others” for more rows, all of them made up.';
+  if (schema) {
+    const columns = schema.columns.map((column) => column.name);
+    const some = columns.slice(0, 8).join(', ') + (columns.length > 8 ? ', …' : '');
+    about = `a table with ${columns.length} columns (${some})`;
+    if (canComplete) first = 'Say one thing that you know of a row, and see what is likely for the rest.';
+  } else if (shape !== null) {
+    about = `pictures of ${shape.join(' × ')} points`;
+    first = 'Press “Draw others” for more pictures, all of them made up.';
+    if (canComplete) first += ' Then draw the beginning of one below, and let it be completed.';
+  } else if (names) {
+    about = `a table with ${names.length} columns (${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''})`;
+  }
+  const own = name.replace(/\.tflite$/, '');
+  document.title = own;
+  $('title').textContent = own;
+  $('about').textContent =
+    `A model of ${about}: it has learned from examples what is likely, and makes up new ones.`;
+  $('first').textContent = first;
+  $('first').hidden = false;
 }
 
 function show(name) {
-  const { metadata } = model;
+  const { metadata, schema } = model;
+  introduce(name);
   const facts = [
     ['file', `${name}, ${(model.size / 1e6).toFixed(2)} MB`],
     ['variables', `${metadata.event_size}, ${metadata.family.name}`],
@@ -66,7 +105,8 @@ function show(name) {
     }),
   );
   context.show(metadata);
-  const canComplete = metadata.image_shape !== null && model.batches('impute').length > 0;
+  const canImpute = model.batches('impute').length > 0;
+  const canComplete = metadata.image_shape !== null && canImpute;
   $('completing').hidden = !canComplete;
   $('completions').replaceChildren();
   if (canComplete) {
@@ -76,6 +116,31 @@ function show(name) {
     pad.known = $('known').value;
     pad.show();
   }
+  $('asking').hidden = !(schema && canImpute);
+  form = $('asking').hidden ? null : new RowForm($('row'), schema, ask);
+}
+
+/** Draws rows given some cells for the form; of several questions in a row the last one counts. */
+function ask(x, observed, count, onRows) {
+  asked += 1;
+  const [own, of] = [asked, model];
+  last = last.then(async () => {
+    const rows = [];
+    const isOld = () => own !== asked || of !== model;
+    try {
+      while (rows.length < count && !isOld()) {
+        const some = Math.min(FORM_ROWS, count - rows.length);
+        const drawn = await of.impute(x, observed, FORM_SEED, some, context.values(), () => {}, rows.length);
+        if (isOld()) return;
+        rows.push(...drawn.rows);
+        onRows(rows);
+      }
+      window.madeForm = { asked: own, rows, of: count }; // for tests and the curious
+    } catch (error) {
+      say(error.message || String(error), true);
+    }
+  });
+  return last;
 }
 
 function told(times, rows) {
@@ -88,17 +153,35 @@ function number(id) {
   return Number(input.value);
 }
 
+/** The names of columns and the texts of rows of numbers. */
+function texts(rows) {
+  const { metadata, schema, eventSize } = model;
+  if (schema) {
+    const lines = rows.map((row, number) =>
+      schema.decode(row, number).map((cell, k) => (cell === null ? null : shown(schema.columns[k], cell))),
+    );
+    return [schema.columns.map((column) => column.name), lines];
+  }
+  const { variables } = metadata;
+  const names = variables?.map((v) => v.name) ?? Array.from({ length: eventSize }, (_, k) => `x${k}`);
+  const text = (value, k) => variables?.[k]?.categories?.[value] ?? Number(value.toPrecision(6));
+  return [names, rows.map((row) => Array.from(row, (value, k) => String(text(value, k))))];
+}
+
 async function draw() {
   const [seed, count] = [number('seed'), number('count')];
   const shape = model.metadata.image_shape;
   $('samples').replaceChildren();
+  $('samples').classList.toggle('many', count > MANY);
   const append = (rows, first) => {
     if (shape === null) return;
     $('samples').append(...rows.map((row, i) => picture(row, shape, `sample ${first + i}`)));
   };
   const { rows, times } = await model.sample(seed, count, context.values(), append);
   if (shape === null) {
-    $('samples').append(table(rows, model.metadata.variables, model.eventSize));
+    const scroll = table(...texts(rows));
+    $('samples').append(scroll);
+    tellOfWidth(scroll);
   }
   window.madeSamples = rows; // for tests and the curious
   document.body.dataset.msPerSample = String(median(times));
@@ -127,6 +210,17 @@ $('drawing').addEventListener('submit', (event) => {
   event.preventDefault();
   task('Drawing …', draw);
 });
+$('another').addEventListener('click', () => {
+  const seed = Number($('seed').value);
+  $('seed').value = String(Number.isInteger(seed) && seed < 2 ** 31 - 1 ? seed + 1 : 0);
+  task('Drawing …', draw);
+});
+$('example').addEventListener('click', () => {
+  const rows = window.madeSamples;
+  examples += 1;
+  form.fill(rows[examples % rows.length]);
+});
+$('empty').addEventListener('click', () => form.clear());
 $('context').addEventListener('change', () => $('drawing').requestSubmit());
 $('complete').addEventListener('click', () => task('Completing …', complete));
 $('clear').addEventListener('click', () => pad.clear());
@@ -146,5 +240,7 @@ task('Loading …', async () => {
   startRuntime().catch(() => {}); // meanwhile; a failure is told where it is waited for
   const response = await fetched;
   if (!response.ok) throw new Error('Choose a model file.');
-  await use('model.tflite', new Uint8Array(await response.arrayBuffer()));
+  const told = response.headers.get('Content-Disposition') ?? '';
+  const [, name = 'model.tflite'] = /filename\*=UTF-8''([^;]+)/.exec(told) ?? [];
+  await use(decodeURIComponent(name), new Uint8Array(await response.arrayBuffer()));
 });

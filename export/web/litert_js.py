@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import io
 import os
 import tarfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def _archive(name: str, cache: Path, registry: str) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT) as response:
             content = response.read()
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise OSError(
             f"LiteRT.js {LITERT_JS} is not in {cache} and could not be fetched ({error}). "
             f"Download {address} elsewhere and put it there as {path.name}."

@@ -1,8 +1,10 @@
 // Rows as pictures or as a table, and a pad to draw on.
 
-const INK = [30, 58, 95];
-const PAPER = [238, 241, 246];
-const UNKNOWN = [205, 212, 224];
+// Of the package's plots: made_tf/plotting/style.py.
+const INK = [0x1f, 0x3a, 0x5f];
+const PAPER = [0xee, 0xf1, 0xf5];
+const UNKNOWN = [0xc9, 0xcf, 0xd6];
+const ACCENT = [0xd1, 0x49, 0x5b];
 
 /** Paints values of 0 and 1 (null: not known); `cursor` marks one of them. */
 export function paint(canvas, values, [height, width], cursor = -1) {
@@ -13,7 +15,7 @@ export function paint(canvas, values, [height, width], cursor = -1) {
   values.forEach((value, i) => {
     const colour = value === null ? UNKNOWN : value > 0.5 ? INK : PAPER;
     image.data.set([...colour, 255], 4 * i);
-    if (i === cursor) image.data.set([214, 90, 49, 255], 4 * i);
+    if (i === cursor) image.data.set([...ACCENT, 255], 4 * i);
   });
   context.putImageData(image, 0, 0);
 }
@@ -27,10 +29,9 @@ export function picture(values, shape, label) {
   return canvas;
 }
 
-/** Rows in a table, classes by their names where the file tells them. */
-export function table(rows, variables, eventSize) {
+/** Rows of texts in a table that scrolls by itself; `null` is a missing cell. */
+export function table(names, rows) {
   const element = document.createElement('table');
-  const names = variables?.map((v) => v.name) ?? Array.from({ length: eventSize }, (_, k) => `x${k}`);
   const head = element.createTHead().insertRow();
   for (const name of names) {
     const cell = document.createElement('th');
@@ -41,12 +42,28 @@ export function table(rows, variables, eventSize) {
   const body = element.createTBody();
   for (const row of rows) {
     const line = body.insertRow();
-    row.forEach((value, k) => {
-      const shown = variables?.[k]?.categories?.[value] ?? Number(value.toPrecision(6));
-      line.insertCell().textContent = String(shown);
-    });
+    for (const text of row) {
+      const cell = line.insertCell();
+      cell.textContent = text ?? 'missing';
+      if (text === null) cell.className = 'missing';
+    }
   }
-  return element;
+  const scroll = document.createElement('div');
+  scroll.className = 'scroll';
+  scroll.tabIndex = 0; // so that arrow keys scroll it
+  scroll.setAttribute('role', 'region');
+  scroll.setAttribute('aria-label', `${rows.length} rows of ${names.length} columns`);
+  scroll.append(element);
+  return scroll;
+}
+
+/** Says below a table that it is wider than the screen, where it is. */
+export function tellOfWidth(scroll) {
+  if (scroll.scrollWidth <= scroll.clientWidth + 1) return;
+  const words = document.createElement('p');
+  words.className = 'hint';
+  words.textContent = `${scroll.querySelectorAll('th').length} columns: scroll the table sideways.`;
+  scroll.after(words);
 }
 
 /** A pad of pixels for mouse, finger and keyboard; half of it is to be completed. */

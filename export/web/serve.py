@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import mimetypes
 import sys
+import urllib.parse
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ PAGE = (
     "style.css",
     "app.js",
     "card.js",
+    "console.js",
     "contexts.js",
-    "model.js",
+    "form.js",
     "metadata.js",
+    "model.js",
     "pictures.js",
+    "schema.js",
 )
 _TYPES = {
     ".wasm": "application/wasm",
@@ -73,14 +77,15 @@ def make_server(
     served["/"] = served["/index.html"]
     served |= {f"/litert/{name}": content for name, content in litert.items()}
     served["/model.tflite"] = model.read_bytes()
-    return _Server(("127.0.0.1", port), served)
+    return _Server(("127.0.0.1", port), served, model.name)
 
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], served: dict[str, bytes]):
+    def __init__(self, address: tuple[str, int], served: dict[str, bytes], model_name: str):
         self.served = served
+        self.model_name = model_name
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -120,6 +125,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         kept = status == 200 and path.startswith("/litert/")
         self.send_header("Cache-Control", _KEPT if kept else "no-store")
+        if status == 200 and path == "/model.tflite":  # by which name the page shows it
+            name = urllib.parse.quote(self.server.model_name, safe="")
+            self.send_header("Content-Disposition", f"inline; filename*=UTF-8''{name}")
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         self.end_headers()

@@ -30,8 +30,9 @@ def demo(output: Path, seed: int, epochs: int, table: bool) -> None:
     """Fit MADE to 8x8 digits, draw new ones, export and compare. No download.
 
     Leaves a folder with model.keras, made.tflite, samples.png, history.csv
-    and report.json; of a table with model.keras, model.tflite, drawn.csv and
-    report.json.
+    and report.json; of a table with model.keras, model.tflite, form.tflite,
+    drawn.csv and report.json. It ends with the command that shows the result
+    in the browser.
     """
     with quiet():
         from made_tf.reproduction.demo import run_demo

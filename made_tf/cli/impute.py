@@ -12,7 +12,7 @@ import click
 
 from made_tf.cli.contexts import CONTEXT, context_shape, read_contexts
 from made_tf.cli.folders import PART_ROWS, WORKERS, check_device_file, is_folder, run_job
-from made_tf.cli.opening import load_keras
+from made_tf.cli.opening import load_keras, open_device, open_model
 from made_tf.cli.options import (
     ARRAY,
     MODEL,
@@ -22,13 +22,14 @@ from made_tf.cli.options import (
     OutputFile,
     check_outputs,
 )
-from made_tf.cli.running import quiet, warnings_in_lines
-from made_tf.cli.tables import is_table_model, open_table, read, reading, write
+from made_tf.cli.running import quiet
+from made_tf.cli.tables import imputed_table, is_table_model, reading, write
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from made_tf.distributions.made import MADEDistribution
+    from made_tf.export.runtime import LiteSampler
     from made_tf.portable.arrays import FloatArray
 
 __all__ = ["impute"]
@@ -75,14 +76,15 @@ def impute(
     part_rows: int | None,
     **options: Any,
 ) -> None:
-    """Fill in the missing values of DATA by draws from MODEL, a .keras file.
+    """Fill in the missing values of DATA by draws from MODEL, a .keras or .tflite file.
 
     A missing value is an empty field of a .csv (or nan), a null of a .parquet
     or a NaN. What is there stays; what is not is drawn, together, given the rest
     of its row. This is exact for a model that was trained with --num-masks
     fresh (and all its orders). Another one weighs draws for rows in which what
     is missing does not come last in its order, and warns where too few of them
-    count.
+    count. A .tflite file fills in if its model is one of all orders (of a table:
+    if it was exported with --network questions); the same seed then gives the same rows.
 
     Where DATA is a folder of .parquet (or one such file), --output a folder and
     MODEL a .tflite with the signature impute, the rows are filled in by all
@@ -102,20 +104,11 @@ def impute(
             "A folder as DATA, --workers and --part-rows go with a folder as --output."
         )
     check_outputs([output], [path for path in (model, data, context) if path])
-    if model.suffix == ".tflite":
-        raise ValueError(
-            f"{model} cannot fill in rows: MODEL must be a file that ends in .keras, or --output a "
-            "folder."
-        )
     if is_table_model(model):
-        frame = read(data, options)
-        table = open_table(model)
-        with quiet(), warnings_in_lines():
-            filled_table = table.impute(frame, seed)
-        write(output, filled_table)
+        write(output, imputed_table(model, data, seed, options))
         return
     if output.suffix in (".tsv", ".parquet") or str(output) == "-":
-        load_keras(model)  # which tells of a file that is no model
+        open_model(model)  # which tells of a file that is no model
         raise click.UsageError("An --output of .tsv, .parquet or - is for the models of tables.")
     import numpy as np
 
@@ -125,26 +118,33 @@ def impute(
     from made_tf.portable.progress import with_progress
 
     x, columns = load_table(data, array, allow_missing=True)
-    loaded = load_keras(model)
+    on_device = model.suffix == ".tflite"
+    if on_device and num_orders is not None:
+        raise ValueError(f"{model} averages no orders: --num-orders is for files of .keras.")
+    loaded = open_device(model) if on_device else load_keras(model)
     if x.shape[1] != loaded.event_size:
         raise ValueError(
             f"{data} must have the {loaded.event_size} columns of {model}. "
             f"Received: {x.shape[1]} columns"
         )
-    contexts = read_contexts(context, model, context_shape(loaded, model), len(x))
+    shape = loaded.context_shape if on_device else context_shape(loaded, model)
+    contexts = read_contexts(context, model, shape, len(x))
+    warned: list[str] = []
     with quiet():
-        check_support(data, x, columns, loaded.conditionals, array)
-        from made_tf.distributions.made import MADEDistribution
+        if on_device:
+            filled = _filled_on_device(loaded, x, contexts, seed)
+        else:
+            check_support(data, x, columns, loaded.conditionals, array)
+            from made_tf.distributions.made import MADEDistribution
 
-        dist = MADEDistribution(
-            loaded,
-            num_orders=num_orders,
-            num_particles=num_particles,
-            context=None if contexts is None else contexts[0],
-        )
+            dist = MADEDistribution(
+                loaded,
+                num_orders=num_orders,
+                num_particles=num_particles,
+                context=None if contexts is None else contexts[0],
+            )
+            filled = _filled(dist, x, contexts, seed, warned)
         missing = np.isnan(x)
-        warned: list[str] = []
-        filled = _filled(dist, x, contexts, seed, warned)
         first = next(filled)  # what libraries have to tell, they tell now
     rows = itertools.chain([first], filled)
     batches = with_progress(rows, len(x), desc="filling in", delay=1, mininterval=0.5)
@@ -155,6 +155,18 @@ def impute(
         f"{missing.sum():,} values filled in, in {missing.any(axis=1).sum():,} of {len(x):,} rows: "
         f"{output}"
     )
+
+
+def _filled_on_device(
+    device: LiteSampler, x: npt.NDArray, contexts: FloatArray | None, seed: int
+) -> Iterator[npt.NDArray]:
+    """Yields rows filled in by a `.tflite` file, some at a time."""
+    for start in range(0, len(x), _ROWS):
+        some = x[start : start + _ROWS]
+        own = contexts if contexts is None else contexts[start : start + _ROWS]
+        if contexts is not None and len(contexts) == 1:
+            own = contexts[0]
+        yield device.impute(some, seed, context=own, first_row=start)
 
 
 def _filled(

@@ -67,11 +67,12 @@ Start with 'made-tf demo'. With your own data:
 
 @click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
-def main(debug: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Show what TensorFlow and LiteRT log.")
+@click.option("--debug", is_flag=True, help="As --verbose, and the whole traceback of an error.")
+def main(verbose: bool, debug: bool) -> None:
     """Runs one of the commands below."""
     # TensorFlow reads this once, when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose or debug else "3")
 
 
 for command in COMMANDS:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from made_tf.conditionals import Conditionals
     from made_tf.data.splits import Splits
+    from made_tf.export.runtime import LiteSampler
     from made_tf.portable.arrays import FloatArray
     from made_tf.scoring import Scores
 
-__all__ = ["family_of", "load_keras", "open_model"]
+__all__ = ["family_of", "load_keras", "open_device", "open_model"]
 
 
 _ROWS = 1024  # drawn at once
@@ -101,11 +102,8 @@ class _Device:
     """A `.tflite` file."""
 
     def __init__(self, path: Path):
-        from made_tf.export.runtime import LiteSampler
-
         self.path = path
-        with quiet():
-            self.sampler = LiteSampler(path)
+        self.sampler = open_device(path)
         self.event_size = self.sampler.event_size
 
     @property
@@ -140,6 +138,14 @@ def open_model(path: Path) -> Scorer:
     return _Device(path) if path.suffix == ".tflite" else _Host(path)
 
 
+def open_device(path: Path) -> LiteSampler:
+    """Opens a `.tflite` file."""
+    with quiet():
+        from made_tf.export.runtime import LiteSampler
+
+        return LiteSampler(path)
+
+
 def load_keras(path: Path, or_ensemble: bool = False) -> Any:
     """Loads a MADE model; a foreign file, or one of a diverged model, is a ValueError.
 
@@ -154,7 +160,9 @@ def load_keras(path: Path, or_ensemble: bool = False) -> Any:
 
         from made_tf.models.ensemble import Ensemble
         from made_tf.models.made import MADE
+        from made_tf.models.stored_sizes import check_stored_sizes
         from made_tf.verification import not_finite
+    check_stored_sizes(path)
     try:
         model = keras.saving.load_model(path)
     except Exception as error:

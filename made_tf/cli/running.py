@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import logging
 import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import click
 
 __all__ = ["Commands", "quiet", "warnings_in_lines"]
 
+_LONGEST = 1500  # characters of a message: what libraries received may be a whole file
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
@@ -25,7 +27,10 @@ class _Failure(click.ClickException):
     """A one-line message and the exit code that goes with it."""
 
     def __init__(self, message: str, exit_code: int):
-        super().__init__(" ".join(message.split()))
+        text = " ".join(message.split())
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}... ({len(text):,} characters)"
+        super().__init__(text)
         self.exit_code = exit_code  # type: ignore[misc]
 
 
@@ -41,7 +46,8 @@ class Commands(click.Group):
         _open_streams()
         _end_as_ctrl_c_does(ctx)
         try:
-            return super().invoke(ctx)
+            with _without_native_lines(ctx):
+                return super().invoke(ctx)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "made-tf"
             raise _Failure(f"{error.format_message()} See '{command} --help'.", 2) from error
@@ -97,25 +103,66 @@ def _open_streams() -> None:
             setattr(sys, name, open(number, "w"))  # noqa: SIM115 - open until the process ends
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps off the screen what C++ libraries write to stderr (not with `--debug`).
+def _is_verbose(ctx: click.Context) -> bool:
+    """Returns whether all that libraries tell is to be seen."""
+    asked = ctx.find_root().params
+    return bool(asked["debug"] or asked["verbose"])
 
-    TensorFlow logs a few lines before it reads its log level; the converter
-    and LiteRT have none that would be read.
+
+@contextlib.contextmanager
+def _without_native_lines(ctx: click.Context) -> Iterator[None]:
+    """Keeps off the screen what C++ libraries write to stderr, for a whole command.
+
+    TensorFlow logs a few lines before it reads its log level, and LiteRT and XLA have levels of
+    their own. They all write to descriptor 2, whatever `sys.stderr` is: what Python writes (bars,
+    warnings, errors) goes to the screen by a descriptor of its own.
     """
-    if click.get_current_context().find_root().params["debug"]:
+    if _is_verbose(ctx):
         yield
         return
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
+    own = sys.stderr
+    own.flush()
+    screen = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        if _descriptor(own) == 2:
+            # Never closed: handlers of logs keep it until the process ends.
+            sys.stderr = open(  # noqa: SIM115
+                os.dup(screen), "w", buffering=1, encoding=own.encoding, errors=own.errors
+            )
         try:
             yield
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            sys.stderr.flush()
+            sys.stderr = own
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        return stream.fileno()
+    except (AttributeError, io.UnsupportedOperation):  # one of a test, or of another program
+        return None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps off the screen what libraries log and warn of in Python (not with `--verbose`).
+
+    `warnings_in_lines` within it shows what the user is to know.
+    """
+    if _is_verbose(click.get_current_context()):
+        yield
+        return
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextlib.contextmanager

@@ -29,11 +29,13 @@ __all__ = ["serve"]
     help="Where LiteRT.js is kept after it was fetched once.  [default: ~/.cache/made_tf]",
 )
 def serve(model: Path, port: int, browser: bool, cache_dir: Path | None) -> None:
-    """Show MODEL, a .tflite file, in the browser: draw samples, complete a drawing.
+    """Show MODEL, a .tflite file, in the browser: draw samples, complete a drawing or a row.
 
     The model runs in the page, with LiteRT.js, which is fetched from the npm
-    registry the first time. Export with --batch-sizes 1,16, and for pictures
-    with --image-shape. Only this machine can open the page; Ctrl+C ends it.
+    registry the first time. Export with --batch-sizes 1,16, for pictures with
+    --image-shape, and a table's model with --network questions --signatures impute for
+    a form: any cells known, and what the model expects of the others. Only this
+    machine can open the page; Ctrl+C ends it.
     """
     from made_tf.export.web.litert_js import litert_files
     from made_tf.export.web.serve import make_server

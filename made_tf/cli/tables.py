@@ -29,6 +29,7 @@ __all__ = [
     "Seconds",
     "drawn_table",
     "evaluate_table",
+    "imputed_table",
     "is_table_model",
     "is_whole_table",
     "open_table",
@@ -256,6 +257,28 @@ def evaluate_table(path: Path, data: Path, options: dict[str, Any]) -> tuple[Flo
     model = open_table(path)
     with quiet():
         return model.log_prob(frame), model.schema_.names
+
+
+def imputed_table(path: Path, data: Path, seed: int, options: dict[str, Any]) -> Any:
+    """Fills in the missing cells of a table under its model: a frame of pandas."""
+    frame = read(data, options)
+    if path.suffix != ".tflite":
+        model = open_table(path)
+        with quiet(), warnings_in_lines():
+            return model.impute(frame, seed)
+    with quiet(), warnings_in_lines():
+        import numpy as np
+
+        from made_tf.data.table_schema import TableSchema
+        from made_tf.export.runtime import LiteTable
+
+        table = LiteTable(path)
+        schema = TableSchema.from_dict(table.schema.to_dict())
+        cells = schema.cells_of(frame, str(data), absent=True)
+        if not cells:
+            raise ValueError(f"{data} must have columns of the table: {schema.names}")
+        rows = np.arange(len(frame))
+        return schema.frame(table.impute_cells(cells, rows, seed), frame.index)
 
 
 def train_table(

@@ -164,7 +164,16 @@ def frame_of(
     """
     if library == "pandas":
         pandas = optional_module("pandas", "pandas", "tables")
-        columns = {name: pandas_series(cells, sources[name]) for name, cells in table.items()}
+        columns = {}
+        for name, cells in table.items():
+            try:
+                columns[name] = pandas_series(cells, sources[name])
+            except (TypeError, OverflowError) as error:
+                dtype = sources[name].dtype
+                raise ValueError(
+                    f"Column {name!r} has cells that its type does not hold, or one "
+                    f"that pandas does not know, {dtype!r:.100}: {error}"
+                ) from error
         frame = pandas.DataFrame(columns)
         labels = [_label_of(name, sources[name].label) for name in table]
         frame.columns = pandas.Index(labels) if labels else frame.columns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from made_tf.data.checks import finite_numbers, unreadable
 from made_tf.data.npz import default_columns, npz_array, read_npz
 from made_tf.data.optional import optional_module
+from made_tf.portable.arguments import shown
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 
@@ -134,10 +134,15 @@ def parquet_frame(path: PathLike) -> Any:
 
     Raises:
         ModuleNotFoundError: if its reader is not installed.
+        ValueError: if what pandas wrote beside the columns is damaged.
     """
     pandas = optional_module("pandas", "pandas", "tables")
     optional_module("pyarrow", "pyarrow", "tables")
-    frame = pandas.read_parquet(path)
+    try:
+        frame = pandas.read_parquet(path)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # What pandas wrote beside the columns is read without checks.
+        raise ValueError(f"its metadata cannot be read: {type(error).__name__} {error}") from error
     named = any(name is not None for name in frame.index.names)
     return frame.reset_index() if named else frame
 
@@ -199,16 +204,36 @@ def _is_data(field: str) -> bool:
     return True
 
 
+def _first_text(column: Any) -> str:
+    """Returns what to say of the first value that is no number float64 holds, and where it is."""
+    for row, value in enumerate(column, start=1):
+        try:
+            if float(value) - float(value) != 0:
+                continue  # not finite, which is told elsewhere
+        except (TypeError, ValueError, OverflowError):
+            if value is None or type(value).__name__ in ("NAType", "NaTType"):
+                continue
+            return f" Received: {shown(value)} in row {row} (the first is 1)."
+    return ""
+
+
 def _numbers(path: Path, column: Any, name: str) -> np.ndarray:
     """Returns a column of a pandas frame as float64, what is missing as NaN."""
     if column.dtype == object:  # big integers, decimals, or true and false beside empty fields
-        with contextlib.suppress(TypeError, ValueError):
+        try:
             column = column.astype("float64")
+        except OverflowError as error:
+            raise ValueError(
+                f"{path}: column {name!r} has a whole number that no float holds."
+                f"{_first_text(column)}"
+            ) from error
+        except (TypeError, ValueError):
+            pass
     kind = getattr(column.dtype, "kind", "O")
     if kind not in "biuf":
         hint = " Commas must separate the fields." if set(name) & set(";\t|") else ""
         raise ValueError(
             f"{path}: column {name!r} is not numeric ({column.dtype}): only numeric columns are "
-            f"supported. Drop it, or encode it as numbers.{hint}"
+            f"supported. Drop it, or encode it as numbers.{_first_text(column)}{hint}"
         )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

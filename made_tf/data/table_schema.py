@@ -15,6 +15,7 @@ from made_tf.data.column_kinds import KINDS, column_of
 from made_tf.data.constraints import Inequality, Sum, facts_of
 from made_tf.data.frames import frame_of, library_of, read_columns
 from made_tf.data.table_facts import find_dependencies, find_orders, find_totals
+from made_tf.portable.arguments import shown
 from made_tf.portable.files import PathLike, replacing
 from made_tf.portable.schema import Cells, Column, Encoded, Schema
 from made_tf.portable.schema.moments import in_unit
@@ -215,13 +216,13 @@ def _checked_overrides(overrides: Any, names: list[str]) -> dict[str, dict[str, 
         if not isinstance(said, Mapping) or not set(said) <= _SETTINGS:
             raise ValueError(
                 f"`overrides` must say `kind`, `family` or `order` of a column. "
-                f"Received: {name!r}: {own!r}"
+                f"Received: {name!r}: {shown(own)}"
             )
         for key, allowed in (("kind", (*KINDS, _DROP)), ("family", _FAMILIES)):
             if said.get(key, allowed[0]) not in allowed:
                 raise ValueError(
                     f"`overrides` of {name!r} must have a {key} among {', '.join(allowed)}. "
-                    f"Received: {said[key]!r}"
+                    f"Received: {shown(said[key])}"
                 )
         order = said.get("order", ("",))
         plain = isinstance(order, list | tuple) and all(
@@ -230,7 +231,7 @@ def _checked_overrides(overrides: Any, names: list[str]) -> dict[str, dict[str, 
         if not plain or not order or len(set(order)) < len(order):
             raise ValueError(
                 f"`overrides` of {name!r} must have an order that lists different categories. "
-                f"Received: {order!r}"
+                f"Received: {shown(order)}"
             )
         found[name] = dict(said)
     return found

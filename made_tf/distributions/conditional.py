@@ -8,9 +8,12 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import parameter_properties
 
 from made_tf.distributions.base import RowDistribution
+from made_tf.distributions.marginal import WAYS, Marginal, OneVariableMoments, make_marginal
+from made_tf.portable.arguments import integer
 from made_tf.portable.patterns import pattern_groups
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import split_row, with_vectors
+from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.particles import pick
 from made_tf.queries.subsets import Queries
 from made_tf.sampling import random
@@ -19,7 +22,7 @@ from made_tf.sampling.seeds import seed_pair
 __all__ = ["ConditionalMADE"]
 
 
-class ConditionalMADE(RowDistribution):
+class ConditionalMADE(OneVariableMoments, RowDistribution):
     """The distribution of a MADE's unobserved variables, given the others.
 
     Made by `MADEDistribution.condition`. Batch shape `[...]`, that of the
@@ -103,6 +106,50 @@ class ConditionalMADE(RowDistribution):
     def is_exact(self) -> bool:
         """Whether no answer needs an estimate."""
         return all(self._queries.sets_for(known) is not None for known, _ in self._patterns)
+
+    def marginal(self, variable: int) -> Marginal:
+        """Returns the distribution of one unobserved variable given the evidence, exactly.
+
+        It has `mean`, `stddev`, `mode`, `entropy` and `probs` where these are exact, event shape
+        `[]` and the batch shape of this distribution, as the model's weights are now.
+
+        Args:
+            variable: which one, counted from 0 among all of the model's.
+
+        Raises:
+            ValueError: if there is no such variable, or a row's evidence has it.
+            NotImplementedError: if no order of the model gives it: of a fixed order only the first
+                unobserved variable has a known conditional.
+        """
+        queries, size = self._queries, len(self._known[0])
+        variable = integer("variable", variable, 0, size)
+        if self._known[:, variable].any():
+            raise ValueError(
+                f"`variable` must be unobserved in all rows. Received: variable={variable}, which "
+                f"row {int(self._known[:, variable].argmax())} has"
+            )
+        vectors = self._vectors()
+        parts: list[OneVariable] = []
+        for known, rows in self._patterns:
+            own = None if vectors is None else vectors.numpy()[rows]
+            try:
+                parts.append(one_variable(queries, self._values[rows], known, variable, own))
+            except ValueError as error:
+                raise NotImplementedError(
+                    f"p(x_{variable} | evidence) is in no order of this model, whose order is "
+                    "fixed. Fit one of all orders (num_masks=None), or average over draws: "
+                    "`sample(n, seed)`."
+                ) from error
+        together = np.concatenate([each.params for each in parts], axis=1)  # [M, N, P]
+        return make_marginal(parts[0].family, together[:, self._back()], self._batch)
+
+    def _one_variable(self, what: str) -> Marginal:
+        if self._shared and len(self._unobserved) == 1:
+            return self.marginal(int(self._unobserved[0]))
+        raise NotImplementedError(
+            f"`{what}` is exact of one unobserved variable alone, and here are "
+            f"{len(self._unobserved)}: {WAYS[what]}"
+        )
 
     def evidence_log_prob(self) -> Estimate:
         """Returns log p(evidence) of each row of the batch, in nats."""

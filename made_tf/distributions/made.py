@@ -10,6 +10,7 @@ from tensorflow_probability import distributions as tfd
 
 from made_tf.distributions.base import SeededRows, is_discrete
 from made_tf.distributions.conditional import ConditionalMADE, DiscreteConditionalMADE
+from made_tf.distributions.marginal import WAYS, Marginal, OneVariableMoments
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
 from made_tf.queries.estimate import Estimate
@@ -22,7 +23,9 @@ from made_tf.sampling.seeds import seed_pair
 __all__ = ["DiscreteMADEDistribution", "MADEDistribution"]
 
 
-class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribution):
+class MADEDistribution(
+    OneVariableMoments, SeededRows, tfd.distribution.AutoCompositeTensorDistribution
+):
     """The joint density of a `MADE` model as a TensorFlow Probability distribution.
 
     Event shape `[D]`, dtype float32 for every family; batch shape `[]`, or that
@@ -331,12 +334,10 @@ class MADEDistribution(SeededRows, tfd.distribution.AutoCompositeTensorDistribut
         x = tf.ensure_shape(x, shape.concatenate(self._event_shape()))
         return x, tf.ensure_shape(tf.reshape(log_prob, dynamic), shape)
 
-    def _mode(self):
-        raise NotImplementedError(
-            "MADEDistribution has no `mode`: the most probable row of an autoregressive density "
-            "has no closed form and is not the row of the most probable conditionals. Draw "
-            "samples and keep the one of the highest `log_prob`."
-        )
+    def _one_variable(self, what: str) -> Marginal:
+        if self._event_size == 1:
+            return self.condition(np.full([*self.batch_shape, 1], np.nan)).marginal(0)
+        raise NotImplementedError(f"MADEDistribution has no exact `{what}`: {WAYS[what]}")
 
 
 class DiscreteMADEDistribution(tfd.distribution.DiscreteDistributionMixin, MADEDistribution):

@@ -6,7 +6,18 @@ import numbers
 
 import numpy as np
 
-__all__ = ["boolean", "fraction", "integer"]
+__all__ = ["boolean", "fraction", "integer", "shown"]
+
+_LONGEST = 200  # characters
+
+
+def shown(value: object) -> str:
+    """Returns a value as a message shows it: cut, where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole numbers of thousands of digits
+        return "a number of very many digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
 
 
 def integer(name: str, value: object, low: int = 1, high: int | None = None, hint: str = "") -> int:
@@ -27,7 +38,7 @@ def integer(name: str, value: object, low: int = 1, high: int | None = None, hin
         expected = f"an integer of at least {low}"
     else:
         expected = f"an integer in [{low}, {high})"
-    raise ValueError(f"`{name}` must be {expected}{hint}. Received: {name}={value!r}")
+    raise ValueError(f"`{name}` must be {expected}{hint}. Received: {name}={shown(value)}")
 
 
 def boolean(name: str, value: object) -> bool:
@@ -38,7 +49,7 @@ def boolean(name: str, value: object) -> bool:
     """
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    raise ValueError(f"`{name}` must be True or False. Received: {name}={shown(value)}")
 
 
 def fraction(name: str, value: object) -> float:
@@ -49,4 +60,4 @@ def fraction(name: str, value: object) -> float:
     """
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= float(value) < 1:
         return float(value)
-    raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={value!r}")
+    raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={shown(value)}")

@@ -48,7 +48,11 @@ class OneVariable(NamedTuple):
 
 
 def one_variable(
-    queries: Queries, values: FloatArray, known: BoolArray, variable: int
+    queries: Queries,
+    values: FloatArray,
+    known: BoolArray,
+    variable: int,
+    vectors: FloatArray | None = None,
 ) -> OneVariable:
     """Returns the conditional of a variable given others, exactly.
 
@@ -57,6 +61,7 @@ def one_variable(
         values: rows `[N, D]`; anything finite where nothing is known.
         known: which variables are known, `[D]`; not the one that is asked for.
         variable: which one that is, from 0.
+        vectors: of a model with a context, the encoded context of each row, `[N, W]`.
 
     Raises:
         ValueError: if no order of the model gives it exactly.
@@ -74,8 +79,10 @@ def one_variable(
     for number in range(sets.num_sets):
         degrees = None if model.mask_sets.is_fixed else sets.at(number)
         parts = [
-            ops.convert_to_numpy(model.parameters(part, None, degrees))[:, entries]
-            for part in pieces(values, ROWS_AT_ONCE)
+            ops.convert_to_numpy(
+                model.parameters(values[part], None if vectors is None else vectors[part], degrees)
+            )[:, entries]
+            for part in pieces(np.arange(len(values)), ROWS_AT_ONCE)
         ]
         found.append(np.concatenate(parts))
     family = model.conditionals.select(np.array([variable], np.int32))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import http.client
 import io
 import tomllib
-import urllib.error
 import urllib.request
 from importlib import resources
 from pathlib import Path
@@ -111,6 +111,10 @@ def _check(entry: BenchmarkSet, parts: list[npt.NDArray], where: str) -> None:
         raise ValueError(
             f"{where} must hold the set {entry.name}, of shapes {expected}. Received: {shapes}"
         )
+    for part in parts:
+        # A cast would make 0.9 and 256 zeros, and the digest right.
+        if not np.all((part == 0) | (part == 1)):
+            raise ValueError(f"{where} must hold the set {entry.name}: zeros and ones alone.")
     digest = hashlib.sha256()
     for part in parts:
         digest.update(np.ascontiguousarray(part, dtype=np.uint8).data)
@@ -132,7 +136,7 @@ def _fetch(entry: BenchmarkSet, path: Path) -> None:
             for url in urls:
                 with _opened(url) as stream:
                     parts.append(np.loadtxt(stream, delimiter=",", ndmin=2))
-    except (OSError, urllib.error.URLError, ValueError, KeyError) as error:
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         raise ValueError(
             f"{path} is not there, and cannot be fetched ({error}). It is made from "
             f"{' and '.join(urls)}: arrays train, valid and test of 0 and 1."

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -30,6 +31,7 @@ FloatArray = npt.NDArray[np.floating]
 _NUM_SAMPLES = 10_000
 _COMPONENTS = (5, 10, 20, 40, 80)
 _PSEUDO_COUNT = 0.1
+_BATCH_SIZES = (1, 16)  # rows that the page of `made-tf serve` draws at once
 _FILES = ("model.keras", "made.tflite", "samples.png", "history.csv", "report.json")
 
 
@@ -80,7 +82,9 @@ def run_demo(
         from made_tf.export import LiteSampler, to_tflite
 
         host = MADEDistribution(model).sample(_NUM_SAMPLES, seed=seed).numpy()
-        exported = to_tflite(model, output / "made.tflite")
+        exported = to_tflite(
+            model, output / "made.tflite", batch_sizes=_BATCH_SIZES, image_shape=(8, 8)
+        )
         device = LiteSampler(output / "made.tflite").sample(_NUM_SAMPLES, seed=seed)
     different = int((host != device).any(axis=1).sum())
     echo(str(exported))
@@ -102,6 +106,8 @@ def run_demo(
     with replacing(output / "report.json") as path:
         path.write_text(json.dumps(report, indent=1))
     echo(f"{report['seconds']:.0f} s. Results: {', '.join(_FILES)} in {output}")
+    command = shlex.join(["made-tf", "serve", str(output / "made.tflite")])
+    echo(f"Draw digits in your browser: {command}")
     return report
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from made_tf.portable.fields import check_fields
 from made_tf.portable.files import replacing
 from made_tf.portable.version import __version__
 from made_tf.training.by_recipe import TrainedEnsemble
@@ -132,7 +133,9 @@ def read_records(folder: Path) -> list[Record]:
     records = []
     for path in sorted(folder.glob("*.json")):
         try:
-            records.append(Record(**json.loads(path.read_text(encoding="utf-8"))))
+            record = Record(**json.loads(path.read_text(encoding="utf-8")))
+            check_fields(record)
+            records.append(record)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a record: {error}. Move it away.") from error
     return records

@@ -101,20 +101,26 @@ class BlockedNetwork:
             tf.errors.InvalidArgumentError: where a weight is not finite (under
                 XLA, which has no assertions, and with frozen weights: not).
         """
+        noise = self.family.noise(uniforms)
+        return self.transform(noise, degrees, given, temperature, vectors)
+
+    def transform(self, noise, degrees=None, given=None, temperature=None, vectors=None):
+        """As `sample`, from what the family's `noise` makes of uniforms."""
         arrangement = self._sorting.arrangement(degrees)
-        values, _ = self._generate(uniforms, arrangement, vectors, given, temperature)
+        values, _ = self._generate(noise, arrangement, vectors, given, temperature)
         return arrangement.restore(values)
 
     def sample_and_log_prob(self, uniforms, degrees=None, vectors=None):
         """Returns the rows `[n, D]` and, from the same pass, their log-probabilities `[n]`."""
         arrangement = self._sorting.arrangement(degrees)
-        values, params = self._generate(uniforms, arrangement, vectors)
+        values, params = self._generate(self.family.noise(uniforms), arrangement, vectors)
         return arrangement.restore(values), self._total(values, params, arrangement)
 
     def sample_and_log_weight(self, uniforms, given, degrees=None, vectors=None):
         """Returns rows `[n, D]` that agree with what is given, and their log-weights `[n]`."""
         arrangement = self._sorting.arrangement(degrees)
-        values, params = self._generate(uniforms, arrangement, vectors, given)
+        noise = self.family.noise(uniforms)
+        values, params = self._generate(noise, arrangement, vectors, given)
         family = self.family.select(arrangement.variables)
         log_weight = given.map(arrangement.sort).log_weight(family, params, values)
         return arrangement.restore(values), log_weight
@@ -135,11 +141,11 @@ class BlockedNetwork:
         return tf.reduce_sum(family.log_prob(params, values), axis=1)
 
     def _generate(
-        self, uniforms, arrangement: Arrangement, vectors=None, given=None, temperature=None
+        self, noise, arrangement: Arrangement, vectors=None, given=None, temperature=None
     ):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
         self._weights.check(vectors)
-        noise = arrangement.sort(self.family.noise(uniforms))
+        noise = arrangement.sort(noise)
         if given is not None:
             given = given.map(arrangement.sort)
         layers = self._layers(arrangement, vectors)

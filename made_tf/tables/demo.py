@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,7 +36,8 @@ def run_table_demo(
     """Fits a `TableModel` to irises and takes it all the way to a device.
 
     Args:
-        output: the folder for `model.keras`, `model.tflite`, `drawn.csv` and `report.json`.
+        output: the folder for `model.keras`, `model.tflite`, `form.tflite` (for `made-tf serve`),
+            `drawn.csv` and `report.json`.
         seed: seed of the split, of training and of the rows.
         epochs: at most so many looks at the validation rows.
         echo: prints one line.
@@ -70,6 +72,8 @@ def run_table_demo(
         write_table(output / "drawn.csv", drawn)
         exported = model.to_tflite(output / "model.tflite")
         different = _differing(output / "model.tflite", drawn, seed)
+        form = output / "form.tflite"  # any cells given any others, for the page
+        model.to_tflite(form, network="questions", signatures="impute", batch_sizes=(16,))
     echo(str(model.schema_))
     echo(f"  held-out NLL {-scores.mean():.3f} nats a row; species right: {right.mean():.2f}")
     for row, why in zip(odd["row"], odd["why"], strict=True):
@@ -84,7 +88,9 @@ def run_table_demo(
     }
     with replacing(output / "report.json") as path:
         path.write_text(json.dumps(report, indent=2))
-    echo(f"All of it is in {output}. Next: made-tf sample {output / 'model.keras'} -n 5 -o -")
+    echo(f"All of it is in {output}. Next:")
+    for arguments in (("sample", output / "model.keras", "-n", "5", "-o", "-"), ("serve", form)):
+        echo(f"  {shlex.join(['made-tf', *map(str, arguments)])}")
     return report
 
 

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from made_tf.data.table_schema import TableSchema
+from made_tf.models.stored_sizes import check_stored_sizes
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike, replacing
@@ -172,6 +173,7 @@ class TableModel(BaseEstimator):
         """
         if not Path(path).exists():
             raise FileNotFoundError(f"No such file: {os.fspath(path)}")
+        check_stored_sizes(path)
         try:
             network = keras.saving.load_model(path, compile=False)
         except Exception as error:

@@ -143,7 +143,7 @@ def load_run(
     path = Path(directory) / state.model
     try:
         return state, keras.saving.load_model(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged archive raises errors of all kinds
         raise ValueError(
             f"{path}, the last model of an unfinished run, is not readable. "
             "Start afresh with `restart=True`."

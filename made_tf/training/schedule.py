@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from made_tf.portable.arguments import integer
+from made_tf.portable.arguments import integer, shown
 
 __all__ = ["Training"]
 
@@ -64,13 +64,13 @@ class Training:
                 if not isinstance(value, int | float) or not 0 <= value < 10:
                     raise ValueError(
                         f"`{field.name}` must be a number in [0, 10). "
-                        f"Received: {field.name}={value!r}"
+                        f"Received: {field.name}={shown(value)}"
                     )
             elif field.name in _CHOICES:
                 if value not in _CHOICES[field.name]:
                     raise ValueError(
                         f"`{field.name}` must be one of {list(_CHOICES[field.name])}. "
-                        f"Received: {field.name}={value!r}"
+                        f"Received: {field.name}={shown(value)}"
                     )
             else:
                 integer(field.name, value, 0 if field.name in _MAY_BE_ZERO else 1)

@@ -79,6 +79,28 @@ def test_imputed_values_follow_what_is_known(tmp_path, any_order):
         assert (other != batches[0]).any(axis=1).mean() > 0.2
 
 
+def test_a_file_for_devices_fills_in_the_same_rows(any_order, tflite, tmp_path):
+    x = with_gaps(1100)  # more rows than are filled in at once
+    np.savez(tmp_path / "x.npz", x)
+    device = tmp_path / "any.tflite"
+    run("export", any_order, "-o", device, "--signatures", "impute")
+    for model, name in ((device, "device.npz"), (any_order, "host.npz")):
+        result = run("impute", model, tmp_path / "x.npz", "-o", tmp_path / name, "--seed", 5)
+        assert "of 1,100 rows" in result.stdout
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "device.npz")["x"], np.load(tmp_path / "host.npz")["x"]
+    )
+    command = ("impute", device, tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert "--num-orders is for files of .keras" in fails(*command, "--num-orders", 2)
+    of_one_order = ("impute", tflite, *command[2:])
+    assert "no signature 'impute'" in fails(*of_one_order)
+    (tmp_path / "bad.csv").write_text(as_csv(np.where(x[:3] == 1, 2, x[:3])))
+    assert "values of the model's support" in fails(
+        "impute", device, tmp_path / "bad.csv", "-o", tmp_path / "y.npz"
+    )
+    assert not (tmp_path / "y.npz").exists()
+
+
 def test_impute_from_parquet(tmp_path, any_order):
     pandas = pytest.importorskip("pandas")
     x = with_gaps(20)
@@ -144,7 +166,7 @@ def test_bad_rows_to_impute(tmp_path, any_order, model, tflite):
     assert "would overwrite the input" in fails("impute", any_order, table, "-o", table)
     assert "must end in .npz or .csv" in fails("impute", any_order, table, "-o", "f.png")
     message = fails("impute", tflite, table, "-o", output)
-    assert "cannot fill in rows: MODEL must be a file that ends in .keras" in message
+    assert "no signature 'impute': export it of a model of all orders" in message
     message = fails("impute", model, table, "-o", output, "--num-orders", 2)
     assert "num_masks=1. Received: num_orders=2" in message
     assert "must be a model" in fails("impute", table, table, "-o", output)

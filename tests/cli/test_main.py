@@ -1,6 +1,7 @@
 """All commands: help, failures in one line, streams."""
 
 import errno
+import os
 import subprocess
 import sys
 
@@ -79,3 +80,56 @@ def test_errors_of_the_library_name_the_option(tmp_path, model, rows):
 
 def test_an_option_that_is_named_already_is_named_once(model, rows):
     assert fails("evaluate", model, rows, "--num-orders", 0).count("--num-orders") == 1
+
+
+NOISY = """
+import os, sys, warnings
+import click
+from made_tf.cli import main
+from made_tf.cli.running import quiet, warnings_in_lines
+
+@click.command()
+@click.option("--fail", is_flag=True)
+def noisy(fail):
+    os.write(2, b"a line of C++\\n")
+    print("a progress bar", file=sys.stderr)
+    with quiet():
+        warnings.warn("of a library")
+        with warnings_in_lines():
+            warnings.warn("for users")
+    click.echo("result")
+    if fail:
+        raise ValueError("bad input")
+
+main.add_command(noisy)
+main()
+"""
+
+
+@pytest.mark.parametrize("options", [["noisy"], ["-v", "noisy"], ["noisy", "--fail"]])
+def test_what_native_libraries_log_is_shown_on_demand(options):
+    command = [sys.executable, "-c", NOISY, *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == (2 if "--fail" in options else 0)
+    assert done.stdout == "result\n"
+    expected = ["a progress bar", "Warning: for users"]
+    if "--fail" in options:
+        expected.append("Error: bad input")
+    if "-v" in options:
+        assert done.stderr.startswith("a line of C++\na progress bar\n")
+        assert "of a library" in done.stderr
+    else:
+        assert done.stderr.splitlines() == expected
+
+
+def test_tensorflow_says_nothing_of_itself(model, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-c", "from made_tf.cli import main; main()", "sample", str(model)]
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "x.csv")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert done.stderr == ""

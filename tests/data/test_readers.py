@@ -272,3 +272,17 @@ def test_other_lines_of_numbers_are_values(tmp_path, line):
     path = tmp_path / "x.csv"
     path.write_text(f"{line}\n{line}\n")
     assert data.load_table(path)[0].shape == (2, line.count(",") + 1)
+
+
+def test_what_is_no_number_is_located(tmp_path):
+    path = tmp_path / "x.csv"
+    lines = ["a,b"] + ["1,2"] * 5000
+    lines[3334] = "1,?"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"column 'b' is not numeric .*Received: '\?' in row 3334"):
+        data.load_table(path)
+    lines[3334] = "1" + "0" * 400 + ",2"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"x\.csv: column 'a' .*in row 3334") as told:
+        data.load_table(path)
+    assert len(str(told.value)) < 400

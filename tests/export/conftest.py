@@ -1,11 +1,15 @@
 import contextlib
 import functools
 import os
+import threading
 import urllib.error
 
 import numpy as np
 import pytest
 import reference
+from pages import CHROMIUM, DRIVER, wait
+
+from made_tf.export.web import serve
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,3 +77,38 @@ def litert():
         return litert_js.litert_files()
     except (OSError, urllib.error.URLError) as error:
         pytest.skip(f"needs LiteRT.js: {error}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser without a window."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("needs chromium and chromedriver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser, litert):
+    """Opens the page for a file: page(path) -> its address."""
+    servers = []
+
+    def get(path):
+        server = serve.make_server(path, litert)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        browser.get(f"http://127.0.0.1:{server.server_address[1]}/")
+        wait(browser)
+        return server.server_address
+
+    yield get
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -227,3 +227,47 @@ def test_inputs_out_of_range_are_told(device, call, message):
     with pytest.raises(ValueError, match=message):
         call(device)
     assert device.sample(2).shape == (2, 5)  # and the sampler still works
+
+
+def forged(content, **entries):
+    """The file with other metadata, and the digest that belongs to it."""
+    model = read_model(content)
+    (entry,) = (entry for entry in model.metadata if entry.name == b"made_tf")
+    told = json.loads(bytes(model.buffers[entry.buffer].data)) | entries
+    text = json.dumps(told, separators=(",", ":")).encode()
+    model.buffers[entry.buffer].data = np.frombuffer(text, np.uint8)
+    return seal(write_model(model))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"num_uniforms": 4},
+        {"event_size": 10**400},
+        {"event_size": True},
+        {"input_order": [1, 1, 2, 3, 4]},
+        {"variables": [{"name": 3}] * 5},
+        {"variables": {}},
+        {"image_shape": [10**8, 10**8]},
+        {"family": "bernoulli"},
+        {"version": None},
+        {"num_orders": -1},
+        {"context": {"shape": [10**10]}},
+        {"schema": []},
+        {"licence": 3},
+    ],
+)
+def test_forged_metadata_is_refused_by_its_entry(content, tmp_path, entries):
+    path = tmp_path / "x.tflite"
+    path.write_bytes(forged(content, **entries))
+    for reader in READERS:
+        with pytest.raises(ValueError, match=f"not as made_tf writes it: `{next(iter(entries))}`"):
+            reader(path)
+
+
+def test_sizes_are_checked_by_the_file_s_own_tensors(content, tmp_path):
+    path = tmp_path / "x.tflite"
+    smaller = {"event_size": 4, "input_order": [1, 2, 3, 4], "num_uniforms": 4}
+    path.write_bytes(forged(content, **smaller))
+    with pytest.raises(ValueError, match="tells of 4 variables and whose rows have 5"):
+        LiteSampler(path)

@@ -5,21 +5,14 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 
 import keras
 import numpy as np
 import pytest
 import reference
+from pages import NODE, WEB, screenshot, status, wait
 
 from made_tf import export
-from made_tf.export.web import serve
-
-WEB = os.path.dirname(serve.__file__)
-NODE = shutil.which("node")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-SCREENSHOTS = os.environ.get("MADE_TF_SCREENSHOTS")  # a folder to keep them in
 
 
 @pytest.fixture(scope="module")
@@ -129,53 +122,6 @@ def test_the_page_refuses_damaged_and_foreign_files(files, tmp_path):
 # In a browser.
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("needs chromium and chromedriver")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def page(browser, litert, files):
-    """Opens the page for a file: page(its name, or its path) -> its address."""
-    servers = []
-
-    def get(name):
-        server = serve.make_server(files / name, litert)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        browser.get(f"http://127.0.0.1:{server.server_address[1]}/")
-        wait(browser)
-        return server.server_address
-
-    yield get
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def wait(browser):
-    """Waits for the end of a task and returns what the page says."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    done = "return document.getElementById('status').textContent.endsWith('…') ? null : true"
-    WebDriverWait(browser, 60, 0.02).until(lambda driver: driver.execute_script(done))
-    return status(browser)
-
-
-def status(browser):
-    return browser.execute_script("return document.getElementById('status').textContent")
-
-
 def draw(browser, seed, count):
     for name, value in (("seed", seed), ("count", count)):
         element = browser.find_element("id", name)
@@ -186,17 +132,8 @@ def draw(browser, seed, count):
     return told, browser.execute_script("return window.madeSamples?.map((row) => Array.from(row))")
 
 
-def screenshot(browser, name, width, height=1200):
-    browser.set_window_size(width, height)
-    picture = browser.get_screenshot_as_png()
-    assert len(picture) > 10_000
-    if SCREENSHOTS:
-        with open(os.path.join(SCREENSHOTS, f"{name}.png"), "wb") as file:
-            file.write(picture)
-
-
 def test_a_click_draws_what_python_draws(browser, page, files):
-    host, _ = page("pictures.tflite")
+    host, _ = page(files / "pictures.tflite")
     assert "16 drawn" in status(browser) and "ms a sample" in status(browser)
     told, rows = draw(browser, seed=-5, count=2000)
     assert told.startswith("2000 drawn")
@@ -219,7 +156,7 @@ def test_a_click_draws_what_python_draws(browser, page, files):
 
 
 def test_classes_are_shown_by_their_names(browser, page, files):
-    page("classes.tflite")
+    page(files / "classes.tflite")
     _, rows = draw(browser, seed=3, count=20)
     expected = export.LiteSampler(files / "classes.tflite").sample(20, seed=3)
     np.testing.assert_array_equal(rows, expected)
@@ -240,7 +177,7 @@ def test_a_drawing_is_completed_as_python_completes_it(browser, page, files):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    page("any.tflite")
+    page(files / "any.tflite")
     pad = browser.find_element("id", "pad")
     side = pad.size["width"]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", pad)
@@ -261,7 +198,7 @@ def test_a_drawing_is_completed_as_python_completes_it(browser, page, files):
 
 
 def test_bad_files_and_bad_numbers_are_told(browser, page, files, small_file, tmp_path):
-    page("pictures.tflite")
+    page(files / "pictures.tflite")
     content = (files / "pictures.tflite").read_bytes()
     (tmp_path / "half.tflite").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.tflite").write_text("no model at all")
@@ -344,7 +281,7 @@ def test_a_long_context_is_one_field_of_text(browser, page, conditioned):
 
 
 def test_fields_follow_the_file(browser, page, files, conditioned):
-    page("classes.tflite")
+    page(files / "classes.tflite")
     context = browser.find_element("id", "context")
     assert not context.is_displayed()
     chooser = browser.find_element("id", "file")

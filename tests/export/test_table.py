@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import run
 from example_tables import fitted_grades, fitted_rides, grades, rides
 
 from made_tf.export import LiteSampler, LiteTable, to_tflite
@@ -80,29 +81,58 @@ def test_cells_may_be_those_of_numpy(file):
         table.log_prob({**plain, "zone": "Harlem"})
 
 
-def test_cells_are_filled_in_as_on_the_host(tmp_path, unverified):
-    """The rows of `TableModel.impute`: of columns that are missing in part, and as a whole."""
-    path = tmp_path / "questions.tflite"
-    with unverified():
-        fitted_grades().to_tflite(path, "questions")
-    device = LiteTable(path)
-    assert device.can_impute
-    frame = grades(120, seed=4).drop(columns="big").astype(object)
-    frame = frame.where(np.random.default_rng(1).random(frame.shape) > 0.4, None)
-    expected = fitted_grades().impute(frame, seed=5)
-    cells = {name: [None if pd.isna(v) else v for v in frame[name]] for name in frame}
-    found = device.impute(cells, seed=5)
-    assert list(found) == expected.columns.tolist()
-    for name, own in found.items():
-        assert own == expected[name].tolist(), name
-    with pytest.raises(ValueError, match="`network` must be 'joint' or 'questions'"):
-        fitted_grades().to_tflite(path, "both")
-    with pytest.raises(ValueError, match="`table` must have columns of the table"):
-        device.impute({"other": [1]})
-
-
 def test_pieces_of_a_sample_are_as_the_whole(file):
     table = LiteTable(file)
     whole, part = table.sample(30, seed=3), table.sample(12, seed=3, first_row=18)
     assert part == {name: cells[18:] for name, cells in whole.items()}
     assert part["ride"][0] != whole["ride"][0]
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    """A file of the network of questions alone."""
+    folder = tmp_path_factory.mktemp("questions")
+    fitted_grades().save(folder / "grades.keras")
+    path = folder / "grades.tflite"
+    run(
+        "export",
+        folder / "grades.keras",
+        "--network",
+        "questions",
+        "--signatures",
+        "impute",
+        "-o",
+        path,
+    )
+    return path
+
+
+def test_cells_are_filled_in_as_on_the_host(questions, tmp_path):
+    frame = grades(40, seed=5).astype(object)
+    rng = np.random.default_rng(1)
+    frame = frame.mask(rng.random(frame.shape) < 0.4)
+    expected = fitted_grades().impute(frame, seed=9)
+    table = LiteTable(questions)
+    assert table.can_impute
+    cells = {n: [None if pd.isna(c) else c for c in frame[n]] for n in frame}
+    found = table.impute(cells, seed=9)
+    for name in frame:
+        assert found[name] == expected[name].tolist()
+    del cells["colour"]  # is filled in, too
+    assert set(table.impute(cells)["colour"]) == {"red", "blue"}
+    with pytest.raises(ValueError, match=r"columns of the table: .* Received: \['color'\]"):
+        table.impute({"color": ["red"]})
+    with pytest.raises(ValueError, match="`network` must be 'joint' or 'questions'"):
+        fitted_grades().to_tflite(tmp_path / "x.tflite", "both")
+    with pytest.raises(ValueError, match="lists of one length"):
+        table.impute({"level": ["low"], "side": ["left", "right"]})
+
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    for file, name in ((questions, "device.csv"), (questions.with_suffix(".keras"), "host.csv")):
+        run("impute", file, tmp_path / "x.csv", "-o", tmp_path / name, "--seed", 3)
+    assert (tmp_path / "device.csv").read_bytes() == (tmp_path / "host.csv").read_bytes()
+
+
+def test_a_density_fills_in_nothing(file):
+    with pytest.raises(ValueError, match=r"no signature 'impute'"):
+        LiteTable(file).impute({"zone": ["Harlem"]})

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import reference
 import tensorflow as tf
+from command_line import fails
 
 from made_tf import MADE, Ensemble
+from made_tf.models.stored_sizes import check_stored_sizes
 
 GOLDEN = sorted(reference.GOLDEN.glob("made-*.keras"))
 
@@ -197,3 +199,40 @@ def test_a_checkpoint_of_tensorflow_holds_every_layer(kind, tmp_path):
     status = tf.train.Checkpoint(model=restored).restore(path)
     status.assert_existing_objects_matched()
     np.testing.assert_array_equal(restored.log_prob(x), saved.log_prob(x))
+
+
+def forged(path, change):
+    """A whole archive with another config."""
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    config = json.loads(parts["config.json"])
+    change(config["config"])
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path.with_name("forged.keras"), "w") as new:
+        for name, part in parts.items():
+            new.writestr(name, part)
+    return path.with_name("forged.keras")
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"event_size": 10**8, "input_order": "natural", "hidden_degrees": "equal"},
+        {"hidden_units": [10**8], "hidden_degrees": "equal"},
+        {"hidden_units": [3000] * 50, "hidden_degrees": "equal"},
+    ],
+)
+def test_sizes_are_compared_with_the_weights_before_anything_is_made(tmp_path, sizes):
+    model = reference.small_model()
+    model.save(tmp_path / "m.keras")
+    check_stored_sizes(tmp_path / "m.keras")
+    path = forged(tmp_path / "m.keras", lambda config: config.update(sizes))
+    with pytest.raises(ValueError, match=r"forged.keras is damaged or forged: .* or more"):
+        check_stored_sizes(path)
+    (tmp_path / "x.csv").write_text("0,1,0,1,0\n")
+    assert "damaged or forged" in fails("evaluate", path, tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_files_of_before_have_the_weights_they_tell_of(path):
+    check_stored_sizes(path)

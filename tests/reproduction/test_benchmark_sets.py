@@ -1,6 +1,7 @@
 """Published sets: found, fetched, checked."""
 
 import hashlib
+import http.client
 import re
 import urllib.request
 
@@ -100,3 +101,37 @@ def test_smoke_rows_have_something_to_learn():
     repeats = (splits.train[:, 1:] == splits.train[:, :-1]).mean()
     assert 0.75 < repeats < 0.85
     assert np.array_equal(make_smoke_set().test, splits.test)
+
+
+@pytest.mark.parametrize("wrong", [0.9, 256, -1, np.nan])
+def test_rows_are_checked_before_they_become_bytes(entry, tmp_path, wrong):
+    _, arrays, _ = entry
+    changed = {part: array.astype(float) for part, array in arrays.items()}
+    where = np.argwhere(arrays["valid"] == 0)[0]
+    changed["valid"][tuple(where)] = wrong
+    (tmp_path / "binary").mkdir()
+    np.savez(tmp_path / "binary" / "s.npz", **changed)
+    with pytest.raises(ValueError, match=r"s\.npz must hold the set s: zeros and ones alone"):
+        load_set("s", tmp_path)
+
+
+@pytest.mark.usefixtures("entry")
+def test_a_download_that_is_cut_short_is_told(tmp_path, monkeypatch):
+    class Cut:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def read(self):
+            raise http.client.IncompleteRead(b"PK", 100)
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: Cut())
+    with pytest.raises(ValueError, match=r"cannot be fetched \(IncompleteRead"):
+        load_set("s", tmp_path)
+    from made_tf.export.web import litert_js
+
+    with pytest.raises(OSError, match=r"could not be fetched \(IncompleteRead"):
+        litert_js.litert_files(tmp_path / "cache")
+    assert not (tmp_path / "binary").exists() and not (tmp_path / "cache").exists()

@@ -45,6 +45,10 @@ def test_the_report(result):
     assert keras.saving.load_model(output / "model.keras").event_size == 64
     assert report["samples_different_on_device"] == 0
     assert "agree bit for bit in all 10,000 samples" in outcome.stdout
+    # The page opens the file as it is, and the command for it is the last line.
+    assert {"sample_1", "sample_16"} <= set(device.signatures)
+    assert device.metadata["image_shape"] == [8, 8]
+    assert outcome.stdout.splitlines()[-1].endswith(f"made-tf serve {output / 'made.tflite'}")
     for value in nll.values():
         assert f"{value:.3f} nats" in outcome.stdout
 

@@ -1,6 +1,7 @@
 """The records of the published sets, which say what today's recipes gave."""
 
 import dataclasses
+import json
 import pathlib
 
 import pytest
@@ -22,3 +23,14 @@ def test_the_records_are_those_of_the_recipes():
         # Candidates for other tables may have come since: the sets are binary.
         theirs = {name: each for name, each in now.candidates.items() if each.get("binary", True)}
         assert dataclasses.replace(now, candidates=theirs, about=then.about) == then
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="the tests are not in a checkout")
+@pytest.mark.parametrize(
+    "entry", [{"recipe": ["x"]}, {"seed": "0"}, {"test_nll": None}, {"training": [1]}, {"set": {}}]
+)
+def test_records_of_odd_types_are_named(entry, tmp_path):
+    path = sorted(FOLDER.glob("*.json"))[0]
+    (tmp_path / "odd.json").write_text(json.dumps({**json.loads(path.read_text()), **entry}))
+    with pytest.raises(ValueError, match=rf"odd\.json is not a record: `{next(iter(entry))}` must"):
+        read_records(tmp_path)

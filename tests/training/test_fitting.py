@@ -194,6 +194,12 @@ def test_changed_data_are_refused(tmp_path):
 def test_damaged_runs_are_refused(tmp_path):
     interrupt(tmp_path)
     run = tmp_path / "m.keras.run"
+    whole = bytearray((run / "epoch-0001.keras").read_bytes())
+    whole[len(whole) // 2] ^= 1  # of which Python's reader of archives says "Bad CRC-32"
+    for content in (b"PK", whole):
+        (run / "epoch-0001.keras").write_bytes(content)
+        with pytest.raises(ValueError, match=r"epoch-0001.keras.*is not readable.*`restart=True`"):
+            fit(tmp_path)
     (run / "epoch-0001.keras").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"epoch-0001.keras.*is not readable.*`restart=True`"):
         fit(tmp_path)

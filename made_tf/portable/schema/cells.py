@@ -8,9 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import shown
 from ..arrays import BoolArray
 
 __all__ = ["Cells", "Source"]
+
+_TICKS = ("moment", "date", "duration", "time")
+_SORTS = ("boolean", "integer", "real", "text", "category", "ordered", *_TICKS)
+_UNITS = ("D", "s", "ms", "us", "ns")
 
 
 class Cells(NamedTuple):
@@ -68,3 +73,15 @@ class Source:
     categories: list[Any] | None = None
     nothing: str = ""
     label: Any = None
+
+    def check(self) -> None:
+        """Checks what a file says of it.
+
+        Raises:
+            ValueError: if there is no such sort, or its unit is none.
+        """
+        if self.sort not in _SORTS or (self.sort in _TICKS and self.unit not in _UNITS):
+            raise ValueError(
+                f"`sort` must be one of {_SORTS}, and `unit` of moments and the like one of "
+                f"{_UNITS}. Received: {shown(self.sort)}, {shown(self.unit)}"
+            )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fields import is_scalar
 from .cells import Cells
 from .columns import MISSING, Column, register
 
@@ -34,6 +35,11 @@ class Classes(Column):
     values: list[Any]
     ordered: bool = False
     missing: bool = False
+
+    def check(self):
+        super().check()
+        if not self.values or not all(map(is_scalar, self.values)):
+            raise ValueError("`values` must be cells, one at least.")
 
     @property
     def num_classes(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import BoolArray, Rows
+from ..fields import check_fields, is_scalar
 from .cells import Cells, Source
 
 __all__ = [
@@ -95,6 +96,16 @@ class Column(abc.ABC):
     def describe(self) -> str:
         """Returns what it is, in a few words."""
 
+    def check(self) -> None:
+        """Checks what a file says of the column; a subclass also how its fields fit together.
+
+        Raises:
+            ValueError: if a field has a value that it cannot have.
+        """
+        check_fields(self)
+        check_fields(self.source)
+        self.source.check()
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the column as JSON values."""
         return {"kind": self.kind, **dataclasses.asdict(self)}
@@ -111,15 +122,19 @@ def column_from(content: Mapping[str, Any]) -> Column:
     Raises:
         ValueError: if there is no such kind, or an entry is missing or unknown.
     """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"A column must be a mapping. Received: {type(content).__name__}")
     content = dict(content)
     kind = content.pop("kind", None)
-    if kind not in KINDS:
-        raise ValueError(f"A column must be one of {sorted(KINDS)}. Received: kind={kind!r}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"A column must be one of {sorted(KINDS)}. Received: kind={kind!r:.100}")
     try:
         content["source"] = Source(**content["source"])
-        return KINDS[kind].from_dict(content)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"The column {content.get('name')!r} is damaged: {error}") from error
+        column = KINDS[kind].from_dict(content)
+        column.check()
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The column {content.get('name')!r:.100} is damaged: {error}") from error
+    return column
 
 
 class Unmodelled(Column):
@@ -146,6 +161,11 @@ class Constant(Unmodelled):
     kind = "constant"
 
     value: Any
+
+    def check(self):
+        super().check()
+        if self.value is not None and not is_scalar(self.value):
+            raise ValueError(f"`value` must be a cell. Received: {type(self.value).__name__}")
 
     def decode(self, x, table):
         del table

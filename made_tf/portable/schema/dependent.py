@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..fields import is_scalar
 from .cells import Cells
 from .columns import Unmodelled, register
 
@@ -29,6 +30,14 @@ class Dependent(Unmodelled):
 
     on: str
     table: list[list[Any]]
+
+    def check(self):
+        super().check()
+        flat = [cell for pair in self.table for cell in pair]
+        if any(len(pair) != 2 for pair in self.table) or not all(
+            cell is None or is_scalar(cell) for cell in flat
+        ):
+            raise ValueError("`table` must be pairs of cells.")
 
     @property
     def needs(self):

@@ -50,6 +50,21 @@ class Moments(Column):
     missing: bool = False
     families: list[str] = dataclasses.field(default_factory=list)
 
+    def check(self):
+        super().check()
+        per_part = (self.starts, self.ends, self.steps)
+        if (
+            any(len(each) != len(PARTS) for each in per_part)
+            or min(self.steps) < 1
+            or not set(self.parts) <= set(PARTS)
+            or len(self.families) not in (0, len(self.parts))
+            or self.source.unit not in UNITS
+        ):
+            raise ValueError(
+                f"`starts`, `ends` and (positive) `steps` must be of the parts {PARTS}, "
+                f"`families` of those of them in `parts`, and the unit one of {list(UNITS)}."
+            )
+
     @property
     def variables(self):
         return [f"{self.name}: {part}" for part in self.parts]

@@ -60,6 +60,16 @@ class Numbers(Column):
     family: str = "binned"
     points: list[float] = dataclasses.field(default_factory=list)
 
+    def check(self):
+        super().check()
+        ends = [float(end) * self.denominator - self.start for end in (self.low, self.high)]
+        is_finite = self.denominator > 0 and bool(np.isfinite(ends).all())
+        if not is_finite or self.step < 0 or self.low > self.high:
+            raise ValueError(
+                "`denominator` must be positive, `step` not negative, and `low` at most `high`. "
+                f"Received: {self.denominator}, {self.step}, {self.low}, {self.high}"
+            )
+
     @property
     def variables(self):
         return [self.name]

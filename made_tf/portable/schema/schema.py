@@ -174,15 +174,18 @@ class Schema:
         Raises:
             ValueError: if it is damaged, or of a later version.
         """
-        if content.get("format") != FORMAT:
-            raise ValueError(
-                f"The schema must have the format {FORMAT}. Received: {content.get('format')!r}"
-            )
+        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+            form = content.get("format") if isinstance(content, Mapping) else content
+            raise ValueError(f"The schema must have the format {FORMAT}. Received: {form!r:.100}")
         try:
             parts, library, num_rows = (content[k] for k in ("columns", "library", "num_rows"))
             columns = [column_from(each) for each in parts]
         except (KeyError, TypeError) as error:
             raise ValueError(f"The schema is damaged: {error}") from error
+        if not isinstance(library, str) or not isinstance(num_rows, int):
+            raise ValueError(
+                f"The schema is damaged: library={library!r:.100}, num_rows={num_rows!r:.100}"
+            )
         return cls(columns, library, num_rows)
 
     def __str__(self) -> str:
