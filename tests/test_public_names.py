@@ -44,6 +44,7 @@ MODULES = {
     "models",
     "networks",
     "plotting",
+    "quality",
     "queries",
     "sampling",
     "scoring",

@@ -13,6 +13,7 @@ from made_tf.cli.export import export
 from made_tf.cli.impute import impute
 from made_tf.cli.inspect import inspect
 from made_tf.cli.predict import predict
+from made_tf.cli.quality import quality
 from made_tf.cli.reproduce import reproduce
 from made_tf.cli.running import Commands
 from made_tf.cli.sample import sample
@@ -33,6 +34,7 @@ COMMANDS = (
     impute,
     anomalies,
     predict,
+    quality,
     schema,
     export,
     serve,
@@ -52,6 +54,7 @@ Start with 'made-tf demo'. With your own data:
   made-tf impute model.keras gaps.csv --output filled.csv
   made-tf anomalies model.keras other.csv
   made-tf predict model.keras other.csv --column price
+  made-tf quality model.keras other.csv --output report.html
   made-tf export model.keras --output made.tflite --batch-sizes 1,16
   made-tf serve made.tflite
 
