@@ -17,15 +17,7 @@ from made_tf.data.optional import optional_module
 from made_tf.data.series import Series
 from made_tf.portable.schema import Cells, Source
 
-__all__ = [
-    "Series",
-    "count_rows",
-    "frame_of",
-    "library_of",
-    "read_columns",
-    "read_frame",
-    "take_rows",
-]
+__all__ = ["Series", "frame_of", "library_of", "read_columns", "read_frame", "take_rows"]
 
 
 def read_frame(name: str, frame: Any) -> dict[str, Series]:
@@ -144,15 +136,6 @@ def library_of(frame: Any) -> str:
     if isinstance(frame, np.ndarray | Mapping):
         return "pandas"
     return str(_opened("frame", frame).implementation.value)
-
-
-def count_rows(frame: Any) -> int:
-    """Returns how many rows a frame has.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    return len(_opened("frame", _as_frame("frame", frame)))
 
 
 def take_rows(frame: Any, rows: np.ndarray) -> Any:

@@ -86,7 +86,7 @@ def plot_points(
         axis.set_xlim(*ranges[0])
         axis.set_ylim(*ranges[1])
         axis.set_title(title, fontsize=10, color=INK)
-        _finish(axis, _short(names[0]), dates[0])
+        _finish(axis, names[0], dates[0])
         if dates[1]:
             _as_dates(axis.yaxis)
     axes[0].set_ylabel(_short(names[1]), fontsize=_SMALL, color=INK)
@@ -195,7 +195,7 @@ def _finish(axis: Axes, label: str = "", dates: bool = False, spines: bool = Fal
             axis.spines[side].set_visible(False)
     axis.tick_params(labelsize=_SMALL, color=GREY, labelcolor=INK, length=2)
     if label:
-        axis.set_xlabel(label, fontsize=_SMALL, color=INK)
+        axis.set_xlabel(_short(label, 30), fontsize=_SMALL, color=INK)
     if dates:
         _as_dates(axis.xaxis)
     elif not spines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from made_tf.data.table_schema import TableSchema
@@ -14,7 +15,7 @@ from made_tf.quality.shapes import column_shapes, pair_trends
 from made_tf.quality.two_sample import FEWEST, two_sample_test
 from made_tf.quality.utility import choose_target, utility
 
-__all__ = ["assess"]
+__all__ = ["assess", "assess_cells"]
 
 
 def assess(
@@ -50,17 +51,36 @@ def assess(
     if schema is None:
         schema = TableSchema.infer(real if train is None else train, find_facts=False)
     frames = {"real": real, "synthetic": synthetic, "train": train}
-    tables: dict[str, dict[str, Cells]] = {}
-    for name, frame in frames.items():
-        if frame is not None:
-            tables[name] = schema.cells_of(frame, name)
+    tables = {
+        name: schema.cells_of(frame, name) for name, frame in frames.items() if frame is not None
+    }
+    return assess_cells(schema, tables, target, seed)
+
+
+def assess_cells(
+    schema: Schema,
+    tables: Mapping[str, Mapping[str, Cells]],
+    target: str | None,
+    seed: int,
+    real: str = "real",
+) -> QualityReport:
+    """Does what `assess` does, with cells.
+
+    Args:
+        schema: what the columns are.
+        tables: the cells of `"real"`, `"synthetic"` and perhaps `"train"`, by the column's name.
+        target: as of `assess`.
+        seed: likewise.
+        real: what the caller calls the real rows, for messages.
+    """
     counts = {name: len(next(iter(table.values())).known) for name, table in tables.items()}
     for name, count in counts.items():
         if count < FEWEST:
+            name = real if name == "real" else name
             raise ValueError(f"`{name}` must have {FEWEST} rows at least. Received: {count}")
     columns, left_out = compared_columns(schema, tables)
     if not columns:
-        raise ValueError(f"`real` must have columns that can be compared. Received: {left_out}")
+        raise ValueError(f"`{real}` must have columns that can be compared. Received: {left_out}")
     names = [column.name for column in columns]
     if target is not None and target not in names:
         raise ValueError(f"`target` must be one of {names}. Received: target={target!r}")

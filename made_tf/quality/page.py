@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from importlib import resources
 
 from made_tf.portable.version import __version__
+from made_tf.quality.findings import Findings, Line, figure_text
 from made_tf.quality.pictures import (
     Picture,
     association_pictures,
     column_pictures,
     pair_pictures,
 )
-from made_tf.quality.report import Line, QualityReport, figure_text
 
 __all__ = ["page"]
 
 _DOTS = 150  # an inch
 
 
-def page(report: QualityReport) -> str:
+def page(report: Findings) -> str:
     """Returns the page."""
     template = (resources.files("made_tf.quality") / "page.html").read_text(encoding="utf-8")
     parts = {
@@ -96,7 +96,7 @@ def _row(name: str, *figures: float | None) -> str:
     return f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
 
 
-def _left_out(report: QualityReport) -> str:
+def _left_out(report: Findings) -> str:
     if not report.left_out:
         return ""
     names = "; ".join(f"{name} ({reason})" for name, reason in report.left_out.items())

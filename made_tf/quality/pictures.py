@@ -9,7 +9,7 @@ import numpy as np
 
 from made_tf.portable.schema.moments import UNITS
 from made_tf.quality.columns import Compared, Floats
-from made_tf.quality.report import QualityReport, figure_text
+from made_tf.quality.findings import Findings, figure_text
 from made_tf.quality.shapes import PairTrend
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Picture(NamedTuple):
     alt: str
 
 
-def column_pictures(report: QualityReport) -> Iterator[Picture]:
+def column_pictures(report: Findings) -> Iterator[Picture]:
     """Yields a picture of each column's distributions, sixty at most."""
     from made_tf.plotting.tables import plot_classes, plot_numbers
 
@@ -118,7 +118,7 @@ def _shares(column: Compared) -> tuple[list[str], list[Floats]]:
     ]
 
 
-def pair_pictures(report: QualityReport) -> Iterator[Picture]:
+def pair_pictures(report: Findings) -> Iterator[Picture]:
     """Yields pictures of the pairs that are furthest off, and of those that depend most."""
     columns = {column.name: column for column in report.compared}
     for pair in _chosen(report.pairs):
@@ -190,7 +190,7 @@ def _label(column: Compared, unit: str) -> str:
     return f"{column.name} ({unit})" if unit else column.name
 
 
-def association_pictures(report: QualityReport) -> Iterator[Picture]:
+def association_pictures(report: Findings) -> Iterator[Picture]:
     """Yields how strongly columns depend on each other, in real and in synthetic rows, and less."""
     from made_tf.plotting.tables import plot_associations
 

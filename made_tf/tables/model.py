@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from made_tf.data.frames import count_rows
 from made_tf.data.table_schema import TableSchema
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
@@ -320,13 +319,19 @@ class TableModel(BaseEstimator):
             ValueError: if there are fewer than 20 rows of a sort, columns are not there or hold
                 cells of another sort, or `target` is no column that can be compared.
         """
-        from made_tf.quality import assess
+        from made_tf.quality.assess import assess_cells
 
-        seed, schema = integer("seed", seed, 0, 2**31), self._asked().schema
-        if n is None:
-            n = max(count_rows(each) for each in (X, train) if each is not None)
-        drawn = self.sample(n, seed)
-        return assess(X, drawn, train, schema=schema, target=target, seed=seed)
+        fitted, seed = self._asked(), integer("seed", seed, 0, 2**31)
+        frames = {"real": ("X", X), "train": ("train", train)}
+        tables = {
+            part: fitted.schema.cells_of(frame, name)
+            for part, (name, frame) in frames.items()
+            if frame is not None
+        }
+        longest = max(len(next(iter(table.values())).known) for table in tables.values())
+        count = integer("n", longest if n is None else n)
+        tables["synthetic"] = rows.drawn(fitted, count, seed)
+        return assess_cells(fitted.schema, tables, target, seed, "X")
 
     def _asked(self) -> Fitted:
         """Returns the networks.

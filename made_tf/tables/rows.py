@@ -13,7 +13,7 @@ from made_tf.portable.schema.plain import list_of_cells
 from made_tf.tables.answers import fill
 from made_tf.tables.fitted import Fitted
 
-__all__ = ["draws", "filled", "impute", "partial_table", "sample"]
+__all__ = ["drawn", "draws", "filled", "impute", "partial_table", "sample"]
 
 _AT_ONCE = 16_384  # rows that are drawn at once: bounds the memory, and changes no row
 
@@ -23,8 +23,7 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     n = integer("n", n)
     schema = fitted.schema
     if given is None:
-        parts = fitted.rows.stream(n, seed, _AT_ONCE)
-        return schema.frame(schema.decode(np.concatenate(list(parts))))
+        return schema.frame(drawn(fitted, n, seed))
     if isinstance(given, Mapping):
         given = {name: [cell] for name, cell in given.items()}
     table = partial_table(fitted, given, "given")
@@ -33,6 +32,12 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     rows = np.repeat(np.arange(_length(table)), n)
     table = {name: cells.at(rows) for name, cells in table.items()}
     return schema.frame(filled(fitted, table, seed))
+
+
+def drawn(fitted: Fitted, n: int, seed: int) -> dict[str, Cells]:
+    """Returns the cells of rows that are drawn from nothing."""
+    parts = fitted.rows.stream(n, seed, _AT_ONCE)
+    return fitted.schema.decode(np.concatenate(list(parts)))
 
 
 def impute(fitted: Fitted, frame: Any, seed: int, num_draws: int | None) -> Any:

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 import made_tf
 from made_tf import scoring
+from made_tf.quality import assess
 from made_tf.tables import TableModel, TableNetwork
 
 
@@ -318,3 +319,21 @@ def test_bad_arguments():
 def test_a_schema_is_json():
     content = fitted_rides().schema_.to_dict()
     assert json.loads(json.dumps(content)) == content
+
+
+def test_a_model_judges_the_rows_that_it_draws():
+    model, held_out = fitted_rides(), rides(200, seed=5)
+    found = model.quality(held_out, rides(400), target="payment", seed=1)
+    assert found.counts == {"real": 200, "synthetic": 400, "train": 400}
+    assert found.left_out == {"ride": "identifier"}
+    own = assess(
+        held_out, model.sample(400, seed=1), rides(400), schema=model.schema_, target="payment",
+        seed=1,
+    )  # fmt: skip
+    assert found.to_dict() == own.to_dict()
+    with pytest.raises(ValueError, match="`X` must have the columns of the table"):
+        model.quality(held_out.drop(columns="fare"))
+    with pytest.raises(ValueError, match="`seed` must be"):
+        model.quality(held_out, seed=2.5)
+    with pytest.raises(ValueError, match="`target` must be one of"):
+        model.quality(held_out, target="town")
