@@ -10,6 +10,7 @@ import numpy as np
 
 from .portable.arrays import FloatArray
 from .portable.schema import Schema
+from .portable.schema.distinct import draw_rows
 from .portable.schema.plain import cells_of_list, list_of_cells
 from .sampler import LiteSampler
 
@@ -56,7 +57,7 @@ class LiteTable:
         Raises:
             ValueError: if an argument is out of range.
         """
-        cells = self.schema.decode(self.sampler.sample(num_samples, seed))
+        cells = self.schema.decode(draw_rows(self.sampler, self.schema, num_samples, seed))
         return {
             name: list_of_cells(own, self.schema.column(name).source) for name, own in cells.items()
         }

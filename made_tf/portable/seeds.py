@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .arguments import integer
 
-__all__ = ["seed_batches", "seed_pairs"]
+__all__ = ["seed_batches", "seed_of_round", "seed_pairs"]
 
 
 def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:
@@ -29,3 +29,10 @@ def seed_pairs(seed: int, numbers: npt.NDArray) -> npt.NDArray[np.int32]:
     """Returns the pairs (seed, number), int32 `[n, 2]`."""
     pairs = np.stack([np.full_like(numbers, seed), numbers], axis=1)
     return ((pairs + 2**31) % 2**32 - 2**31).astype(np.int32)  # as 32-bit numbers wrap
+
+
+def seed_of_round(seed: int, number: int) -> int:
+    """Returns the seed of what is drawn again for the nth time; that of neighbours is another."""
+    if number == 0:
+        return seed
+    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0] >> 1)

@@ -12,6 +12,7 @@ from made_tf.portable.patterns import pattern_groups
 from made_tf.portable.schema import Cells, Schema
 from made_tf.portable.schema.facts import Total
 from made_tf.portable.schema.numbers import Numbers
+from made_tf.portable.seeds import seed_of_round
 from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.subsets import Queries
 
@@ -28,7 +29,12 @@ def absent_codes(schema: Schema) -> FloatArray:
 
 
 def fill(
-    queries: Queries, schema: Schema, table: Mapping[str, Cells], x: FloatArray, seed: int
+    queries: Queries,
+    schema: Schema,
+    table: Mapping[str, Cells],
+    x: FloatArray,
+    seed: int,
+    numbers: Rows | None = None,
 ) -> dict[str, Cells]:
     """Draws what is not known given the rest of each row, but never a missing cell.
 
@@ -42,6 +48,7 @@ def fill(
         table: the cells that are known.
         x: the same as numbers `[N, D]`, NaN where nothing is known.
         seed: a 32-bit integer.
+        numbers: i of each row; from 0 on by default.
 
     Returns:
         The cells of all columns.
@@ -53,12 +60,15 @@ def fill(
     values = np.where(asked, np.float32(0), x)  # which the schema has checked
     filled = values.copy()
     left = np.arange(len(x))
+    numbers = left if numbers is None else numbers
     for number in range(_ROUNDS):
         to_draw = left[asked[left].any(axis=1)]
         if len(to_draw):
-            own = _seed_of_round(seed, number)
+            own = seed_of_round(seed, number)
             known_here = ~asked[to_draw]
-            filled[to_draw] = queries.draw_rows(values[to_draw], known_here, 1, own, to_draw)[0]
+            filled[to_draw] = queries.draw_rows(
+                values[to_draw], known_here, 1, own, numbers[to_draw]
+            )[0]
         known = {name: cells.at(left) for name, cells in table.items()}
         whole = schema.merged(known, schema.decode(filled[left]))
         is_wrong = (asked[left] & (filled[left] == absent)).any(axis=1) | ~schema.agrees(whole)
@@ -98,12 +108,6 @@ def _parts_out_of_range(
 
 def _known(table: Mapping[str, Cells], name: str, count: int) -> BoolArray:
     return table[name].known if name in table else np.zeros(count, bool)
-
-
-def _seed_of_round(seed: int, number: int) -> int:
-    if number == 0:
-        return seed
-    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0] >> 1)
 
 
 def conditionals_of(

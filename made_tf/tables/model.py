@@ -39,7 +39,7 @@ class TableModel(BaseEstimator):
 
     Args:
         overrides: what is known of columns, as `TableSchema.infer`.
-        constraints: what holds in all rows, `made_tf.tables.Inequality` and `Sum`.
+        constraints: what holds in all rows: `Inequality`, `Sum`, `FixedCombinations`, `Unique`.
         find_facts: whether to look for what columns determine.
         recipe: how the density of whole rows is trained: a name, a `.toml` file or a `Recipe`.
         questions: how the network is trained that answers what is asked of some columns given
@@ -226,8 +226,9 @@ class TableModel(BaseEstimator):
             A frame of the library that the table came in.
 
         Raises:
-            ValueError: if an argument is out of range, or `given` names no column, or has cells
-                that the table never had or that contradict each other.
+            ValueError: if an argument is out of range, `given` names no column, or has cells that
+                the table never had or that contradict each other, or there are not so many rows
+                that differ in `Unique` columns.
         """
         return rows.sample(self._asked(), n, seed, given)
 
@@ -254,13 +255,13 @@ class TableModel(BaseEstimator):
         Args:
             X: a frame; columns need not be there, the one that is asked for among them. A missing
                 cell is known to be missing where its column has such.
-            column: a column of classes.
+            column: a column of classes or of few whole numbers, or one that such a one determines.
 
         Returns:
             A frame `[N, K]` with a column for each class (as text), of X's index.
 
         Raises:
-            ValueError: if the column has no classes.
+            ValueError: if the column is another one.
         """
         return prediction.predict_proba(self._asked(), X, column)
 

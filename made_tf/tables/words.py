@@ -8,6 +8,7 @@ from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING
+from made_tf.portable.schema.combined import Combined
 from made_tf.portable.schema.plain import list_of_cells
 from made_tf.queries.subsets import Queries
 from made_tf.tables.answers import conditionals_of
@@ -37,7 +38,7 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
         return [""] * len(x)
     texts = np.full(len(x), "", object)
     for rows, conditional in conditionals_of(queries, x, place.start):
-        if isinstance(column, Classes):
+        if isinstance(column, Classes | Combined):
             log_probs = conditional.state_log_probs()
             states = conditional.family.finite_states()[0]
             for row, own in zip(rows, log_probs, strict=True):
@@ -58,15 +59,17 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
     return texts.tolist()
 
 
-def _likely(column: Classes, states, probs) -> str:
-    best = np.argsort(-probs)[:_SHOWN]
+def _likely(column: Classes | Combined, states, probs) -> str:
+    cells = column.decode(np.asarray(states, np.float64)[:, None], {})
+    texts = ["missing" if value is None else str(value) for value in cells.objects().tolist()]
+    sums: dict[str, float] = {}
+    for text, prob in zip(texts, probs, strict=True):
+        sums[text] = sums.get(text, 0.0) + float(prob)
     named: list[str] = []
-    for number in best:
-        if probs[number] < _LIKELY and named:
+    for text in sorted(sums, key=lambda each: -sums[each])[:_SHOWN]:
+        if sums[text] < _LIKELY and named:
             continue
-        cells = column.decode(np.array([[states[number]]], np.float64), {})
-        value = "missing" if not cells.known[0] else str(cells.values[0])
-        named.append(f"{value} ({probs[number]:.0%})")
+        named.append(f"{text} ({sums[text]:.0%})")
     return f"expected {' or '.join(named)}"
 
 

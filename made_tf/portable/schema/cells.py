@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..arrays import BoolArray
 
-__all__ = ["Cells", "Source"]
+__all__ = ["Cells", "Source", "as_column"]
 
 
 class Cells(NamedTuple):
@@ -68,3 +68,12 @@ class Source:
     categories: list[Any] | None = None
     nothing: str = ""
     label: Any = None
+
+
+def as_column(objects: npt.NDArray, known: npt.NDArray) -> npt.NDArray:
+    """Returns objects as the array that a column of their kind has; 0 for missing numbers."""
+    given = objects[known].tolist()
+    if not given or any(isinstance(v, bool) or not isinstance(v, int | float) for v in given):
+        return objects
+    whole = all(isinstance(value, int) for value in given)
+    return np.where(known, objects, 0).astype(np.int64 if whole else np.float64)
