@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ Values = npt.NDArray[np.float64]
 _BINS = 40
 _TAILS = 0.005, 0.995  # of real rows: what is shown
 _POINTS = 1500
+_SPIKE = 0.5  # of the rows in one bin, from which on the others would not be seen
 _SMALL = 8.5
 
 
@@ -43,7 +45,9 @@ def plot_numbers(real: Values, synthetic: Values, unit: str = "", dates: bool = 
     figure, (axis,) = panels(1, 3.4, 2.3, None)
     edges = _edges(real, synthetic)
     shares = [np.histogram(each, edges)[0] / len(each) for each in (real, synthetic)]
-    shares = [each / np.diff(edges) for each in shares]
+    if max(each.max() for each in shares) > _SPIKE:
+        shares = [np.sqrt(each) for each in shares]
+        unit = f"{unit} (heights: square roots)".strip()
     axis.stairs(shares[0], edges, fill=True, color=UNKNOWN, label="real")
     axis.stairs(shares[0], edges, color=GREY, linewidth=0.6)
     axis.stairs(shares[1], edges, color=ACCENT, linewidth=1.5, label="synthetic")
@@ -169,17 +173,20 @@ def plot_associations(values: Values, names: Sequence[str], highest: float = 1.0
 
 
 def _edges(real: Values, synthetic: Values) -> Values:
-    """Returns the edges of bins: around each value if there are few, else of equal width."""
-    both = np.unique(np.concatenate([real, synthetic]))
-    if 1 < len(both) <= _BINS:
-        steps = np.diff(both)
-        if steps.max() < 1.5 * steps.min():
-            middles = (both[1:] + both[:-1]) / 2
-            return np.concatenate([both[:1] - steps[:1] / 2, middles, both[-1:] + steps[-1:] / 2])
+    """Returns the edges of bins, which on a grid of numbers hold as many points each."""
     low, high = np.quantile(real, _TAILS)
     low, high = (low, high) if high > low else (real.min(), real.max())
-    low, high = (low, high) if high > low else _with_room(low, high)
+    if not high > low:
+        return np.linspace(*_with_room(low, high), 11)
     bins = int(np.clip(np.sqrt(min(len(real), len(synthetic))), 10, _BINS))
+    steps = np.diff(np.unique(real))
+    in_steps = steps / steps.min()
+    if np.abs(in_steps - np.rint(in_steps)).max() < 1e-3 and (high - low) / steps.min() < 1e4:
+        points = round((high - low) / steps.min()) + 1
+        bins = bins if points > _BINS else points
+        width = steps.min() * math.ceil(points / bins)
+        count = math.ceil(points * steps.min() / width)
+        return low - steps.min() / 2 + width * np.arange(count + 1)
     return np.linspace(low, high, bins + 1)
 
 

@@ -76,19 +76,21 @@ def _section(title: str, text: str, content: str, is_there: bool) -> str:
 
 
 def _gallery(pictures: Iterable[Picture], wide: bool = False) -> str:
-    figures = "\n".join(
-        f'<figure><img src="{_data(picture)}" alt="{html.escape(picture.alt)}" loading="lazy">'
-        f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
-        for picture in pictures
-    )
+    figures = "\n".join(map(_framed, pictures))
     return f'<div class="gallery{" wide" if wide else ""}">{figures}</div>'
 
 
-def _data(picture: Picture) -> str:
-    """Returns a picture as a URL that holds it."""
+def _framed(picture: Picture) -> str:
+    """Returns a picture with its caption; the address of the picture holds it."""
     file = io.BytesIO()
     picture.figure.savefig(file, format="png", dpi=_DOTS, facecolor="white")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    width, height = (round(_DOTS * each) for each in picture.figure.get_size_inches())
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" width="{width}" height="{height}" '
+        f'alt="{html.escape(picture.alt)}">'
+        f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+    )
 
 
 def _row(name: str, *figures: float | None) -> str:

@@ -17,19 +17,7 @@ __all__ = ["QualityReport"]
 class QualityReport(Findings):
     """How good synthetic rows are, beside real rows that were not learned from.
 
-    Print it to read it, or write it to a file.
-
-    Attributes:
-        counts: the number of rows: `"real"`, `"synthetic"` and, if there were some, `"train"`.
-        seed: of folds, boosting and choices of rows.
-        columns: a `ColumnShape` for each column.
-        pairs: a `PairTrend` for each pair of columns.
-        two_sample: can a classifier tell synthetic rows from real ones?
-        utility: what a model trained on synthetic rows is worth; `None` if no column can be
-            predicted.
-        memorisation: distances to the closest training row; `None` without training rows.
-        left_out: the columns that were not looked at, and why.
-        compared: the columns' numbers, for pictures.
+    Print it to read it, or write it to a file. What was found are the attributes of `Findings`.
     """
 
     def __str__(self) -> str:
