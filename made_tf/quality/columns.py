@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf.portable.schema import Cells, Column, Schema, Source
+from made_tf.portable.schema.durations import duration_text
 from made_tf.portable.schema.plain import list_of_cells
 
 __all__ = ["Compared", "compared_columns", "matrix"]
@@ -48,6 +49,8 @@ class Compared(NamedTuple):
         """Returns a number or a moment as people write it."""
         if self.source.sort in ("integer", "real"):
             return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        if self.source.sort == "duration":
+            return duration_text(round(value), self.source.unit)
         ticks = Cells.of(np.array([round(value)], np.int64))
         return str(list_of_cells(ticks, self.source)[0])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 
 from made_tf.portable.arrays import FloatArray
@@ -9,6 +11,7 @@ from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING
 from made_tf.portable.schema.combined import Combined
+from made_tf.portable.schema.durations import duration_text
 from made_tf.portable.schema.plain import list_of_cells
 from made_tf.queries.subsets import Queries
 from made_tf.tables.answers import conditionals_of
@@ -86,9 +89,11 @@ def _range(column: Column, row, variable: int, values, schema: Schema) -> str:
 
 
 def text_of(value) -> str:
-    """Returns a cell as people write it: 2,100 for 2100, missing for none."""
+    """Returns a cell as people write it: 2,100 for 2100, 3 h 20 min, missing for none."""
     if value is None:
         return "missing"
+    if isinstance(value, datetime.timedelta):
+        return duration_text(value // datetime.timedelta(microseconds=1), "us")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
