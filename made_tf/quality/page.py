@@ -12,6 +12,7 @@ from importlib import resources
 from made_tf.portable.version import __version__
 from made_tf.quality.findings import Findings, Line, figure_text
 from made_tf.quality.pictures import (
+    MOST_COLUMNS,
     Picture,
     association_pictures,
     column_pictures,
@@ -29,7 +30,7 @@ def page(report: Findings) -> str:
     parts = {
         "heading": html.escape(report.heading()),
         "figures": "\n".join(map(_figure, report.lines())),
-        "columns": _gallery(column_pictures(report)),
+        "columns": _gallery(column_pictures(report)) + _too_many(report),
         "pairs": _section(
             "Pairs of columns",
             "Those that are furthest off, and those that depend most on each other. Where numbers "
@@ -96,6 +97,12 @@ def _framed(picture: Picture) -> str:
 def _row(name: str, *figures: float | None) -> str:
     cells = "".join(f"<td>{figure_text(each)}</td>" for each in figures)
     return f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
+
+
+def _too_many(report: Findings) -> str:
+    if len(report.columns) <= MOST_COLUMNS:
+        return ""
+    return f"<p>Pictures of the first {MOST_COLUMNS} columns; the scores below are of all.</p>"
 
 
 def _left_out(report: Findings) -> str:

@@ -15,9 +15,9 @@ from made_tf.quality.shapes import PairTrend
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "association_pictures", "column_pictures", "pair_pictures"]
+__all__ = ["MOST_COLUMNS", "Picture", "association_pictures", "column_pictures", "pair_pictures"]
 
-_MOST_COLUMNS = 60
+MOST_COLUMNS = 60  # whose distributions are drawn
 _MOST_CLASSES = 8
 _PAIRS = 3  # that are furthest off, and that depend most on each other
 _OTHERS = "others"
@@ -37,7 +37,7 @@ def column_pictures(report: Findings) -> Iterator[Picture]:
     """Yields a picture of each column's distributions, sixty at most."""
     from made_tf.plotting.tables import plot_classes, plot_numbers
 
-    for column, shape in list(zip(report.compared, report.columns, strict=True))[:_MOST_COLUMNS]:
+    for column, shape in list(zip(report.compared, report.columns, strict=True))[:MOST_COLUMNS]:
         holes = ""
         if shape.real_missing or shape.synthetic_missing:
             holes = (

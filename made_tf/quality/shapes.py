@@ -155,11 +155,11 @@ def _correlation(first: Floats, second: Floats) -> float:
 
 def _cramer(first: np.ndarray, second: np.ndarray) -> float:
     """Returns Cramér's V: 0 for independent columns, 1 where one determines the other."""
-    own, other = (np.unique(each, return_inverse=True)[1] for each in (first, second))
-    shape = int(own.max()) + 1, int(other.max()) + 1
-    if min(shape) < 2:
+    shape = int(first.max()) + 1, int(second.max()) + 1
+    table = np.bincount(first * shape[1] + second, minlength=shape[0] * shape[1]).reshape(shape)
+    table = table[table.any(axis=1)][:, table.any(axis=0)]
+    if min(table.shape) < 2:
         return 0.0
-    table = np.bincount(own * shape[1] + other, minlength=shape[0] * shape[1]).reshape(shape)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / len(own)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / len(first)
     chi_squared = float(((table - expected) ** 2 / expected).sum())
-    return float(np.sqrt(min(1.0, chi_squared / len(own) / (min(shape) - 1))))
+    return float(np.sqrt(min(1.0, chi_squared / len(first) / (min(table.shape) - 1))))

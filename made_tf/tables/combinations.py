@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from made_tf.portable.arrays import FloatArray, Rows
+from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.schema import Cells, Schema
 from made_tf.portable.schema.combined import Combined
 from made_tf.queries.subsets import Queries
@@ -23,6 +23,7 @@ def settle_combinations(
     seed: int,
     numbers: Rows,
     missing_is_known: bool = False,
+    lacks_nothing: bool = True,
 ) -> FloatArray:
     """Draws the combinations that are not known, where the row says something of them.
 
@@ -38,6 +39,7 @@ def settle_combinations(
         seed: a 32-bit integer.
         numbers: i of each row, which with the seed fixes what is drawn.
         missing_is_known: whether cells of `table` that are missing are known to be so.
+        lacks_nothing: whether no cell that is not known may turn out to be missing.
 
     Returns:
         The numbers, with those of combinations added.
@@ -50,18 +52,17 @@ def settle_combinations(
         rows = np.flatnonzero(np.isnan(x[:, variable]))
         if not len(rows):
             continue
-        fits = _fitting(column, {n: c.at(rows) for n, c in table.items()}, missing_is_known)
-        if fits is None:
-            continue
+        some = {name: cells.at(rows) for name, cells in table.items()}
+        fits = _fitting(column, some, missing_is_known, lacks_nothing)
         narrow = ~fits.all(axis=1)
         rows, fits = rows[narrow], fits[narrow]
         if not len(rows):
             continue
         probs = np.zeros(fits.shape)
-        for some, conditional in conditionals_of(queries, x[rows], variable):
+        for own, conditional in conditionals_of(queries, x[rows], variable):
             states = conditional.family.finite_states()[0].tolist()
             places = [states.index(number) for number in range(column.num_classes)]
-            probs[some] = np.exp(conditional.state_log_probs()[:, places].astype(np.float64))
+            probs[own] = np.exp(conditional.state_log_probs()[:, places].astype(np.float64))
         probs = np.where(fits, np.maximum(probs, np.finfo(np.float32).tiny), 0)
         uniforms = np.random.default_rng([seed % 2**32, variable]).random(int(numbers.max()) + 1)
         cumulative = probs.cumsum(axis=1)
@@ -70,24 +71,22 @@ def settle_combinations(
     return x
 
 
-def _fitting(column: Combined, table: Mapping[str, Cells], missing_is_known: bool):
-    """Returns which combinations may be drawn, `[N, K]`; `None` if nothing is said of them."""
-    there = [name for name in column.together if name in table]
-    holes = np.array([[cell is None for cell in each] for each in column.combinations]).T
-    if not there:
-        if not holes.any() or holes.any(axis=0).all():
-            return None
-        count = len(next(iter(table.values())).known)
-        return np.broadcast_to(~holes.any(axis=0), (count, column.num_classes))
+def _fitting(
+    column: Combined, table: Mapping[str, Cells], missing_is_known: bool, lacks_nothing: bool
+) -> BoolArray:
+    """Returns which combinations may be drawn, `[N, K]`."""
+    count = len(next(iter(table.values())).known)
     told = {
-        name: np.ones(len(table[name].known), bool) if missing_is_known else table[name].known
-        for name in there
+        name: np.ones(count, bool) if missing_is_known else table[name].known
+        for name in column.together
+        if name in table
     }
-    fits = column.fitting(table, told)
-    whole = fits.copy()
-    for name, missing in zip(column.together, holes, strict=True):
-        is_told = told.get(name, np.zeros(len(fits), bool))
-        whole &= is_told[:, None] | ~missing
-    fits = np.where(whole.any(axis=1, keepdims=True), whole, fits)
+    fits = column.fitting(table, told) if told else np.ones((count, column.num_classes), bool)
+    if lacks_nothing:
+        whole = fits.copy()
+        for place, name in enumerate(column.together):
+            there = np.array([each[place] is not None for each in column.combinations])
+            whole &= there | told.get(name, np.zeros(count, bool))[:, None]
+        fits = np.where(whole.any(axis=1, keepdims=True), whole, fits)
     # Cells that contradict each other narrow nothing.
     return np.where(fits.any(axis=1, keepdims=True), fits, True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from made_tf import scoring
 from made_tf.portable.arguments import integer
-from made_tf.portable.arrays import FloatArray
+from made_tf.portable.arrays import FloatArray, Rows
 from made_tf.portable.patterns import pieces
 from made_tf.portable.schema import Cells, Column
 from made_tf.portable.schema.cells import as_column
@@ -16,6 +17,7 @@ from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.combined import Combined
 from made_tf.tables import words
 from made_tf.tables.answers import conditionals_of
+from made_tf.tables.combinations import settle_combinations
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.frames import plain_frame
 from made_tf.tables.rows import draws, partial_table
@@ -24,6 +26,7 @@ from made_tf.tables.states import States, states_of
 __all__ = ["predict", "predict_proba"]
 
 _ROWS = 2048  # whose classes are scored at once
+_SETTLED = 32  # draws of a combination of which a part is known
 
 
 def predict_proba(fitted: Fitted, frame: Any, name: str) -> Any:
@@ -94,7 +97,44 @@ def _probabilities(
     """
     table = partial_table(fitted, frame, "X", column.name)
     x = fitted.schema.encode(table).x
+    found = _of_states(fitted, x, states)
+    for rows, settled in _settled(fitted, table, x):
+        found[rows] = np.mean([_of_states(fitted, each, states) for each in settled], axis=0)
+    possible = np.where(states.possible(table), found, np.zeros_like(found))
+    found = np.where(possible.any(axis=1, keepdims=True), possible, found)
+    values, places = states.values()
+    sums = np.zeros((len(x), len(values)), np.float32)
+    for place, number in enumerate(places):
+        if number >= 0:
+            sums[:, number] += found[:, place]
+    return values, sums / np.maximum(sums.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def _settled(
+    fitted: Fitted, table: Mapping[str, Cells], x: FloatArray
+) -> Iterator[tuple[Rows, list[FloatArray]]]:
+    """Yields the rows of whose combinations a part is known, with draws of the rest of these."""
+    combined = [c for c in fitted.schema.columns if isinstance(c, Combined) and c.variables]
+    if not combined or not fitted.has_questions or not len(x):
+        return
+    numbers = np.arange(len(x))
+
+    def settled(rows: Rows, seed: int) -> FloatArray:
+        some = {name: cells.at(rows) for name, cells in table.items()}
+        return settle_combinations(
+            fitted.queries, fitted.schema, some, x[rows], seed, rows, True, lacks_nothing=False
+        )
+
+    first = settled(numbers, 0)
+    rows = np.flatnonzero((np.isnan(x) & ~np.isnan(first)).any(axis=1))
+    if len(rows):
+        yield rows, [first[rows], *(settled(rows, seed) for seed in range(1, _SETTLED))]
+
+
+def _of_states(fitted: Fitted, x: FloatArray, states: States) -> FloatArray:
+    """Returns probabilities of a variable's states given the rest of each row, `[N, K]`."""
     variable, count = states.variable, len(states.numbers)
+    x = x.copy()
     x[:, variable] = np.nan
     is_whole = np.isfinite(np.delete(x, variable, axis=1)).all(axis=1)
     whole = np.flatnonzero(is_whole)
@@ -109,14 +149,7 @@ def _probabilities(
         each[:, variable] = np.tile(states.numbers, len(rows))
         log_probs = scoring.log_prob(fitted.joint, each).reshape(len(rows), count)
         found[rows] += _normalised(log_probs)
-    possible = np.where(states.possible(table), found, np.zeros_like(found))
-    found = np.where(possible.any(axis=1, keepdims=True), possible, found)
-    values, places = states.values()
-    sums = np.zeros((len(x), len(values)), np.float32)
-    for place, number in enumerate(places):
-        if number >= 0:
-            sums[:, number] += found[:, place]
-    return values, sums / np.maximum(sums.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return found / np.maximum(found.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
 
 def _normalised(log_probs: FloatArray) -> FloatArray:

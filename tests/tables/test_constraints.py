@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from example_tables import JOINT, QUESTIONS
 
 import made_tf
 from made_tf.export import LiteTable
@@ -20,6 +19,7 @@ from made_tf.tables import (
     TableSchema,
     Unique,
 )
+from made_tf.tables.families import families_of
 
 TOWNS = [("Aix", "FR", 1), ("Bonn", "DE", 1), ("Bonn", "US", 2), (None, "FR", 2), ("Cork", "IE", 1)]
 TOGETHER = ["town", "country", "zone"]
@@ -54,9 +54,21 @@ def combinations(frame):
 
 @pytest.fixture(scope="module")
 def booked():
+    """Networks with weights as they come: what they learn makes no difference here."""
     constraints = [FixedCombinations(TOGETHER), Unique(["seat", "day"]), Unique("booking")]
     with pytest.warns(UserWarning, match="identifiers"):
-        return TableModel(constraints=constraints, recipe=JOINT, questions=QUESTIONS).fit(places())
+        schema = TableSchema.infer(places(), constraints=constraints)
+    x, rng = schema.encode_frame(places()).x, np.random.default_rng(0)
+    networks = [
+        made_tf.MADE(x.shape[1], (16,), conditionals=families_of(schema, x), num_masks=n, seed=1)
+        for n in (1, None)
+    ]
+    for network in networks:
+        for weights in network.trainable_variables:
+            weights.assign(0.5 * rng.normal(size=weights.shape))
+    found = TableModel()
+    found.network_ = TableNetwork(schema, *networks)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +130,16 @@ def test_given_parts_narrow_the_combinations(model):
         assert combinations(drawn) == allowed
     with pytest.raises(ValueError, match=r"contradict others. Received: 2 for 'zone' in row 0"):
         model.sample(given={"town": "Aix", "zone": 2})
+    for given in (
+        {"town": "Aix", "country": "IE"},
+        {"town": ["Aix"], "country": "IE", "zone": None},
+    ):
+        with pytest.raises(ValueError, match=r"contradict others. Received: 'IE' for 'country'"):
+            model.sample(given=pd.DataFrame(given, index=[0]))
+    part = pd.DataFrame({"town": ["Bonn", None], "country": [None, "FR"], "zone": [None, None]})
+    drawn = model.sample(50, seed=3, given=part)
+    assert combinations(drawn[:50]) == {("Bonn", "DE", 1), ("Bonn", "US", 2)}
+    assert combinations(drawn[50:]) == {("Aix", "FR", 1)}
     with pytest.raises(ValueError, match=r"must have cells that the table has had. .*'Rome'"):
         model.sample(given={"town": "Rome"})
 
@@ -182,6 +204,30 @@ def test_columns_of_a_combination_are_predicted(model):
     assert (zone == frame["zone"]).all()
     assert model.surprise(frame).shape == frame.shape
     assert np.isfinite(model.surprise(frame)).all(axis=None)
+
+
+def test_parts_of_combinations_tell_of_other_columns(model):
+    frame = pd.DataFrame({"day": ["tue"] * 300, "zone": 1})
+    found = model.predict_proba(frame, "member")["True"]
+    queries = made_tf.MADEDistribution(model.network_.questions).queries
+    day = model.schema_.encode_frame(frame[:1], absent_is_unknown=True).x
+    place = model.schema_.place("member").start
+
+    def log_prob(asked, **given):
+        rows = [np.full_like(day, np.nan), day.copy()]
+        for row, cells in zip(rows, (asked, given), strict=True):
+            for name, value in cells.items():
+                row[:, {"town": 0, "member": place}[name]] = value
+        return queries.conditional_log_prob(*rows).log_prob[0]
+
+    codes = [n for n, row in enumerate(model.schema_.column("zone").combinations) if row[2] == 1]
+    weights = np.exp([log_prob({"town": code}) for code in codes])
+    each = np.exp([log_prob({"member": 1}, town=code) for code in codes])
+    assert np.ptp(each) > 0.1
+    assert found.mean() == pytest.approx(np.average(each, weights=weights), abs=0.02)
+    single = model.predict_proba(frame[:1].assign(country="IE"), "member")["True"]
+    code = model.schema_.column("zone").combinations.index(["Cork", "IE", 1])
+    assert single[0] == pytest.approx(each[codes.index(code)], rel=1e-4)
 
 
 def test_files_and_devices_keep_the_constraints(booked, device, tmp_path):

@@ -101,14 +101,18 @@ class Column(abc.ABC):
         del table
         return np.ones(len(cells.known), bool)
 
-    def is_new(self, cells: Cells, own: Numbers64, table: Mapping[str, Cells]) -> BoolArray:
+    def is_new(
+        self, cells: Cells, own: Numbers64, table: Mapping[str, Cells], absent_is_unknown: bool
+    ) -> BoolArray:
         """Returns which cells are none that the column has had, `[N]`.
 
         Args:
             cells: the column's own cells.
             own: what `encode` made of them.
             table: all columns that are there.
+            absent_is_unknown: as of `Schema.encode`.
         """
+        del cells, absent_is_unknown
         found: BoolArray = np.asarray(np.isnan(own).any(axis=1))
         for name in self.needs:  # what it is measured from must be there
             found &= table[name].known if name in table else np.zeros_like(found)

@@ -54,10 +54,7 @@ class Combined(Column):
     @property
     def values(self) -> list[Any]:
         """The column's own cells that occur, in order of their combinations; none is missing."""
-        place = self.together.index(self.name)
-        return list(
-            dict.fromkeys(each[place] for each in self.combinations if each[place] is not None)
-        )
+        return [value for value in dict.fromkeys(self.own().tolist()) if value is not None]
 
     def own(self) -> npt.NDArray[np.object_]:
         """Returns the column's own cell of each combination, `[K]`; `None` where it is missing."""
@@ -104,21 +101,29 @@ class Combined(Column):
         return fits.all(axis=2)[rows.reshape(-1)]
 
     def agrees(self, cells, table):
-        """As of other columns; the last of the columns speaks for all of them."""
-        if self.name != self.together[-1]:
-            return np.ones(len(cells.known), bool)
-        told = {name: table[name].known for name in self.together if name in table}
-        return self.fitting(table, told).any(axis=1)
+        """As of other columns; of a row's known cells the last one speaks for all of them."""
+        speaks: BoolArray = cells.known.copy()
+        for name in self.together[self.together.index(self.name) + 1 :]:
+            if name in table:
+                speaks &= ~table[name].known
+        return ~speaks | self._fits(table)
 
-    def is_new(self, cells, own, table):
+    def is_new(self, cells, own, table, absent_is_unknown):
         known = set(self.own().tolist())
         found = np.array([value not in known for value in cells.objects().tolist()], bool)
-        if self.name == self.together[-1] and set(self.together) <= set(table):
-            # Where each cell occurs, but not together with a missing one.
-            others = [table[name] for name in self.together]
-            some_missing = ~np.logical_and.reduce([each.known for each in others])
-            found |= some_missing & np.isnan(own[:, 0]) & self.agrees(cells, table)
+        if absent_is_unknown or self.name != self.together[-1]:
+            return found
+        # Where each cell occurs, but not together with a missing one.
+        parts = [table[name] for name in self.together if name in table]
+        has_missing = ~np.logical_and.reduce([each.known for each in parts])
+        told = {name: np.ones(len(found), bool) for name in self.together if name in table}
+        found |= has_missing & ~self.fitting(table, told).any(axis=1) & self._fits(table)
         return found
+
+    def _fits(self, table: Mapping[str, Cells]) -> BoolArray:
+        """Returns in which rows some combination has all known cells, `[N]`."""
+        known = {name: table[name].known for name in self.together if name in table}
+        return np.asarray(self.fitting(table, known).any(axis=1))
 
     def describe(self):
         others = ", ".join(name for name in self.together if name != self.name)

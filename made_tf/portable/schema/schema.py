@@ -110,7 +110,8 @@ class Schema:
             own = column.encode(cells, table)
             told = cells.known if absent_is_unknown else np.ones(count, bool)
             broken[:, number] = told & ~column.agrees(cells, table)
-            new[:, number] = told & column.is_new(cells, own, table) & ~broken[:, number]
+            is_new = column.is_new(cells, own, table, absent_is_unknown)
+            new[:, number] = told & is_new & ~broken[:, number]
             if column.reads != column.name:
                 continue
             if absent_is_unknown:
