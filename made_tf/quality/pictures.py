@@ -48,7 +48,7 @@ def column_pictures(report: Findings) -> Iterator[Picture]:
             values, unit, dates = _on_axis(column)
             real, synthetic = (_known(values[part]) for part in _BOTH)
             figure = plot_numbers(real, synthetic, unit, dates)
-            alt = f"Histograms of {column.name}. {_in_words(column)}{holes}."
+            alt = f"Histograms of {column.name}: {_in_words(column)}{holes}."
             yield Picture(figure, caption + holes, alt)
             continue
         names, shares = _shares(column)
@@ -66,8 +66,8 @@ def _in_words(column: Compared) -> str:
         low, middle, high = (
             column.text(each) for each in np.quantile(column.known(part), (0.05, 0.5, 0.95))
         )
-        texts.append(f"{part} median {middle}, 90 % from {low} to {high}")
-    return "; ".join(texts).capitalize()
+        texts.append(f"{part} rows: median {middle}, 90 % from {low} to {high}")
+    return "; ".join(texts)
 
 
 def _on_axis(column: Compared) -> tuple[dict[str, Floats], str, bool]:

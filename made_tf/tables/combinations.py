@@ -28,7 +28,7 @@ def settle_combinations(
     """Draws the combinations that are not known, where the row says something of them.
 
     Each is drawn from p(combination | the rest of the row), within those that have the cells that
-    are known, and none that is missing: exactly what rejection would leave. A combination of which
+    are known and none that is missing, as rejection would leave them. A combination of which
     nothing is said, and none has a missing cell, is left to what draws the rest.
 
     Args:

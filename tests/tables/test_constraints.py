@@ -174,6 +174,15 @@ def test_holes_are_filled_within_the_combinations(model):
     assert not second.equals(first)
 
 
+def test_frames_without_rows_stay_so(model):
+    empty = places(5)[:0].drop(columns="booking")
+    assert len(model.impute(empty)) == 0
+    assert model.schema_.encode_frame(places(5)[:0]).x.shape == (0, 4)
+    for name in ("zone", "town", "member"):
+        assert len(model.predict_proba(empty, name)) == 0
+        assert model.predict(empty, name)[name].dtype == empty[name].dtype
+
+
 def test_unseen_combinations_are_rare_and_told_of(model):
     frame = places(30, seed=8).assign(town="Cork", country="IE", zone=1)
     wrong = frame.assign(zone=2)
