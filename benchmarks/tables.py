@@ -4,11 +4,10 @@
 
 For each table and seed: a quarter of the rows is held out, a `TableModel` with its defaults is
 fitted to the rest. Then
-- a classifier two-sample test: gradient boosting learns to tell as many drawn rows from the
-  held-out ones, five folds; area under the curve, 0.5 for rows that cannot be told. Beside it real
-  rows against real rows, and rows whose columns are drawn independently of each other;
-- utility (with a class): gradient boosting trained on drawn rows, and on real ones, both on
-  held-out rows;
+- the report of `made_tf.quality` on the drawn rows: whether gradient boosting tells them from
+  held-out ones, beside real rows and rows whose columns are drawn independently of each other; the
+  shapes of columns and pairs; what a model trained on them is worth; whether rows were learned by
+  heart;
 - the probability of the class from all other cells, beside gradient boosting trained for it;
 - imputation: a fifth of the held-out cells hidden; the root mean square error of numbers over their
   standard deviation, and the accuracy of classes, beside `IterativeImputer`, `KNNImputer` and means
@@ -19,18 +18,20 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import textwrap
 import time
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next one known
 from sklearn.impute import IterativeImputer, KNNImputer
-from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from made_tf import TableModel
+from made_tf import TableModel, TableSchema
+from made_tf.quality import assess
+from made_tf.quality.columns import compared_columns, matrix
+from made_tf.quality.utility import probabilities
 
 TARGETS = {"census": "income", "magic": "class", "penguins": "species", "made": "zone"}
 HIDDEN, DRAWS, MOST_FILLED = 0.2, 20, 2000
@@ -95,29 +96,19 @@ def as_numbers(*frames: pd.DataFrame) -> list[pd.DataFrame]:
     return [whole[end - len(frame) : end] for end, frame in zip(ends, frames, strict=True)]
 
 
-def told_apart(real: pd.DataFrame, drawn: pd.DataFrame) -> float:
-    """Returns the area under the curve of a classifier that tells rows apart."""
-    x = pd.concat(as_numbers(real, drawn))
-    y = np.repeat([0, 1], [len(real), len(drawn)])
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    model = HistGradientBoostingClassifier(random_state=0)
-    scores = cross_val_predict(model, x.to_numpy(float), y, cv=folds, method="predict_proba")
-    return roc_auc_score(y, scores[:, 1])
-
-
-def probabilities(train: pd.DataFrame, test: pd.DataFrame, target: str) -> np.ndarray:
-    """Returns probabilities of the target's classes, in order, by gradient boosting."""
-    x, x_test = as_numbers(train.drop(columns=target), test.drop(columns=target))
-    model = HistGradientBoostingClassifier(random_state=0)
-    model.fit(x.to_numpy(float), train[target])
-    return model.predict_proba(x_test.to_numpy(float))
-
-
-def area(truth: pd.Series, probs: np.ndarray) -> float:
-    """Returns the area under the curve, averaged over classes where there are more than two."""
-    if probs.shape[1] == 2:
-        return roc_auc_score(truth == sorted(truth.unique())[1], probs[:, 1])
-    return roc_auc_score(truth, probs, multi_class="ovr")
+def log_losses(model: TableModel, train: pd.DataFrame, test: pd.DataFrame, target: str):
+    """Returns the log loss of `predict_proba` and of gradient boosting trained for the target."""
+    schema = TableSchema.infer(train, find_facts=False)
+    tables = {"train": schema.cells_of(train), "real": schema.cells_of(test)}
+    columns, _ = compared_columns(schema, tables)
+    (wanted,) = (column for column in columns if column.name == target)
+    inputs = [column for column in columns if column.name != target]
+    classes = np.arange(len(wanted.classes), dtype=float)
+    x, x_test = (matrix(inputs, part) for part in tables)
+    own = probabilities(x, wanted.parts["train"], x_test, classes)
+    truth = wanted.parts["real"]
+    ours = model.predict_proba(test, target)[wanted.classes].to_numpy()
+    return log_loss(truth, ours, labels=classes), log_loss(truth, own, labels=classes)
 
 
 def errors(truth: pd.DataFrame, filled: pd.DataFrame, hidden: np.ndarray, scale: pd.Series):
@@ -227,26 +218,18 @@ def main() -> None:
             started = time.perf_counter()
             drawn = model.sample(max(len(train), 100 if options.smoke else 100_000), seed)
             print(f"    {len(drawn)} rows drawn in {time.perf_counter() - started:.1f} s")
-            if "rows" in parts:
-                alone = independent(train, len(test))
-                real = train.sample(len(test), random_state=seed)
-                print(
-                    f"    told from held-out rows: {told_apart(test, drawn[: len(test)]):.3f}; "
-                    f"real rows {told_apart(test, real):.3f}; "
-                    f"independent columns {told_apart(test, alone):.3f}",
-                    flush=True,
-                )
             target = TARGETS.get(name)
+            if "rows" in parts or "class" in parts:
+                report = assess(test, drawn[: len(train)], train, target=target, seed=seed)
+                print(textwrap.indent(str(report), "    "))
+            if "rows" in parts:
+                alone = assess(test, independent(train, len(test)), target=target, seed=seed)
+                print(f"    independent columns told from real rows: {alone.two_sample.auc:.3f}")
             if "class" in parts and target:
-                ours = model.predict_proba(test, target)
-                own = probabilities(train, test, target)
-                synthetic = probabilities(drawn[: len(train)], test, target)
-                truth = test[target]
+                ours, boosted = log_losses(model, train, test, target)
                 print(
-                    f"    {target} trained on drawn rows: {area(truth, synthetic):.4f}, on real "
-                    f"rows {area(truth, own):.4f}; log loss of predict_proba "
-                    f"{log_loss(truth, ours[sorted(ours)]):.4f}, of gradient boosting "
-                    f"{log_loss(truth, own):.4f}",
+                    f"    {target}: log loss of predict_proba {ours:.4f}, of gradient boosting "
+                    f"{boosted:.4f}",
                     flush=True,
                 )
             if "fill" in parts:

@@ -25,10 +25,11 @@ RULES = {
     "data": ("conditionals",),
     "training": ("scoring", "data"),
     "plotting": ("scoring",),
+    "quality": ("data", "plotting"),
     "export.runtime": ("portable",),
     "batch": ("export.runtime",),
     "export": ("sampling", "scoring", "verification", "export.runtime"),
-    "tables": ("training", "distributions", "export"),
+    "tables": ("training", "distributions", "export", "quality"),
     "reproduction": ("training", "plotting", "distributions", "export"),
     "cli": ("reproduction", "tables", "batch"),
 }

@@ -46,6 +46,7 @@ MODULES = {
     "models",
     "networks",
     "plotting",
+    "quality",
     "queries",
     "sampling",
     "scoring",

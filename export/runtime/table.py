@@ -12,6 +12,7 @@ import numpy as np
 from .portable.arguments import integer
 from .portable.arrays import BoolArray, FloatArray, Rows
 from .portable.schema import Cells, Schema
+from .portable.schema.distinct import draw_rows
 from .portable.schema.filling import fill, left_text
 from .portable.schema.plain import cells_of_list, list_of_cells
 from .portable.seeds import row_numbers
@@ -71,10 +72,17 @@ class LiteTable:
             ValueError: if an argument is out of range.
         """
         count = integer("num_samples", num_samples, 1, 2**31)
+        if self.schema.unique and first_row == 0:
+            return self._lists(
+                self.schema.decode(draw_rows(self.sampler, self.schema, count, seed))
+            )
         return self._lists(self.sample_cells(row_numbers(first_row, count), seed))
 
     def sample_cells(self, rows: Rows, seed: int = 0) -> dict[str, Cells]:
-        """Draws the rows of `sample` that have these numbers, as arrays."""
+        """Draws the rows of `sample` that have these numbers, as arrays.
+
+        Rows drawn in pieces are not compared with one another: `Unique` does not hold there.
+        """
         return self.schema.decode(self.sampler.sample_rows(rows, seed), rows)
 
     def log_prob(self, table: Mapping[str, Sequence[Any]]) -> FloatArray:

@@ -14,6 +14,7 @@ from made_tf.cli.impute import impute
 from made_tf.cli.inspect import inspect
 from made_tf.cli.predict import predict
 from made_tf.cli.probability import probability
+from made_tf.cli.quality import quality
 from made_tf.cli.reproduce import reproduce
 from made_tf.cli.running import Commands
 from made_tf.cli.sample import sample
@@ -37,6 +38,7 @@ COMMANDS = (
     anomalies,
     predict,
     probability,
+    quality,
     schema,
     export,
     serve,
@@ -57,6 +59,7 @@ Start with 'made-tf demo'. With your own data:
   made-tf anomalies model.keras other.csv
   made-tf predict model.keras other.csv --column price
   made-tf probability model.keras "price < 1000 AND cut = 'Ideal'"
+  made-tf quality model.keras other.csv --output report.html
   made-tf export model.keras --output made.tflite --batch-sizes 1,16
   made-tf score made.tflite rows/ --output scores/
   made-tf serve made.tflite

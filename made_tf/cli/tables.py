@@ -156,13 +156,15 @@ def open_table(path: Path) -> TableModel:
 
 def drawn_table(path: Path, num: int, seed: int, given: tuple[str, ...]) -> Any:
     """Draws rows of a table's model, a `.keras` or `.tflite` file: a frame of pandas."""
+    from made_tf.portable.schema.distinct import draw_rows
+
     wanted = dict(_cell(text) for text in given)
     if path.suffix == ".tflite":
         if wanted:
             raise click.UsageError("--given is for models that end in .keras.")
         with quiet():
             sampler, schema = _on_device(path)
-            return schema.frame(schema.decode(sampler.sample(num, seed)))
+            return schema.frame(schema.decode(draw_rows(sampler, schema, num, seed)))
     model = open_table(path)
     cells = {name: _read_cell(model, name, text) for name, text in wanted.items()}
     with quiet(), warnings_in_lines():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from made_tf.data.table_facts import at_least, total, wrong_total
 from made_tf.portable.schema import Cells, Column
+from made_tf.portable.schema.combined import Combined
 from made_tf.portable.schema.facts import AtLeast, Total
 from made_tf.portable.schema.moments import Moments
 from made_tf.portable.schema.numbers import Numbers
 
-__all__ = ["Inequality", "Sum", "facts_of"]
+__all__ = ["Constraint", "FixedCombinations", "Inequality", "Sum", "Unique", "facts_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,22 +96,122 @@ class Sum:
         return found
 
 
+@dataclasses.dataclass(frozen=True)
+class FixedCombinations:
+    """Only combinations of cells come that the table has: a town is in its own country.
+
+    Attributes:
+        columns: names of two columns or more, of any sort but identifiers and constants.
+    """
+
+    columns: Sequence[str]
+
+    def __post_init__(self):
+        _check_names(self, self.columns, 2)
+
+    def facts(
+        self, columns: Mapping[str, Column], table: Mapping[str, Cells]
+    ) -> dict[str, Combined]:
+        """Returns the columns as one variable.
+
+        Raises:
+            ValueError: if one of them does not vary.
+        """
+        for name in self.columns:
+            if columns[name].kind in ("constant", "identifier"):
+                raise ValueError(
+                    f"{self} needs columns that vary. Received: {name!r}, "
+                    f"{columns[name].describe()}"
+                )
+        parts = (table[name].objects().tolist() for name in self.columns)
+        found = [list(row) for row in sorted(set(zip(*parts, strict=True)), key=_in_order)]
+        return {
+            name: Combined(name, columns[name].source, list(self.columns), found)
+            for name in self.columns
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Unique:
+    """No two rows that are drawn share their cells in all of some columns.
+
+    A missing cell is like another one here. Rows that are filled in are not drawn, and stay.
+
+    Attributes:
+        columns: the name of a column, or names of several.
+    """
+
+    columns: str | Sequence[str]
+
+    def __post_init__(self):
+        if not isinstance(self.columns, str):
+            _check_names(self, self.columns, 1)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [self.columns] if isinstance(self.columns, str) else list(self.columns)
+
+    def check(self, table: Mapping[str, Cells]) -> None:
+        """Fails if rows of a table share their cells.
+
+        Raises:
+            ValueError: if they do.
+        """
+        rows = list(zip(*(table[name].objects().tolist() for name in self.names), strict=True))
+        first: dict[tuple, int] = {}
+        for number, row in enumerate(rows):
+            if first.setdefault(row, number) != number:
+                raise ValueError(
+                    f"{self} does not hold: {len(set(rows)):,} of {len(rows):,} rows are different;"
+                    f" rows {first[row]} and {number} (counted from 0) are not"
+                )
+
+
+Constraint = Inequality | Sum | FixedCombinations | Unique
+
+
+def _check_names(constraint: Any, names: Any, fewest: int) -> None:
+    """Fails if a constraint's columns are not different names, so many at least.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    several = isinstance(names, Sequence) and not isinstance(names, str)
+    if not several or len(names) < fewest or len(set(names)) < len(names):
+        more = "names" if fewest == 1 else f"{fewest} names or more"
+        raise ValueError(f"{constraint} needs a list of {more}, each once.")
+
+
+def _in_order(row: Sequence[Any]) -> list[tuple]:
+    """Returns what sorts rows: numbers by size, others as texts, missing cells last."""
+    return [
+        (2, 0, "")
+        if cell is None
+        else (0, cell, "")
+        if isinstance(cell, int | float)
+        else (1, 0, str(cell))
+        for cell in row
+    ]
+
+
 def facts_of(
-    constraints: Sequence[Inequality | Sum],
+    constraints: Sequence[Constraint],
     columns: Mapping[str, Column],
     table: Mapping[str, Cells],
-) -> dict[str, AtLeast | Total]:
+) -> dict[str, Column]:
     """Returns the columns that constraints determine, by name.
 
     Raises:
         ValueError: if a column is not there, or determined twice, or the table itself breaks a
             constraint.
     """
-    found: dict[str, AtLeast | Total] = {}
+    found: dict[str, Column] = {}
     for constraint in constraints:
-        if not isinstance(constraint, Inequality | Sum):
+        if not isinstance(constraint, Constraint):
             raise ValueError(
-                f"`constraints` must be a list of Inequality and Sum. Received: {constraint!r}"
+                "`constraints` must be a list of Inequality, Sum, FixedCombinations and Unique. "
+                f"Received: {constraint!r}"
             )
         names = [
             name
@@ -119,15 +221,39 @@ def facts_of(
         unknown = [name for name in names if name not in columns]
         if unknown:
             raise ValueError(f"{constraint} names columns that are not there: {unknown}")
-        fact = constraint.fact(columns, table)
-        if fact.name in found:
-            raise ValueError(f"{constraint} determines {fact.name!r}, as another one does.")
-        broken = ~fact.agrees(table[fact.name], table)
-        if broken.any():
-            row = int(broken.argmax())
-            raise ValueError(
-                f"{constraint} does not hold in {broken.sum():,} of {len(broken):,} rows; the "
-                f"first is row {row} (counted from 0)"
-            )
-        found[fact.name] = fact
+        if isinstance(constraint, Unique):
+            constraint.check(table)
+            continue
+        if isinstance(constraint, FixedCombinations):
+            facts: dict[str, Column] = {**constraint.facts(columns, table)}
+        else:
+            fact = constraint.fact(columns, table)
+            facts = {fact.name: fact}
+        for name, each in facts.items():
+            if name in found:
+                raise ValueError(f"{constraint} determines {name!r}, as another one does.")
+            broken = ~each.agrees(table[name], table)
+            if broken.any():
+                row = int(broken.argmax())
+                raise ValueError(
+                    f"{constraint} does not hold in {broken.sum():,} of {len(broken):,} rows; the "
+                    f"first is row {row} (counted from 0)"
+                )
+        found |= facts
+    _check_apart(found)
     return found
+
+
+def _check_apart(facts: Mapping[str, Column]) -> None:
+    """Fails if a column has a part in a sum or an order, and in fixed combinations, too.
+
+    Raises:
+        ValueError: if one has.
+    """
+    for name, fact in facts.items():
+        for other in fact.needs:
+            if isinstance(facts.get(other), Combined):
+                raise ValueError(
+                    f"`constraints` must not have {other!r} both in FixedCombinations and as what "
+                    f"{name!r} follows from: leave one of them out."
+                )

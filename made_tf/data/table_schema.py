@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from made_tf.data.column_kinds import KINDS, column_of
-from made_tf.data.constraints import Inequality, Sum, facts_of
+from made_tf.data.constraints import Constraint, Unique, facts_of
 from made_tf.data.frames import frame_of, library_of, read_columns
 from made_tf.data.table_facts import find_dependencies, find_orders, find_totals
 from made_tf.portable.arguments import shown
@@ -41,7 +41,7 @@ class TableSchema(Schema):
         cls,
         frame: Any,
         overrides: Overrides | PathLike | None = None,
-        constraints: Sequence[Inequality | Sum] = (),
+        constraints: Sequence[Constraint] = (),
         find_facts: bool = True,
     ) -> TableSchema:
         """Returns the schema of a frame.
@@ -98,7 +98,8 @@ class TableSchema(Schema):
                 needed = {name for fact in facts.values() for name in fact.needs}
                 facts |= find(free, table, said | needed)
         columns |= facts
-        schema = cls(list(columns.values()), library_of(frame), count)
+        unique = [each.names for each in constraints if isinstance(each, Unique)]
+        schema = cls(list(columns.values()), library_of(frame), count, unique)
         unmodelled = [name for name, each in columns.items() if each.kind == "identifier"]
         if unmodelled:
             warnings.warn(

@@ -266,3 +266,10 @@ class SeededRows(RowDistribution):
 
         rows = (draw(batch) for batch in seeds)
         return with_progress(rows, num_samples, disable=not progress)
+
+    def sample_from(self, seeds: np.ndarray) -> np.ndarray:
+        """Draws one row from each seed, without contexts: int32 `[n, 2]` -> float32 `[n, D]`.
+
+        Row i of `sample(n, seed=s)` is that of the pair (s, i).
+        """
+        return self._rows(tf.constant(seeds, tf.int32)).numpy()

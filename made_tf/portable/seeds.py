@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .arguments import integer
 from .arrays import Rows
 
-__all__ = ["row_numbers", "seed_batches", "seed_pairs"]
+__all__ = ["row_numbers", "seed_batches", "seed_of_round", "seed_pairs"]
 
 
 def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:
@@ -50,3 +50,10 @@ def row_numbers(first_row: int | Rows, count: int) -> Rows:
             f"Received: {first_row.dtype} of shape {first_row.shape}"
         )
     return first_row.astype(np.intp)
+
+
+def seed_of_round(seed: int, number: int) -> int:
+    """Returns the seed of what is drawn again for the nth time; that of neighbours is another."""
+    if number == 0:
+        return seed
+    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0] >> 1)

@@ -19,7 +19,12 @@ _DRAWS = 16  # of a cell, whose mean surprise is what is usual
 
 
 def fill(
-    queries: Queries, schema: Schema, table: Mapping[str, Cells], x: FloatArray, seed: int
+    queries: Queries,
+    schema: Schema,
+    table: Mapping[str, Cells],
+    x: FloatArray,
+    seed: int,
+    numbers: Rows | None = None,
 ) -> dict[str, Cells]:
     """Draws what is not known given the rest of each row: `made_tf.portable.schema.filling.fill`.
 
@@ -29,6 +34,7 @@ def fill(
         table: the cells that are known.
         x: the same as numbers `[N, D]`, NaN where nothing is known.
         seed: a 32-bit integer.
+        numbers: i of each row; from 0 on by default.
 
     Returns:
         The cells of all columns.
@@ -40,7 +46,9 @@ def fill(
     def draw(values: FloatArray, known: BoolArray, own: int, rows: Rows) -> FloatArray:
         return queries.draw_rows(values, known, 1, own, rows)[0]
 
-    filled, left = filling.fill(draw, schema, table, x, seed, np.arange(len(x)))
+    filled, left = filling.fill(
+        draw, schema, table, x, seed, np.arange(len(x)) if numbers is None else numbers
+    )
     if left:
         warnings.warn(filling.left_text(left), stacklevel=4)
     return filled

@@ -6,6 +6,7 @@ from typing import Any
 
 from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
+from made_tf.portable.schema.combined import Combined
 from made_tf.portable.schema.numbers import Numbers
 from made_tf.tables.words import text_of
 
@@ -31,6 +32,9 @@ def _of_column(column: Column, count: int) -> list[dict[str, Any]]:
             categories.append("missing")
         if len(categories) > 1:
             return [{"name": column.name, "categories": categories}]
+    if isinstance(column, Combined) and count:
+        texts = [" + ".join(map(text_of, each)) for each in column.combinations]
+        return [{"name": column.variables[0], "categories": texts}]
     if isinstance(column, Numbers) and column.step:
         step, start = (each / column.denominator for each in (column.step, column.start))
         return [{"name": f"{column.name}, in steps of {step:g} from {start:g}"}]

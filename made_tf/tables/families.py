@@ -12,6 +12,7 @@ from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING
+from made_tf.portable.schema.combined import Combined
 from made_tf.portable.schema.facts import AtLeast
 from made_tf.portable.schema.moments import Moments
 from made_tf.portable.schema.numbers import Numbers
@@ -40,6 +41,8 @@ def families_of(schema: Schema, x: FloatArray) -> families.Mixed:
 def _of_column(column: Column, x: npt.NDArray) -> Iterator[families.Conditionals]:
     if isinstance(column, Classes):
         yield _of_classes(column, x[:, 0])
+    elif isinstance(column, Combined) and column.variables:
+        yield _unordered(column.num_classes)
     elif isinstance(column, Moments):
         for values, part in zip(x.T, column.parts, strict=True):
             yield _of_numbers(*column.family_of(part), values, [], column.missing)
@@ -57,6 +60,10 @@ def _of_classes(column: Classes, values: npt.NDArray) -> families.Conditionals:
         given = values[values != MISSING].astype(np.int64)
         family = families.Ordinal(count, counts=[np.bincount(given, minlength=count).tolist()])
         return families.Inflated(family, [MISSING]) if column.missing else family
+    return _unordered(count)
+
+
+def _unordered(count: int) -> families.Conditionals:
     if count == 2:
         return families.Bernoulli(tells_unknown=True)
     many = count > _MANY_CLASSES

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from made_tf.data.table_schema import TableSchema
-from made_tf.models.stored_sizes import check_stored_sizes
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
-from made_tf.portable.files import PathLike, replacing
+from made_tf.portable.files import PathLike
 from made_tf.tables import oddities, prediction, rows
 from made_tf.tables.device import variables_of
 from made_tf.tables.families import families_of
+from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.network import TableNetwork
 from made_tf.tables.probability import Probability, probability
 from made_tf.tables.training import split_rows, train_network
 from made_tf.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from made_tf.quality import QualityReport
 
 __all__ = ["TableModel"]
 
@@ -40,7 +40,7 @@ class TableModel(BaseEstimator):
 
     Args:
         overrides: what is known of columns, as `TableSchema.infer`.
-        constraints: what holds in all rows, `made_tf.tables.Inequality` and `Sum`.
+        constraints: what holds in all rows: `Inequality`, `Sum`, `FixedCombinations`, `Unique`.
         find_facts: whether to look for what columns determine.
         recipe: how the density of whole rows is trained: a name, a `.toml` file or a `Recipe`.
         questions: how the network is trained that answers what is asked of some columns given
@@ -158,10 +158,7 @@ class TableModel(BaseEstimator):
             ValueError: if the path does not end in .keras.
             OSError: if it cannot be written.
         """
-        if Path(path).suffix != ".keras":
-            raise ValueError(f"`path` must end in .keras. Received: {os.fspath(path)!r}")
-        with replacing(path) as temporary:
-            self._asked().network.save(temporary)
+        save_network(self._asked().network, path)
 
     @classmethod
     def load(cls, path: PathLike) -> TableModel:
@@ -171,23 +168,8 @@ class TableModel(BaseEstimator):
             FileNotFoundError: if there is no such file.
             ValueError: if it is no table's model, or damaged.
         """
-        if not Path(path).exists():
-            raise FileNotFoundError(f"No such file: {os.fspath(path)}")
-        check_stored_sizes(path)
-        try:
-            network = keras.saving.load_model(path, compile=False)
-        except Exception as error:
-            raise ValueError(
-                f"`path` must be a complete .keras file. Received: {os.fspath(path)!r} "
-                f"({type(error).__name__} in reading it)"
-            ) from error
-        if not isinstance(network, TableNetwork):
-            raise ValueError(
-                f"`path` must be a file of a TableModel. Received: {path}, of a "
-                f"{type(network).__name__}"
-            )
         model = cls()
-        model.network_ = network
+        model.network_ = load_network(path)
         return model
 
     def to_tflite(self, path: PathLike, network: str = "joint", **options: Any) -> Any:
@@ -253,8 +235,9 @@ class TableModel(BaseEstimator):
             A frame of the library that the table came in.
 
         Raises:
-            ValueError: if an argument is out of range, or `given` names no column, or has cells
-                that the table never had or that contradict each other.
+            ValueError: if an argument is out of range, `given` names no column, or has cells that
+                the table never had or that contradict each other, or there are not so many rows
+                that differ in `Unique` columns.
         """
         return rows.sample(self._asked(), n, seed, given)
 
@@ -281,13 +264,13 @@ class TableModel(BaseEstimator):
         Args:
             X: a frame; columns need not be there, the one that is asked for among them. A missing
                 cell is known to be missing where its column has such.
-            column: a column of classes.
+            column: a column of classes or of few whole numbers, or one that such a one determines.
 
         Returns:
             A frame `[N, K]` with a column for each class (as text), of X's index.
 
         Raises:
-            ValueError: if the column has no classes.
+            ValueError: if the column is another one.
         """
         return prediction.predict_proba(self._asked(), X, column)
 
@@ -347,6 +330,40 @@ class TableModel(BaseEstimator):
             `why` (the most surprising cells, with what was expected); of pandas, with X's index.
         """
         return oddities.anomalies(self._asked(), X, top)
+
+    def quality(
+        self, X, train=None, target: str | None = None, n: int | None = None, seed: int = 0
+    ) -> QualityReport:
+        """Tells how good rows drawn from the model are: see `made_tf.quality.assess`.
+
+        Args:
+            X: a frame of real rows that the model has not learned from.
+            train: the frame that it has learned from, for figures to compare with, and whether it
+                knows rows by heart.
+            target: the column that is predicted from the others; chosen by default.
+            n: how many rows are drawn; `None` for as many as the longer frame has.
+            seed: of the rows and of the tests.
+
+        Returns:
+            A `QualityReport`: print it, or write it (`to_html`, `to_json`).
+
+        Raises:
+            ValueError: if there are fewer than 20 rows of a sort, columns are not there or hold
+                cells of another sort, or `target` is no column that can be compared.
+        """
+        from made_tf.quality.assess import assess_cells
+
+        fitted, seed = self._asked(), integer("seed", seed, 0, 2**31)
+        frames = {"real": ("X", X), "train": ("train", train)}
+        tables = {
+            part: fitted.schema.cells_of(frame, name)
+            for part, (name, frame) in frames.items()
+            if frame is not None
+        }
+        longest = max(len(next(iter(table.values())).known) for table in tables.values())
+        count = integer("n", longest if n is None else n)
+        tables["synthetic"] = rows.drawn(fitted, count, seed)
+        return assess_cells(fitted.schema, tables, target, seed, "X")
 
     def _asked(self) -> Fitted:
         """Returns the networks.

@@ -28,7 +28,7 @@ _SURPRISING = 2.0  # nats beyond what is usual, below which a cell is nothing to
 def log_prob(fitted: Fitted, encoded: Encoded) -> FloatArray:
     """Returns the log-probability of rows, `[N]`, as `TableModel.log_prob`."""
     x, new, broken = encoded
-    odd = new.any(axis=1)
+    odd = np.isnan(x).any(axis=1)
     found = np.zeros(len(x), np.float32)
     if (~odd).any():
         found[~odd] = scoring.log_prob(fitted.joint, x[~odd])

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from made_tf.portable.arguments import integer
+from made_tf.portable.arrays import Rows
 from made_tf.portable.schema import Cells
+from made_tf.portable.schema.distinct import distinct_rows, draw_rows
 from made_tf.portable.schema.plain import list_of_cells
 from made_tf.tables.answers import fill
+from made_tf.tables.combinations import settle_combinations
 from made_tf.tables.fitted import Fitted
 
-__all__ = ["draws", "filled", "impute", "partial_table", "sample"]
+__all__ = ["drawn", "draws", "filled", "impute", "partial_table", "sample"]
 
 _AT_ONCE = 16_384  # rows that are drawn at once: bounds the memory, and changes no row
 
@@ -23,8 +26,7 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     n = integer("n", n)
     schema = fitted.schema
     if given is None:
-        parts = fitted.rows.stream(n, seed, _AT_ONCE)
-        return schema.frame(schema.decode(np.concatenate(list(parts))))
+        return schema.frame(drawn(fitted, n, seed))
     if isinstance(given, Mapping):
         given = {name: [cell] for name, cell in given.items()}
     table = partial_table(fitted, given, "given")
@@ -32,7 +34,25 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     _check_cells(fitted, table)
     rows = np.repeat(np.arange(_length(table)), n)
     table = {name: cells.at(rows) for name, cells in table.items()}
-    return schema.frame(filled(fitted, table, seed))
+    found = filled(fitted, table, seed)
+    if not schema.unique:
+        return schema.frame(found)
+
+    def draw(some: Rows, own: int) -> dict[str, Cells]:
+        part = {name: cells.at(some) for name, cells in table.items()}
+        again = filled(fitted, part, own, numbers=some)
+        for name, cells in again.items():
+            for all_of, new in zip(found[name], cells, strict=True):
+                all_of[some] = new
+        return again
+
+    distinct_rows(schema, found, seed, draw, table)
+    return schema.frame(found)
+
+
+def drawn(fitted: Fitted, n: int, seed: int) -> dict[str, Cells]:
+    """Returns the cells of rows that are drawn from nothing."""
+    return fitted.schema.decode(draw_rows(fitted.rows, fitted.schema, n, seed, _AT_ONCE))
 
 
 def impute(fitted: Fitted, frame: Any, seed: int, num_draws: int | None) -> Any:
@@ -101,7 +121,11 @@ def draws(
 
 
 def filled(
-    fitted: Fitted, table: Mapping[str, Cells], seed: int, missing_is_known: bool = False
+    fitted: Fitted,
+    table: Mapping[str, Cells],
+    seed: int,
+    missing_is_known: bool = False,
+    numbers: Rows | None = None,
 ) -> dict[str, Cells]:
     """Returns all cells of rows of which some are known.
 
@@ -110,10 +134,14 @@ def filled(
         table: the cells that are known.
         seed: a 32-bit integer.
         missing_is_known: whether cells of `table` that are missing are so, and are not filled in.
+        numbers: i of each row; from 0 on by default.
     """
     schema = fitted.schema
     x = schema.encode(table, absent_is_unknown=not missing_is_known).x
-    return fill(fitted.queries, schema, table, x, seed)
+    numbers = np.arange(len(x)) if numbers is None else numbers
+    if len(x):
+        x = settle_combinations(fitted.queries, schema, table, x, seed, numbers, missing_is_known)
+    return fill(fitted.queries, schema, table, x, seed, numbers)
 
 
 def _check_cells(fitted: Fitted, table: Mapping[str, Cells]) -> None:

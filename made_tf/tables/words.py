@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING
+from made_tf.portable.schema.combined import Combined
+from made_tf.portable.schema.durations import duration_text
 from made_tf.portable.schema.plain import list_of_cells
 from made_tf.queries.subsets import Queries
 from made_tf.tables.answers import conditionals_of
@@ -37,7 +41,7 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
         return [""] * len(x)
     texts = np.full(len(x), "", object)
     for rows, conditional in conditionals_of(queries, x, place.start):
-        if isinstance(column, Classes):
+        if isinstance(column, Classes | Combined):
             log_probs = conditional.state_log_probs()
             states = conditional.family.finite_states()[0]
             for row, own in zip(rows, log_probs, strict=True):
@@ -58,15 +62,17 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
     return texts.tolist()
 
 
-def _likely(column: Classes, states, probs) -> str:
-    best = np.argsort(-probs)[:_SHOWN]
+def _likely(column: Classes | Combined, states, probs) -> str:
+    cells = column.decode(np.asarray(states, np.float64)[:, None], {})
+    texts = ["missing" if value is None else str(value) for value in cells.objects().tolist()]
+    sums: dict[str, float] = {}
+    for text, prob in zip(texts, probs, strict=True):
+        sums[text] = sums.get(text, 0.0) + float(prob)
     named: list[str] = []
-    for number in best:
-        if probs[number] < _LIKELY and named:
+    for text in sorted(sums, key=lambda each: -sums[each])[:_SHOWN]:
+        if sums[text] < _LIKELY and named:
             continue
-        cells = column.decode(np.array([[states[number]]], np.float64), {})
-        value = "missing" if not cells.known[0] else str(cells.values[0])
-        named.append(f"{value} ({probs[number]:.0%})")
+        named.append(f"{text} ({sums[text]:.0%})")
     return f"expected {' or '.join(named)}"
 
 
@@ -83,9 +89,11 @@ def _range(column: Column, row, variable: int, values, schema: Schema) -> str:
 
 
 def text_of(value) -> str:
-    """Returns a cell as people write it: 2,100 for 2100, missing for none."""
+    """Returns a cell as people write it: 2,100 for 2100, 3 h 20 min, missing for none."""
     if value is None:
         return "missing"
+    if isinstance(value, datetime.timedelta):
+        return duration_text(value // datetime.timedelta(microseconds=1), "us")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

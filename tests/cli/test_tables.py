@@ -182,3 +182,21 @@ def test_damaged_models_are_told_of_wherever_rows_go(model, table, tmp_path):
     path.write_bytes(model.read_bytes()[:5000])
     assert "truncated" in fails("sample", path, "-o", "-")
     assert "truncated" in fails("impute", path, table, "-o", "-")
+
+
+def test_drawn_rows_are_judged(model, table, tmp_path):
+    rides(120, seed=5).to_csv(tmp_path / "held_out.csv", index=False)
+    arguments = ("quality", model, tmp_path / "held_out.csv", "--target", "payment", "-n", 90)
+    printed = run(*arguments, "--train", table, "-o", tmp_path / "report.json").stdout
+    assert "90 synthetic rows beside 120 real ones; 300 were learned from." in printed
+    assert "trained to predict payment, AUC" in printed
+    assert "Left out: ride (identifier)" in printed
+    content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert f"{content['two_sample']['auc']:.3f}" in printed
+    again = run(*arguments, "-o", tmp_path / "report.html").stdout
+    assert "were learned from" not in again
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<img") > 10
+    assert "must end in .html or .json" in fails(*arguments, "-o", tmp_path / "x.csv")
+    arguments = ("quality", model, tmp_path / "held_out.csv", "-o", tmp_path / "x.html")
+    assert "`target` must be one of" in fails(*arguments, "--target", "town")
+    assert not (tmp_path / "x.html").exists()

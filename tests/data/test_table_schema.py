@@ -346,7 +346,7 @@ def test_constraints_are_checked():
         }
     )
     for constraint, message in [
-        (("a", "b"), "`constraints` must be a list of Inequality and Sum"),
+        (("a", "b"), "`constraints` must be a list of Inequality, Sum, Fixed"),
         (Inequality("a", "z"), r"not there: \['z'\]"),
         (Inequality("a", "a"), "needs two columns"),
         (Inequality("b", "a"), "does not hold in 20 of 20 rows; the first is row 0"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made_tf.portable.schema import Cells, Schema, Source, column_from
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING, Constant, Identifier
+from made_tf.portable.schema.durations import duration_text, time_text
 from made_tf.portable.schema.facts import AtLeast, Dependent, Total, whole_range
 from made_tf.portable.schema.moments import UNITS, Moments, cut, join
 from made_tf.portable.schema.numbers import LARGEST_CODE, Numbers
@@ -322,3 +323,23 @@ def test_identifiers_are_those_of_the_rows_numbers():
     x = np.zeros((3, 1))
     assert schema.decode(x)["id"].values.tolist() == ["r40", "r41", "r42"]
     assert schema.decode(x, np.array([7, 2, 9]))["id"].values.tolist() == ["r47", "r42", "r49"]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "unit", "text"),
+    [
+        (12_000_000_000, "us", "3 h 20 min"),
+        (60, "s", "1 min"),
+        (0, "D", "0 s"),
+        (-2, "D", "-2 d"),
+        (1500, "ms", "1.5 s"),
+        (93_784_000_000_001, "ns", "1 d 2 h 3 min 4.000000001 s"),
+    ],
+)
+def test_durations_are_told_in_words(ticks, unit, text):
+    assert duration_text(ticks, unit) == text
+
+
+def test_times_of_day_are_told_as_on_clocks():
+    texts = [time_text(*each) for each in ((30_600, "s"), (61_501_500, "ms"), (0, "us"))]
+    assert texts == ["08:30", "17:05:01.5", "00:00"]

@@ -177,4 +177,4 @@ def test_expected_durations_are_told_as_such():
     schema = TableSchema.infer(frame)
     x = schema.encode_frame(frame).x
     text = words._range(schema.column("wait"), x[0], 0, x[:, 0], schema)
-    assert text == "expected 0:02:00 to 0:56:00"
+    assert text == "expected 2 min to 56 min"

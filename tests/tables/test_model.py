@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 
 import made_tf
 from made_tf import scoring
+from made_tf.quality import assess
 from made_tf.tables import TableModel, TableNetwork
 
 
@@ -183,6 +184,36 @@ def test_predict_proba_is_bayes_rule_on_both_networks():
     np.testing.assert_array_equal(best, np.array(["left", "right"])[expected.argmax(axis=1)])
 
 
+def test_determined_columns_have_the_probabilities_of_what_determines_them():
+    model, frame = fitted_grades(), grades(40, seed=5)
+    hidden = frame.drop(columns=["level", "big"])
+    levels, big = (model.predict_proba(hidden, name) for name in ("level", "big"))
+    assert big.columns.tolist() == ["False", "True"]
+    np.testing.assert_allclose(big["True"], levels["high"], rtol=1e-5)
+    np.testing.assert_allclose(big.sum(axis=1), 1, rtol=1e-5)
+    known = model.predict_proba(frame.drop(columns="big"), "big")
+    np.testing.assert_array_equal(known["True"] == 1, frame["big"])
+    assert known.isin([0, 1]).all(axis=None)
+
+
+def test_whole_numbers_of_few_values_have_probabilities():
+    model, frame = fitted_rides(), rides(20, seed=6)
+    assert model.schema_.column("passengers").family == "ordinal"
+    found = model.predict_proba(frame[["zone", "shared"]], "passengers")
+    assert found.columns.tolist() == ["1", "2", "3", "4"]
+    asked, evidence = np.full((2, 20, len(model.schema_.variables)), np.nan, np.float32)
+    own = model.schema_.encode_frame(frame, absent_is_unknown=True).x
+    for name in ("zone", "shared"):
+        evidence[:, model.schema_.place(name)] = own[:, model.schema_.place(name)]
+    queries, each = made_tf.MADEDistribution(model.network_.questions).queries, []
+    for code in range(4):
+        asked[:, model.schema_.place("passengers")] = code
+        each.append(queries.conditional_log_prob(asked, evidence).log_prob)
+    expected = np.exp(each).T
+    assert expected.sum(axis=1).max() < 0.999  # the rest is that of a missing cell
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1)[:, None], rtol=1e-4)
+
+
 def test_predict_of_numbers_is_a_median_within_the_data():
     model, frame = fitted_rides(), rides(10, seed=6)
     found = model.predict(frame.drop(columns="total"), "passengers", num_draws=9)
@@ -311,3 +342,21 @@ def test_bad_arguments():
 def test_a_schema_is_json():
     content = fitted_rides().schema_.to_dict()
     assert json.loads(json.dumps(content)) == content
+
+
+def test_a_model_judges_the_rows_that_it_draws():
+    model, held_out = fitted_rides(), rides(200, seed=5)
+    found = model.quality(held_out, rides(400), target="payment", seed=1)
+    assert found.counts == {"real": 200, "synthetic": 400, "train": 400}
+    assert found.left_out == {"ride": "identifier"}
+    own = assess(
+        held_out, model.sample(400, seed=1), rides(400), schema=model.schema_, target="payment",
+        seed=1,
+    )  # fmt: skip
+    assert found.to_dict() == own.to_dict()
+    with pytest.raises(ValueError, match="`X` must have the columns of the table"):
+        model.quality(held_out.drop(columns="fare"))
+    with pytest.raises(ValueError, match="`seed` must be"):
+        model.quality(held_out, seed=2.5)
+    with pytest.raises(ValueError, match="`target` must be one of"):
+        model.quality(held_out, target="town")

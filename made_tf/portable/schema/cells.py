@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..arguments import shown
 from ..arrays import BoolArray
 
-__all__ = ["Cells", "Source"]
+__all__ = ["Cells", "Source", "as_column"]
 
 _TICKS = ("moment", "date", "duration", "time")
 _SORTS = ("boolean", "integer", "real", "text", "category", "ordered", *_TICKS)
@@ -85,3 +85,12 @@ class Source:
                 f"`sort` must be one of {_SORTS}, and `unit` of moments and the like one of "
                 f"{_UNITS}. Received: {shown(self.sort)}, {shown(self.unit)}"
             )
+
+
+def as_column(objects: npt.NDArray, known: npt.NDArray) -> npt.NDArray:
+    """Returns objects as the array that a column of their kind has; 0 for missing numbers."""
+    given = objects[known].tolist()
+    if not given or any(isinstance(v, bool) or not isinstance(v, int | float) for v in given):
+        return objects
+    whole = all(isinstance(value, int) for value in given)
+    return np.where(known, objects, 0).astype(np.int64 if whole else np.float64)

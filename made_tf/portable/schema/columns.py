@@ -65,6 +65,16 @@ class Column(abc.ABC):
         return ()
 
     @property
+    def reads(self) -> str:
+        """The column in whose place its variables lie: itself, for most."""
+        return self.name
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """The columns that its numbers are made of, all of which must be known."""
+        return (self.name,)
+
+    @property
     def absent(self) -> float:
         """The number that stands for a missing cell, in each variable; NaN where there is none."""
         return math.nan
@@ -91,6 +101,23 @@ class Column(abc.ABC):
         """Returns which cells are what other columns say that they must be, `[N]`."""
         del table
         return np.ones(len(cells.known), bool)
+
+    def is_new(
+        self, cells: Cells, own: Numbers64, table: Mapping[str, Cells], absent_is_unknown: bool
+    ) -> BoolArray:
+        """Returns which cells are none that the column has had, `[N]`.
+
+        Args:
+            cells: the column's own cells.
+            own: what `encode` made of them.
+            table: all columns that are there.
+            absent_is_unknown: as of `Schema.encode`.
+        """
+        del cells, absent_is_unknown
+        found: BoolArray = np.asarray(np.isnan(own).any(axis=1))
+        for name in self.needs:  # what it is measured from must be there
+            found &= table[name].known if name in table else np.zeros_like(found)
+        return found
 
     @abc.abstractmethod
     def describe(self) -> str:

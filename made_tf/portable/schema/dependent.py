@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..fields import is_scalar
-from .cells import Cells
+from .cells import Cells, as_column
 from .columns import Unmodelled, register
 
 __all__ = ["Dependent"]
@@ -84,7 +83,7 @@ class Dependent(Unmodelled):
             if len(keys) > 1:
                 continue
             objects[row], known[row] = keys[0], True
-        values = _as_column(objects, known)
+        values = as_column(objects, known)
         return {self.on: Cells(values, known)}
 
     def _looked_up(self, other: Cells) -> Cells:
@@ -93,16 +92,7 @@ class Dependent(Unmodelled):
         known = np.array([value is not None for value in found], bool)
         objects = np.empty(len(found), object)
         objects[:] = found
-        return Cells(_as_column(objects, known), known)
+        return Cells(as_column(objects, known), known)
 
     def describe(self):
         return f"determined by {self.on}"
-
-
-def _as_column(objects: npt.NDArray, known: npt.NDArray) -> npt.NDArray:
-    """Returns objects as the array that a column of their kind has; 0 for missing numbers."""
-    given = objects[known].tolist()
-    if not given or any(isinstance(v, bool) or not isinstance(v, int | float) for v in given):
-        return objects
-    whole = all(isinstance(value, int) for value in given)
-    return np.where(known, objects, 0).astype(np.int64 if whole else np.float64)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..arrays import BoolArray, FloatArray, Rows
+from ..seeds import seed_of_round
 from .cells import Cells
 from .facts import Total
 from .numbers import Numbers
@@ -53,7 +54,7 @@ def fill(
     for number in range(_ROUNDS):
         to_draw = left[asked[left].any(axis=1)]
         if len(to_draw):
-            own = _seed_of_round(seed, number)
+            own = seed_of_round(seed, number)
             filled[to_draw] = draw(values[to_draw], ~asked[to_draw], own, rows[to_draw])
         known = {name: cells.at(left) for name, cells in table.items()}
         whole = schema.merged(known, schema.decode(filled[left]))
@@ -102,9 +103,3 @@ def _parts_out_of_range(
 
 def _known(table: Mapping[str, Cells], name: str, count: int) -> BoolArray:
     return table[name].known if name in table else np.zeros(count, bool)
-
-
-def _seed_of_round(seed: int, number: int) -> int:
-    if number == 0:
-        return seed
-    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0] >> 1)

@@ -8,12 +8,11 @@ import numpy as np
 
 from .cells import Cells, Source
 from .columns import MISSING, Column, Numbers64, register
+from .durations import UNITS
 from .numbers import LARGEST_CODE, bounds_of
 
 __all__ = ["PARTS", "UNITS", "Moments", "in_unit"]
 
-#: How many units a day has.
-UNITS = {"D": 1, "s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 PARTS = ("week", "weekday", "second", "fraction", "nanosecond")
 _FIRST_DAY = {"moment": 3, "date": 3}  # days from a Monday to 1970-01-01, a Thursday
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays import shortest_decimals
 from .cells import Cells
 from .columns import MISSING, Column, Numbers64, register
+from .durations import duration_text, time_text
 
 __all__ = ["LARGEST_CODE", "Numbers", "bounds_of"]
 
@@ -143,8 +144,18 @@ class Numbers(Column):
         return np.clip(found, self.low, self.high)
 
     def describe(self):
+        if self.source.sort in ("duration", "time"):
+            return self._in_words()
         kind = "whole numbers" if self.integer else "numbers"
         grid = f" in steps of {self.step / self.denominator:g}" if self.step else ""
         if self.integer and self.step == self.denominator:
             grid = ""
         return f"{kind}{grid} from {self.low:g} to {self.high:g}"
+
+    def _in_words(self) -> str:
+        unit, step = self.source.unit, self.step / self.denominator
+        kind, text = "durations", duration_text
+        if self.source.sort == "time":
+            kind, text = "times of day", time_text
+        grid = f" in steps of {duration_text(step, unit)}" if step else ""
+        return f"{kind}{grid} from {text(self.low, unit)} to {text(self.high, unit)}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import BoolArray, FloatArray, Rows
-from . import classes, facts, moments, numbers
+from . import classes, combined, facts, moments, numbers
 from .cells import Cells
 from .columns import Column, Identifier, column_from
 
@@ -39,13 +39,21 @@ class Schema:
         columns: what each of them is.
         library: whose frames the table came in: `"pandas"`, `"polars"`, `"pyarrow"`, ...
         num_rows: of how many rows the columns were found.
+        unique: columns whose cells no two drawn rows share, any number of times.
 
     Raises:
         ValueError: if two columns have one name, or one needs another that is not there.
     """
 
-    def __init__(self, columns: Sequence[Column], library: str = "pandas", num_rows: int = 0):
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        library: str = "pandas",
+        num_rows: int = 0,
+        unique: Sequence[Sequence[str]] = (),
+    ):
         self.columns = list(columns)
+        self.unique = [list(names) for names in unique]
         self.library = library
         self.num_rows = num_rows
         self.names = [column.name for column in self.columns]
@@ -58,6 +66,7 @@ class Schema:
             name: slice(int(end - width), int(end))
             for name, end, width in zip(self.names, ends, widths, strict=True)
         }
+        self._places |= {each.name: self._places[each.reads] for each in self.columns}
 
     @property
     def variables(self) -> list[str]:
@@ -100,15 +109,15 @@ class Schema:
                 continue
             own = column.encode(cells, table)
             told = cells.known if absent_is_unknown else np.ones(count, bool)
-            own = np.where(told[:, None], own, np.nan)
             broken[:, number] = told & ~column.agrees(cells, table)
-            needed = [table[name].known for name in column.needs if name in table]
-            if len(needed) < len(column.needs):
-                told = np.zeros(count, bool)  # what it is measured from is not there
-            for known in needed:
-                told = told & known
-            new[:, number] = told & np.isnan(own).any(axis=1) & ~broken[:, number]
-            x[:, self.place(column.name)] = own
+            is_new = column.is_new(cells, own, table, absent_is_unknown)
+            new[:, number] = told & is_new & ~broken[:, number]
+            if column.reads != column.name:
+                continue
+            if absent_is_unknown:
+                for name in column.made_of:
+                    told = told & (table[name].known if name in table else False)
+            x[:, self.place(column.name)] = np.where(told[:, None], own, np.nan)
         return Encoded(x.astype(np.float32), new, broken)
 
     def complete(self, table: Mapping[str, Cells]) -> dict[str, Cells]:
@@ -160,11 +169,13 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the schema as JSON values."""
+        unique = {"unique": self.unique} if self.unique else {}
         return {
             "format": FORMAT,
             "library": self.library,
             "num_rows": self.num_rows,
             "columns": [column.to_dict() for column in self.columns],
+            **unique,
         }
 
     @classmethod
@@ -186,7 +197,7 @@ class Schema:
             raise ValueError(
                 f"The schema is damaged: library={library!r:.100}, num_rows={num_rows!r:.100}"
             )
-        return cls(columns, library, num_rows)
+        return cls(columns, library, num_rows, content.get("unique", ()))
 
     def __str__(self) -> str:
         """Returns a table of the columns, for people."""
@@ -197,7 +208,9 @@ class Schema:
             for (name, dtype, text), column in zip(rows, [None, *self.columns], strict=True)
         ]
         first, second = (max(len(row[place]) for row in rows) for place in (0, 1))
-        return "\n".join(f"{name:{first}}  {dtype:{second}}  {text}" for name, dtype, text in rows)
+        lines = [f"{name:{first}}  {dtype:{second}}  {text}" for name, dtype, text in rows]
+        lines += [f"no two rows share: {', '.join(names)}" for names in self.unique]
+        return "\n".join(lines)
 
 
 def _known_or(cells: Cells | None, drawn: Cells) -> Cells:
@@ -226,4 +239,4 @@ def _in_order(columns: Sequence[Column]) -> list[Column]:
     return done
 
 
-_ALL_KINDS = (classes, facts, moments, numbers)  # which their import has registered
+_ALL_KINDS = (classes, combined, facts, moments, numbers)  # which their import has registered
