@@ -8,7 +8,7 @@ from typing import Any
 
 from .portable.arguments import shown
 
-__all__ = ["check_width", "what_is_wrong"]
+__all__ = ["check_signatures", "check_width", "what_is_wrong"]
 
 _LARGEST = 2**31
 
@@ -117,4 +117,19 @@ def check_width(
             "`path` must be a model that made_tf exported. Received: "
             f"path={os.fspath(path)!r}, whose metadata tells of {event_size} variables and whose "
             f"rows have {width}"
+        )
+
+
+def check_signatures(path: str | os.PathLike[str], signatures: list[str]) -> None:
+    """Checks a file that says nothing of itself.
+
+    Raises:
+        ValueError: if it has not the signatures that every such file has.
+    """
+    missing = {"sample", "log_prob", "conditionals"} - set(signatures)
+    if missing:
+        raise ValueError(
+            "`path` must be a model that made_tf exported, with the signatures sample, "
+            f"log_prob and conditionals. Received: path={os.fspath(path)!r} without "
+            f"{sorted(missing)}"
         )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .blocks import in_whole_blocks
-from .described import check_width
+from .described import check_signatures, check_width
 from .files import open_interpreter, read_metadata
 from .inputs import (
     check_context,
@@ -66,7 +66,7 @@ class LiteSampler:
         self._lock = threading.Lock()  # an interpreter serves one caller at a time
         self._runners: dict[str, Any] = {}
         if self.metadata is None:
-            self._check_old(path)
+            check_signatures(path, self.signatures)
             details = self.inputs("log_prob")
             self.event_size = int(details["x"]["shape"][-1])
         else:
@@ -82,15 +82,6 @@ class LiteSampler:
 
     def __reduce__(self):
         return type(self), self._opened  # opened anew, from the same file
-
-    def _check_old(self, path: str | os.PathLike[str]) -> None:
-        missing = {"sample", "log_prob", "conditionals"} - set(self.signatures)
-        if missing:
-            raise ValueError(
-                "`path` must be a model that made_tf exported, with the signatures sample, "
-                f"log_prob and conditionals. Received: path={os.fspath(path)!r} without "
-                f"{sorted(missing)}"
-            )
 
     def _runner(self, name: str) -> Any:
         if name not in self.signatures:

@@ -62,3 +62,15 @@ class Fitted:
                 "a TableModel with a network of questions."
             )
         return Queries(questions)
+
+    def named(self, network: str) -> MADE:
+        """Returns the network `"joint"` or `"questions"`.
+
+        Raises:
+            ValueError: if it is neither, or there is none of questions.
+        """
+        if network not in ("joint", "questions"):
+            raise ValueError(
+                f"`network` must be 'joint' or 'questions'. Received: network={network!r}"
+            )
+        return self.joint if network == "joint" else self.queries.model

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.network import TableNetwork
 from made_tf.tables.probability import Probability, probability
-from made_tf.tables.training import split_rows, train_network
+from made_tf.tables.training import checked_budget, split_rows, train_network
 from made_tf.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -107,7 +105,7 @@ class TableModel(BaseEstimator):
             folder: a path; `None` for a temporary one.
             echo: prints the schema, where it is `verbose`.
         """
-        seed, budget = integer("seed", self.seed, 0, 2**31), self._budget()
+        seed, budget = integer("seed", self.seed, 0, 2**31), checked_budget(self.time_budget)
         schema = TableSchema.infer(frame, self.overrides, self.constraints, self.find_facts)
         if self.verbose:
             echo(str(schema))
@@ -130,21 +128,6 @@ class TableModel(BaseEstimator):
         self.validation_nll_ = trained[0][1].valid_nll
         self.history_ = trained[0][1].history
         return self
-
-    def _budget(self) -> float | None:
-        """Returns how many seconds there are.
-
-        Raises:
-            ValueError: if that is no such number.
-        """
-        budget = self.time_budget
-        is_number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
-        if budget is None or (is_number and 0 < float(budget) < math.inf):
-            return budget
-        raise ValueError(
-            f"`time_budget` must be a positive number of seconds, or None. Received: "
-            f"time_budget={budget!r}"
-        )
 
     @property
     def schema_(self) -> TableSchema:
@@ -192,11 +175,7 @@ class TableModel(BaseEstimator):
 
         fitted = self._asked()
         options.setdefault("variables", variables_of(fitted.schema))
-        if network not in ("joint", "questions"):
-            raise ValueError(
-                f"`network` must be 'joint' or 'questions'. Received: network={network!r}"
-            )
-        chosen = fitted.joint if network == "joint" else fitted.queries.model
+        chosen = fitted.named(network)
         return to_tflite(chosen, path, schema=fitted.schema.to_dict(), **options)
 
     def log_prob(self, X) -> FloatArray:
@@ -293,20 +272,16 @@ class TableModel(BaseEstimator):
 
         Args:
             where: a condition in SQL's words (AND, OR, NOT, comparisons, IN, BETWEEN, IS NULL) such
-                as `"price < 1000 AND cut IN ('Ideal', 'Premium') AND depth IS NOT NULL"`, or a list
-                of such, which are answered together.
+                as `"price < 1000 AND cut IN ('Ideal', 'Fair')"`, or a list of them.
             given: what is known of the row: a condition as well, or cells by the column's name.
-            num_samples: how many draws an answer takes, at least 2; one of a single column is
-                exact.
+            num_samples: how many draws an answer takes; one of a single column is exact.
             seed: of the draws.
 
         Returns:
-            A `Probability`: `probability`, `standard_error` and `count`, the expected number of
-            rows in a table like the one it was fitted to.
+            A `Probability`; its `count` is that of rows in a table like the one of `fit`.
 
         Raises:
-            ValueError: if it is no such condition, names columns or values that are not there, or
-                is about a column that follows from others by a sum or a difference.
+            ValueError: if it is no such condition, or about columns or values that are not there.
         """
         return probability(self._asked(), where, given, num_samples, seed)
 

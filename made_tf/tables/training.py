@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +20,25 @@ from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import member_path
 from made_tf.training.recipe import Recipe
 
-__all__ = ["split_rows", "train_network"]
+__all__ = ["checked_budget", "split_rows", "train_network"]
 
 _MOST_VALIDATION = 5000
 _CONSTANT_RATE = 1e-3
+
+
+def checked_budget(budget: Any) -> float | None:
+    """Returns how many seconds there are for training.
+
+    Raises:
+        ValueError: if that is no such number.
+    """
+    is_number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
+    if budget is None or (is_number and 0 < float(budget) < math.inf):
+        return budget
+    raise ValueError(
+        f"`time_budget` must be a positive number of seconds, or None. Received: "
+        f"time_budget={budget!r}"
+    )
 
 
 def split_rows(x: FloatArray, fraction: float, seed: int, names: list[str]) -> Splits:
