@@ -329,12 +329,9 @@ class TableModel(BaseEstimator):
         from made_tf.quality.assess import assess_cells
 
         fitted, seed = self._asked(), integer("seed", seed, 0, 2**31)
-        frames = {"real": ("X", X), "train": ("train", train)}
-        tables = {
-            part: fitted.schema.cells_of(frame, name)
-            for part, (name, frame) in frames.items()
-            if frame is not None
-        }
+        tables = {"real": fitted.schema.cells_of(X, "X")}
+        if train is not None:
+            tables["train"] = fitted.schema.cells_of(train, "train")
         longest = max(len(next(iter(table.values())).known) for table in tables.values())
         count = integer("n", longest if n is None else n)
         tables["synthetic"] = rows.drawn(fitted, count, seed)
