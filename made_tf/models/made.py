@@ -29,7 +29,9 @@ class MADE(ReportsSpread, DensityModel):
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
     p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an
     optimizer alone: its loss is the negative log-likelihood in nats, summed over
-    variables and averaged over rows.
+    variables and averaged over rows. (In training by `"evidence"` the loss adds
+    that of each variable alone; `nll` is of the step's mask, whose conditionals
+    may be no joint density. Validation is of the model's own density always.)
 
     Args:
         event_size: D, the number of variables.
@@ -276,12 +278,13 @@ class MADE(ReportsSpread, DensityModel):
             )
         if training or self.mask_step is None:
             nll = -self.row_log_prob(self.split(x)[0], y_pred)  # [N]
-            if training and self.mask_sets.by_evidence:
-                nll = nll - self._row_log_prob_of_each(x)
         else:
             nll, spread = nll_and_spread(self, x, y_pred)
             self.spread_tracker.update_state(spread, row_weights(sample_weight, nll))
         loss = self.mean_loss(nll, sample_weight)
+        if training and self.mask_sets.by_evidence:  # in the loss, not in the metrics
+            alone, weights = self._row_log_prob_of_each(x), row_weights(sample_weight, nll)
+            loss = loss - ops.mean(alone if weights is None else alone * weights)
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
         # As Keras' own losses do: the replicas' gradients will be summed.

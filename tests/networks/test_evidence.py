@@ -158,6 +158,17 @@ def test_training_learns_what_single_columns_do_alone():
     assert np.exp(Queries(model).log_marginal(both).log_prob)[0] < 0.05
 
 
+def test_metrics_of_training_are_of_the_mask_alone():
+    model = reference.loud("bernoulli", D, 0.0, num_masks=None, resample="evidence")
+    model.compile("sgd")
+    x = np.random.default_rng(0).integers(0, 2, (64, D)).astype("float32")
+    logs = model.fit(x, epochs=1, batch_size=64, verbose=0).history
+    # Without weights each column has one bit, twice in the loss.
+    assert logs["bits_per_dim"][0] == pytest.approx(1, abs=1e-5)
+    assert logs["nll"][0] == pytest.approx(D * np.log(2), abs=1e-5)
+    assert logs["loss"][0] == pytest.approx(2 * D * np.log(2), abs=1e-5)
+
+
 def test_paths_disagree_before_they_have_learned():
     model = model_of()
     x = reference.rows(model.conditionals, 50, D)
