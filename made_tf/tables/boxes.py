@@ -15,11 +15,12 @@ from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING, Constant
 from made_tf.portable.schema.dependent import Dependent
-from made_tf.portable.schema.moments import PARTS, Moments
+from made_tf.portable.schema.moments import Moments
 from made_tf.portable.schema.numbers import Numbers
 from made_tf.queries.interval import Interval
 from made_tf.queries.regions import regions_of_mappings
 from made_tf.tables.conditions import AllOf, Condition, Test
+from made_tf.tables.moment_tests import moment_of, moments_beside
 
 __all__ = ["Boxes", "met"]
 
@@ -109,12 +110,12 @@ class Boxes:
             return [{first: self._codes(column, test)}]
         if isinstance(column, Dependent):
             return self._of_dependent(column, test)
+        if isinstance(column, Numbers | Moments) and test.operator == "not in":
+            # What is none of them is less or more than each: the gaps between.
+            return self._of_gaps(column, test)
         if test.operator == "in":
             each = [Test(test.column, "=", (value,)) for value in dict.fromkeys(test.values)]
             return [own for one in each for own in self._alternatives(column, one)]
-        if test.operator == "not in":
-            # What is none of them is less or more than each: the gaps between.
-            return self._of_gaps(column, test)
         if isinstance(column, Numbers):
             return [{first: wanted} for wanted in self._of_numbers(column, test)]
         if isinstance(column, Moments):
@@ -177,12 +178,13 @@ class Boxes:
         except TypeError as error:
             raise self._wrong(test, f"cannot be compared with {other!r}") from error
 
-    def _of_gaps(self, column: Column, test: Test) -> _Alternatives:
+    def _of_gaps(self, column: Numbers | Moments, test: Test) -> _Alternatives:
         """Returns what lies below, between and above some values."""
         if isinstance(column, Numbers):
             ends: list[Any] = sorted({self._number(test, value) for value in test.values})
         else:
-            ends = sorted(set(test.values), key=str)
+            moments = {text: self._moment(column, test, text) for text in test.values}
+            ends = sorted(moments, key=moments.__getitem__)
         gaps = [(None, ends[0]), *itertools.pairwise(ends), (ends[-1], None)]
         found = []
         for low, high in gaps:
@@ -227,18 +229,18 @@ class Boxes:
                 {**{before: [_EVERYTHING] for before in range(place)}, place: [MISSING]}
                 for place in range(len(column.parts))
             ]
-        text = test.values[0]
+        moment = self._moment(column, test, test.values[0])
+        return [{**known, **each} for each in moments_beside(column, test.operator, moment)]
+
+    def _moment(self, column: Moments, test: Test, text: Any) -> tuple[int, int]:
         if column.source.sort not in ("moment", "date"):
             raise self._wrong(test, f"can only be missing or not ({column.describe()})")
         try:
-            moment = np.array(text if isinstance(text, str) else "", f"M8[{column.source.unit}]")
+            return moment_of(column, str(text) if isinstance(text, str) else "")
         except ValueError as error:
-            raise self._wrong(test, f"must be compared with 'dates', not {text!r}") from error
-        if np.isnat(moment):
-            raise self._wrong(test, f"must be compared with 'dates', not {text!r}")
-        found = column.cut(moment.astype(np.int64)[None])
-        own = {part: int(values[0]) for part, values in found.items()}
-        return [{**known, **each} for each in _moments_beside(column, test.operator, own)]
+            raise self._wrong(
+                test, f"must be compared with 'dates' such as '2026-01-31 07:30', not {text!r}"
+            ) from error
 
     def _wrong(self, test: Test, what: str) -> ValueError:
         return ValueError(f"`{self._name}` says {str(test)!r}, and {test.column!r} {what}.")
@@ -276,8 +278,9 @@ def _codes_beside(column: Numbers, side: str, value: float) -> list[list[Any]]:
 
     What a model draws beyond the range of the data is drawn as the end of the range.
     """
-    exact = (value * column.denominator - column.start) / (column.step or 1)
-    near = round(exact) if column.step and abs(exact - round(exact)) < 1e-6 else exact
+    exact = near = (value * column.denominator - column.start) / (column.step or 1)
+    if column.step and np.isfinite(exact) and abs(exact - round(exact)) < 1e-6:
+        near = round(exact)
     low, high = -np.inf, np.inf
     if side in ("<", "<=", "="):
         if value < column.low or (side == "<" and value <= column.low):
@@ -300,30 +303,3 @@ def _before(column: Numbers, code: float) -> float:
     if column.step:
         return float(np.ceil(code)) - 1
     return float(np.nextafter(np.float32(code), np.float32(-np.inf)))
-
-
-def _moments_beside(column: Moments, side: str, own: dict[str, int]) -> list[dict[int, list[Any]]]:
-    """Returns boxes of the parts of the moments that compare so with one whose parts are given."""
-    found: list[dict[int, list[Any]]] = []
-    equal: dict[int, list[Any]] = {}
-    for number, part in enumerate(PARTS):
-        start, step, target = column.starts[number], column.steps[number], own[part]
-        if part not in column.parts:
-            if start != target:
-                if _COMPARED[side](start, target):
-                    found.append(dict(equal))
-                return found
-            continue
-        place = column.parts.index(part)
-        code = (target - start) / step
-        if side != "=":
-            for each in "<>" if side == "<>" else side[0]:
-                if each == "<":
-                    beside = Interval(high=float(np.ceil(code)) - 1)
-                else:
-                    beside = Interval(low=float(np.floor(code)) + 1)
-                found.append({**equal, place: [beside]})
-        if code != int(code):
-            return found
-        equal[place] = [Interval(code, code)]
-    return [*found, equal] if side in ("=", "<=", ">=") else found

@@ -30,6 +30,7 @@ _NEGATED = {
 }
 _TURNED = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _MOST_CHARACTERS = 100_000
+_LARGEST_INTEGER = 2**63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,8 @@ class _Reader:
         if isinstance(node, exp.Paren):
             return self.condition(node.this)
         if isinstance(node, exp.And | exp.Or):
-            parts = tuple(self.condition(part) for part in (node.left, node.right))
+            # A thousand of them are no thousand levels.
+            parts = tuple(self.condition(part) for part in node.flatten())
             return AllOf(parts) if isinstance(node, exp.And) else AnyOf(parts)
         if isinstance(node, exp.Not):
             return self.condition(node.this).negated()
@@ -147,7 +149,7 @@ class _Reader:
         if isinstance(node, exp.In) and node.args.get("expressions"):
             values = tuple(self._value(value) for value in node.expressions)
             return Test(self._column(node.this), "in", values)
-        if isinstance(node, exp.Between):
+        if isinstance(node, exp.Between) and not node.args.get("symmetric"):
             column = self._column(node.this)
             low, high = (self._value(node.args[end]) for end in ("low", "high"))
             return AllOf((Test(column, ">=", (low,)), Test(column, "<=", (high,))))
@@ -174,8 +176,8 @@ class _Reader:
 
     def _value(self, node: Any) -> Any:
         exp = self._exp
-        if isinstance(node, exp.Cast):  # DATE '2026-01-01'
-            node = node.this
+        if isinstance(node, exp.Cast) and node.is_type(*exp.DataType.TEMPORAL_TYPES):
+            node = node.this if node.this.is_string else node  # DATE '2026-01-01'
         if isinstance(node, exp.Boolean):
             return bool(node.this)
         if isinstance(node, exp.Neg):
@@ -183,7 +185,9 @@ class _Reader:
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return -value
         elif isinstance(node, exp.Literal):
-            return node.this if node.is_string else _number(node.this)
+            value = node.this if node.is_string else _number(node.this)
+            if value is not None:
+                return value
         raise self._refused(node)
 
     def _refused(self, node: Any) -> ValueError:
@@ -192,8 +196,10 @@ class _Reader:
         )
 
 
-def _number(text: str) -> int | float:
+def _number(text: str) -> int | float | None:
+    """Returns a number; `None` for what is none (`1e`)."""
     try:
-        return int(text)
+        number = float(text)
     except ValueError:
-        return float(text)
+        return None
+    return int(text) if text.isdecimal() and number < _LARGEST_INTEGER else number

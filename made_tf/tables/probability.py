@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import decimal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from made_tf.tables.fitted import Fitted
 __all__ = ["Probability", "probability"]
 
 _MOST_TERMS = 4096  # of one condition
+_MISSING_CELLS = ("nan", "NaT", "<NA>")  # as texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,14 +80,20 @@ def _given(given: Any) -> Condition:
     if not isinstance(given, Mapping):
         return parse("given", given)
     tests = [
-        Test(str(name), "is null") if cell is None else Test(str(name), "=", (_plain(cell),))
-        for name, cell in given.items()
+        Test(str(name), "is null") if cell is None else Test(str(name), "=", (cell,))
+        for name, cell in ((name, _plain(cell)) for name, cell in given.items())
     ]
     return AllOf(tuple(tests))
 
 
 def _plain(cell: Any) -> Any:
-    cell = cell.item() if isinstance(cell, np.generic) else cell
+    """Returns a number, a truth value or a text; `None` for a missing cell of any library."""
+    if isinstance(cell, np.generic) and not isinstance(cell, np.datetime64):  # ns would be integers
+        cell = cell.item()
+    if cell is None or (not isinstance(cell, str) and str(cell) in _MISSING_CELLS):
+        return None
+    if isinstance(cell, decimal.Decimal):
+        return float(cell)
     return cell if isinstance(cell, bool | int | float) else str(cell)
 
 
@@ -112,11 +120,31 @@ def _of_unions(
 def _inclusion_and_exclusion(boxes: Boxes, union: list[Region]) -> list[tuple[int, Region]]:
     """Returns signed boxes whose probabilities add up to that of a union."""
     terms: list[tuple[int, Region]] = []
-    for box in union:
+    for box in _largest(union):
         shared = [(-sign, common) for sign, term in terms for common in boxes.met(box, [term])]
         terms += [(1, box), *shared]
         if len(terms) > _MOST_TERMS:
             raise ValueError(
-                "`where` has too many alternatives that overlap (OR): ask for less at once."
+                "`where`, with `given`, has too many alternatives that overlap (OR): ask for less "
+                "at once."
             )
     return terms
+
+
+def _largest(union: list[Region]) -> list[Region]:
+    """Returns the boxes that lie in no other one."""
+    if len(union) < 2:
+        return union
+    allowed, low, high = (np.concatenate(part) for part in zip(*union, strict=True))
+    nothing = low > high  # on the line
+    low, high = np.where(nothing, np.inf, low), np.where(nothing, -np.inf, high)
+    within = np.stack(  # [i, j]: whether i lies in j
+        [
+            (allowed[number] <= allowed).all(axis=(1, 2))
+            & ((low[number] >= low) & (high[number] <= high)).all(axis=1)
+            for number in range(len(union))
+        ]
+    )
+    # Of equal boxes the first is left.
+    is_dropped = (within & (~within.T | np.tri(len(union), k=-1, dtype=bool))).any(axis=1)
+    return [box for box, dropped in zip(union, is_dropped, strict=True) if not dropped]

@@ -1,5 +1,6 @@
 """Conditions in SQL: the boxes against SQLite, the probabilities against sums over states."""
 
+import decimal
 import itertools
 import sqlite3
 
@@ -10,8 +11,8 @@ from example_tables import all_grades, fitted_grades, fitted_rides, rides
 
 from made_tf.conditionals import MISSING
 from made_tf.tables.boxes import Boxes
-from made_tf.tables.conditions import parse
-from made_tf.tables.probability import _inclusion_and_exclusion
+from made_tf.tables.conditions import AllOf, parse
+from made_tf.tables.probability import _given, _inclusion_and_exclusion
 
 TESTS = [
     "zone = 'Harlem'",
@@ -45,6 +46,10 @@ TESTS = [
     "pickup >= '2019-03-11 13:30:00'",
     "pickup BETWEEN '2019-03-05 07:00:00' AND '2019-03-25'",
     "pickup <> '2019-03-05 07:00:00'",
+    "pickup NOT IN ('2019-03-05 07:00:00', '2019-03-20 01:00:00')",
+    "pickup > '1000-01-01 00:00:00'",
+    "fare < 1e400",
+    "NOT fare < 100000000000000000000000000",
     "TRUE",
 ]
 
@@ -163,6 +168,36 @@ def test_alternatives_and_what_is_given():
     assert model.probability("big AND level = 'low'").probability == 0
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_a_cell_that_is_given_as_missing_is(missing):
+    assert _given({"passengers": missing}) == AllOf((parse("given", "passengers IS NULL"),))
+    model = fitted_grades()
+    expected = model.probability("side = 'left'", given="colour IS NULL", num_samples=20)
+    assert model.probability("side = 'left'", {"colour": missing}, num_samples=20) == expected
+
+
+def test_cells_are_given_as_any_library_has_them():
+    expected = parse("given", "fare = 12.5 AND pickup = '2019-03-05T07:00:00'")
+    for fare in (12.5, np.float32(12.5), decimal.Decimal("12.5")):
+        moment = np.datetime64("2019-03-05T07:00:00", "s")
+        assert _given({"fare": fare, "pickup": moment}) == expected
+    assert _given({"pickup": moment.astype("M8[ns]")}).parts[0].values[0].startswith(str(moment))
+
+
+def test_alternatives_within_others_add_nothing():
+    fitted = fitted_rides()._asked()
+    boxes = Boxes(fitted.schema, fitted.queries.model, "where")
+    nested = " OR ".join(f"(fare < {10 + k / 4} AND passengers = 2)" for k in range(40))
+    ((sign, box),) = _inclusion_and_exclusion(boxes, boxes.of(parse("where", nested)))
+    (widest,) = boxes.of(parse("where", "fare < 19.75 AND passengers = 2"))
+    assert sign == 1
+    for own, expected in zip(box, widest, strict=True):
+        np.testing.assert_array_equal(own, expected)
+    model = fitted_grades()
+    once = model.probability("colour = 'red' AND side = 'left'")
+    assert model.probability(" OR ".join(["colour = 'red' AND side = 'left'"] * 1000)) == once
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [
@@ -174,6 +209,9 @@ def test_alternatives_and_what_is_given():
         ("colour = side", "`where` may say"),
         ("colour = NULL", "`where` may say"),
         ("colour IN (SELECT 1)", "`where` may say"),
+        ("colour < 1e", "`where` may say"),
+        ("colour = CAST(1.5 AS INT)", "`where` may say"),
+        ("colour BETWEEN SYMMETRIC 2 AND 1", "`where` may say"),
         ("colour =", "must be a condition in SQL's words"),
         ("", "must be a condition"),
         (7, "`where` must be a condition or a list"),
@@ -190,7 +228,7 @@ def test_columns_are_refused_that_no_box_describes():
     for where in ("total > 20", "dropoff > '2019-03-05'", "ride = 'r1'"):
         with pytest.raises(ValueError, match="may name columns that a model draws"):
             model.probability(where)
-    for where in ("fare < 'cheap'", "pickup < 5", "pickup < 'soon'"):
+    for where in ("fare < 'cheap'", "pickup < 5", "pickup < 'soon'", "pickup < 'now'"):
         with pytest.raises(ValueError, match="must be compared with"):
             model.probability(where)
     with pytest.raises(ValueError, match="`given` must be possible"):
