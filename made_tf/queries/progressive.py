@@ -62,7 +62,8 @@ def log_prob_within(
         seeds: of the draws.
         vectors: the encoded context of each query, `[N, W]`; `None` for a model without one.
     """
-    log_weights = np.zeros((len(regions.low), seeds.count))
+    found = np.zeros((3, len(regions.low)))
+    found[2] = seeds.count
     at_once = min(rows_at_once, _MOST_ALLOWED // regions.allowed[0].size)
     for pattern, queries in pattern_groups(restricted_variables(exact.model, regions)):
         if not pattern.any():
@@ -76,6 +77,9 @@ def log_prob_within(
             if len(part) > 1:
                 query = Region(*(np.repeat(each, count, axis=0) for each in query))
             own = None if vectors is None else np.repeat(vectors[part], count, axis=0)
-            found = exact.draw_within(seeds.of(part, count), query, sets, own)[1]
-            log_weights[part] = np.reshape(found, [len(part), count])
-    return Estimate.of_weights(log_weights)
+            weights = exact.draw_within(seeds.of(part, count), query, sets, own)[1]
+            weights = np.reshape(weights, [len(part), count])
+            # At once: the draws of all queries together may be more than the memory holds.
+            all_draws = np.broadcast_to(weights, (len(part), seeds.count))
+            found[:, part] = Estimate.of_weights(all_draws)
+    return Estimate(*found)
