@@ -29,7 +29,8 @@ class Probability:
     Attributes:
         probability: of a row to meet the condition.
         standard_error: of this number as an estimate of what the model says: 0 where it is exact.
-            How far the model is from the data it does not tell.
+            How far the model is from the data it does not tell, nor how far it is from another way
+            to compute the same (`made_tf.models.paths.path_spread`).
         num_rows: how many rows the table had that the model has seen.
     """
 
