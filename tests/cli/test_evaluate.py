@@ -74,7 +74,8 @@ def test_evaluate_with_several_orders(any_order, rows):
     assert own["num_orders"] == 3  # as in training
     assert own["nll"] == pytest.approx(-np.log(densities[:3].mean(0)).mean(), rel=1e-5)
     one = json.loads(run("evaluate", any_order, rows, "--num-orders", 1, "--json").stdout)
-    assert set(one) == {"rows", "nll", "nll_standard_error", "bits_per_dim"}
+    assert set(one) == {"rows", "nll", "nll_standard_error", "bits_per_dim", "path_spread"}
+    assert one["path_spread"] == own["path_spread"] == scores["path_spread"]
     assert one["nll"] == pytest.approx(-by_order[0].mean(), rel=1e-5)
 
 

@@ -17,7 +17,7 @@ def test_help(command):
     assert command in run("--help").stdout
     text = run(command, "--help").stdout
     assert text.startswith(f"Usage: main {command} [OPTIONS]")
-    assert "--output" in text or command in ("evaluate", "inspect", "serve")
+    assert "--output" in text or command in ("evaluate", "inspect", "probability", "serve")
 
 
 def test_help_is_instant():

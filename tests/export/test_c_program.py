@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 def programs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("c")
     command = ["bash", str(FOLDER / "c" / "build.sh"), str(folder)]
-    environment = {**os.environ, "PYTHON": shutil.which("python") or "python3"}
+    environment = {**os.environ, "PYTHON": sys.executable}
     subprocess.run(command, check=True, env=environment, timeout=300)
     return folder
 
