@@ -92,14 +92,13 @@ class Counter:
 
 
 def bucketed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Replaces numbers by the middles of buckets of equal counts."""
+    """Replaces numbers by the medians of buckets of equal counts."""
     found = frame.copy()
     for name in frame.select_dtypes("number"):
         values = frame[name].to_numpy(np.float64)
         edges = np.unique(np.nanquantile(values, np.linspace(0, 1, _BUCKETS + 1)))
-        middles = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
-        places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
-        found[name] = np.where(np.isnan(values), np.nan, middles[places])
+        owner = np.searchsorted(edges, values, side="right")
+        found[name] = frame[name].groupby(owner).transform("median").where(frame[name].notna())
     return found
 
 
