@@ -24,7 +24,7 @@ from .inputs import (
 from .portable.arguments import integer
 from .portable.arrays import FloatArray, Rows
 from .portable.patterns import pattern_groups, pieces
-from .portable.seeds import row_numbers, seed_batches, seed_pairs
+from .portable.seeds import checked_seed, row_numbers, seed_batches, seed_pairs
 
 __all__ = ["LiteSampler"]
 
@@ -200,7 +200,7 @@ class LiteSampler:
         Raises:
             ValueError: if there are none, or an argument is out of range.
         """
-        seeds = check_seeds(seed_pairs(integer("seed", seed, -(2**31), 2**31), rows))
+        seeds = check_seeds(seed_pairs(checked_seed(seed), rows))
         size = integer("batch_size", batch_size, 1, 2**31)
         return np.concatenate([self.sample_from(part) for part in pieces(seeds, size)])
 
@@ -295,7 +295,7 @@ class LiteSampler:
                 values outside the model's support.
         """
         self._runner("impute")  # checks
-        key = integer("seed", seed, -(2**31), 2**31)
+        key = checked_seed(seed)
         size = integer("batch_size", batch_size, 1, 2**31)
         values = np.array(x, dtype=np.float32)
         known = ~np.isnan(values)

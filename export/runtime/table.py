@@ -15,7 +15,7 @@ from .portable.schema import Cells, Schema
 from .portable.schema.distinct import draw_rows
 from .portable.schema.filling import fill, left_text
 from .portable.schema.plain import cells_of_list, list_of_cells
-from .portable.seeds import row_numbers
+from .portable.seeds import checked_seed, row_numbers
 from .sampler import LiteSampler
 
 __all__ = ["LiteTable"]
@@ -150,7 +150,7 @@ class LiteTable:
                 "This file has no signature 'impute': it is the density of whole rows. Export the "
                 "network of questions: TableModel.to_tflite(path, network='questions')"
             )
-        seed = integer("seed", seed, -(2**31), 2**31)
+        seed = checked_seed(seed)
 
         def draw(values: FloatArray, known: BoolArray, own: int, numbers: Rows) -> FloatArray:
             x = np.where(known, values, np.float32(np.nan))

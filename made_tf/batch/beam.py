@@ -28,6 +28,7 @@ from made_tf.batch.model import SCORE, RowModel, open_rows
 from made_tf.batch.pieces import Piece, find_sources, numbered_pieces, read_piece
 from made_tf.portable.arguments import integer
 from made_tf.portable.files import PathLike
+from made_tf.portable.seeds import checked_seed
 
 try:
     import apache_beam as beam
@@ -85,7 +86,7 @@ class Impute(beam.PTransform):
 
     def __init__(self, model: PathLike, seed: int = 0, row: str = ROW):
         super().__init__()
-        self._settings = _File(model), integer("seed", seed, -(2**31), 2**31), row
+        self._settings = _File(model), checked_seed(seed), row
 
     def expand(self, rows):
         """Maps dicts to the same, with `None` and NaN replaced in the model's columns."""
@@ -109,7 +110,7 @@ class Sample(beam.PTransform):
     def __init__(self, model: PathLike, num_samples: int, seed: int = 0, row: str | None = None):
         super().__init__()
         self._count = integer("num_samples", num_samples, 1, 2**31)
-        self._settings = _File(model), integer("seed", seed, -(2**31), 2**31), row
+        self._settings = _File(model), checked_seed(seed), row
 
     def expand(self, begin):
         """Begins a pipeline with dicts, one for each row."""

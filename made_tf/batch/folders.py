@@ -19,6 +19,7 @@ from made_tf.batch.parts import Part, Work, is_done, record_in
 from made_tf.batch.pieces import Piece, Source, UnreadableError, cut, find_sources, numbered_pieces
 from made_tf.portable.arguments import boolean, integer
 from made_tf.portable.files import PathLike
+from made_tf.portable.seeds import checked_seed
 
 __all__ = ["PART_ROWS", "Report", "impute", "sample", "score"]
 
@@ -135,7 +136,7 @@ def sample(
         for number, start in enumerate(range(0, count, size)):
             yield Part(f"part-{number:0{width}}.parquet", start, min(size, count - start))
 
-    work = Work("sample", "", "", os.fspath(output), _seed(seed))
+    work = Work("sample", "", "", os.fspath(output), checked_seed(seed))
     return _run(work, model, parts, num_workers, progress, {})
 
 
@@ -180,12 +181,8 @@ def impute(
         except UnreadableError as error:
             unread[error.name] = f"{error}; rows that come after it have no numbers, and wait"
 
-    work = Work("impute", "", "", os.fspath(output), _seed(seed))
+    work = Work("impute", "", "", os.fspath(output), checked_seed(seed))
     return _run(work, model, parts, num_workers, progress, unread)
-
-
-def _seed(seed: object) -> int:
-    return integer("seed", seed, -(2**31), 2**31)
 
 
 def _sources(rows: PathLike | Iterable[PathLike], output: PathLike) -> list[Source]:

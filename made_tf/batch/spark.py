@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from made_tf.batch.model import SCORE, RowModel, file_digest, open_rows, opened
-from made_tf.portable.arguments import integer
 from made_tf.portable.files import PathLike
+from made_tf.portable.seeds import checked_seed
 
 __all__ = ["Impute", "Sample", "Score"]
 
@@ -58,7 +58,7 @@ class _Drawing(_Function):
 
     def __init__(self, model: PathLike, seed: int = 0, row: str = ROW):
         super().__init__(model)
-        self._seed, self._row = integer("seed", seed, -(2**31), 2**31), row
+        self._seed, self._row = checked_seed(seed), row
 
 
 class Score(_Function):

@@ -10,6 +10,7 @@ from tensorflow_probability import distributions as tfd
 
 from made_tf.distributions.base import RowDistribution
 from made_tf.portable.arguments import integer
+from made_tf.portable.seeds import checked_seed
 
 __all__ = ["MonteCarlo", "entropy_estimate", "kl_divergence_estimate"]
 
@@ -89,7 +90,7 @@ def _check(name: str, distribution: object) -> None:
 
 def _mean_over_draws(p: tfd.Distribution, term: Any, num_samples: int, seed: int) -> MonteCarlo:
     num_samples = integer("num_samples", num_samples, 2)
-    seed = integer("seed", seed, -(2**31), 2**31)
+    seed = checked_seed(seed)
     parts = []
     for number, start in enumerate(range(0, num_samples, _AT_ONCE)):
         count = min(_AT_ONCE, num_samples - start)

@@ -10,7 +10,16 @@ import numpy.typing as npt
 from .arguments import integer
 from .arrays import Rows
 
-__all__ = ["row_numbers", "seed_batches", "seed_of_round", "seed_pairs"]
+__all__ = ["checked_seed", "row_numbers", "seed_batches", "seed_of_round", "seed_pairs"]
+
+
+def checked_seed(seed: object) -> int:
+    """Returns a seed of rows as an `int`.
+
+    Raises:
+        ValueError: if it is no 32-bit integer.
+    """
+    return integer("seed", seed, -(2**31), 2**31)
 
 
 def seed_batches(num_samples: object, seed: object, batch_size: object) -> Iterator[npt.NDArray]:
@@ -20,7 +29,7 @@ def seed_batches(num_samples: object, seed: object, batch_size: object) -> Itera
         ValueError: if an argument is out of range (at once, not at the first batch).
     """
     n = integer("num_samples", num_samples, 1, 2**31)
-    key = integer("seed", seed, -(2**31), 2**31)
+    key = checked_seed(seed)
     size = integer("batch_size", batch_size, 1, 2**31)
     rows = (np.arange(start, min(start + size, n)) for start in range(0, n, size))
     return (np.stack([np.full_like(row, key), row], axis=1).astype(np.int32) for row in rows)

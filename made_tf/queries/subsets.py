@@ -23,7 +23,7 @@ from made_tf.networks.mask_sets import StackedSets
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
-from made_tf.portable.seeds import row_numbers, seed_pairs
+from made_tf.portable.seeds import checked_seed, row_numbers, seed_pairs
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
@@ -109,7 +109,7 @@ class Queries:
         """Returns log p(x_A | x_B), x_A and x_B being what is not NaN: `[N, D]` twice -> `[N]`."""
         x, asked = self.partial_rows("x", x)
         values, known = self.partial_rows("evidence", evidence)
-        seed = _checked_seed(seed)
+        seed = checked_seed(seed)
         if x.shape != values.shape:
             raise ValueError(
                 "`x` and `evidence` must have equal shapes. Received: "
@@ -178,7 +178,7 @@ class Queries:
             stacklevel: of the warning.
         """
         num_samples = integer("num_samples", num_samples)
-        seed = _checked_seed(seed)
+        seed = checked_seed(seed)
         numbers = row_numbers(first_row, len(values))
         size = values.shape[1]
         values = with_vectors(self.model, values, vectors)
@@ -257,7 +257,7 @@ class Queries:
     ) -> Estimate:
         """Returns what `log_prob_in` does, of N regions; `apart` gives each draws of its own."""
         num_samples = integer("num_samples", num_samples, 2)
-        seeds = DrawSeeds(_checked_seed(seed), num_samples, apart)
+        seeds = DrawSeeds(checked_seed(seed), num_samples, apart)
         return log_prob_within(self._exact, self._rows_at_once, regions, seeds, vectors)
 
     def partial_rows(self, name: str, x: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
@@ -327,7 +327,3 @@ class Queries:
             np.hypot(joint.standard_error, evidence.standard_error),
             np.minimum(joint.effective_sample_size, evidence.effective_sample_size),
         )
-
-
-def _checked_seed(seed: int) -> int:
-    return integer("seed", seed, -(2**31), 2**31)

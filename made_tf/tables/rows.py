@@ -12,6 +12,7 @@ from made_tf.portable.arrays import Rows
 from made_tf.portable.schema import Cells
 from made_tf.portable.schema.distinct import distinct_rows, draw_rows
 from made_tf.portable.schema.plain import list_of_cells
+from made_tf.portable.seeds import checked_seed
 from made_tf.tables.answers import fill
 from made_tf.tables.combinations import settle_combinations
 from made_tf.tables.fitted import Fitted
@@ -30,7 +31,7 @@ def sample(fitted: Fitted, n: int, seed: int, given: Any) -> Any:
     if isinstance(given, Mapping):
         given = {name: [cell] for name, cell in given.items()}
     table = partial_table(fitted, given, "given")
-    seed = _checked(seed)
+    seed = checked_seed(seed)
     _check_cells(fitted, table)
     rows = np.repeat(np.arange(_length(table)), n)
     table = {name: cells.at(rows) for name, cells in table.items()}
@@ -114,7 +115,7 @@ def draws(
     size = _length(table)
     rows = np.tile(np.arange(size), count)
     table = {name: cells.at(rows) for name, cells in table.items()}
-    whole = filled(fitted, table, _checked(seed), **options)
+    whole = filled(fitted, table, checked_seed(seed), **options)
     for number in range(count):
         part = slice(number * size, (number + 1) * size)
         yield {name: cells.at(part) for name, cells in whole.items()}
@@ -160,10 +161,6 @@ def _check_cells(fitted: Fitted, table: Mapping[str, Cells]) -> None:
                 f"`given` must {what}. Received: {cell!r} for {name!r} in row {row}; it is "
                 f"{schema.column(name).describe()}"
             )
-
-
-def _checked(seed: object) -> int:
-    return integer("seed", seed, -(2**31), 2**31)
 
 
 def _length(table: Mapping[str, Cells]) -> int:
