@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,12 @@ from made_tf.portable.schema.moments import Moments
 from made_tf.portable.schema.numbers import Numbers
 from made_tf.queries.interval import Interval
 from made_tf.queries.regions import regions_of_mappings
-from made_tf.tables.conditions import AllOf, Condition, Test
+from made_tf.tables.conditions import COMPARED, AllOf, Condition, Test
 from made_tf.tables.moment_tests import moment_of, moments_beside
 
 __all__ = ["Boxes", "met"]
 
 _MOST = 1024  # boxes of one condition
-_COMPARED: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 #: Of one test: alternatives that exclude one another; for each what some variables may be.
 _Alternatives = Iterable[dict[int, list[Any]]]
 _EVERYTHING = Interval()
@@ -135,7 +126,7 @@ class Boxes:
                 if not column.ordered:
                     raise self._wrong(test, f"has no order ({column.describe()})")
                 limit = values.index(known[0])
-                passes = [_COMPARED[test.operator](code, limit) for code in range(len(values))]
+                passes = [COMPARED[test.operator](code, limit) for code in range(len(values))]
             else:
                 wanted = test.operator in ("=", "in")
                 passes = [(value in known) is wanted for value in values]
@@ -174,7 +165,7 @@ class Boxes:
         if test.operator in ("=", "<>"):
             return _same(value, other) is (test.operator == "=")
         try:
-            return bool(_COMPARED[test.operator](value, other))
+            return bool(COMPARED[test.operator](value, other))
         except TypeError as error:
             raise self._wrong(test, f"cannot be compared with {other!r}") from error
 

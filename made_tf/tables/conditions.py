@@ -8,9 +8,23 @@ nor its negation chooses the row. So negations are pushed down to the tests, whe
 from __future__ import annotations
 
 import dataclasses
+import operator
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["AllOf", "AnyOf", "Condition", "Test", "parse"]
+from made_tf.portable.arguments import shown
+
+__all__ = ["COMPARED", "AllOf", "AnyOf", "Condition", "Test", "parse"]
+
+#: What two values that can be compared must be to pass a test of this operator.
+COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 _SUPPORTED = (
     "AND, OR, NOT, =, <>, <, <=, >, >=, IN, BETWEEN, IS NULL and IS NOT NULL, of columns with "
@@ -100,20 +114,19 @@ def parse(name: str, text: Any) -> Condition:
             "Conditions in SQL need sqlglot: pip install 'made-tf[tables]'"
         ) from error
     if not isinstance(text, str) or not text.strip() or len(text) > _MOST_CHARACTERS:
-        shown = f"{text[:40]!r}..." if isinstance(text, str) and len(text) > 40 else repr(text)
-        raise ValueError(f"`{name}` must be a condition in SQL's words. Received: {shown}")
+        raise ValueError(f"`{name}` must be a condition in SQL's words. Received: {shown(text)}")
     try:
         tree = sqlglot.parse_one(text, into=exp.Condition)
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"`{name}` must be a condition in SQL's words: {_SUPPORTED}. "
-            f"Received: {text!r} ({reason})"
+            f"Received: {shown(text)} ({reason})"
         ) from error
     try:
         return _Reader(name, text, exp).condition(tree)
     except RecursionError as error:
-        raise ValueError(f"`{name}` is nested too deeply: {text[:60]!r}...") from error
+        raise ValueError(f"`{name}` is nested too deeply: {shown(text)}") from error
 
 
 class _Reader:
@@ -158,11 +171,11 @@ class _Reader:
         raise self._refused(node)
 
     def _comparison(self, node: Any) -> Test:
-        operator = self._compared[type(node)]
+        sign = self._compared[type(node)]
         left, right = node.left, node.right
         if isinstance(right, self._exp.Column) and not isinstance(left, self._exp.Column):
-            left, right, operator = right, left, _TURNED[operator]
-        return Test(self._column(left), operator, (self._value(right),))
+            left, right, sign = right, left, _TURNED[sign]
+        return Test(self._column(left), sign, (self._value(right),))
 
     def _is(self, node: Any) -> Condition:
         if isinstance(node.expression, self._exp.Null):
@@ -192,7 +205,8 @@ class _Reader:
 
     def _refused(self, node: Any) -> ValueError:
         return ValueError(
-            f"`{self._name}` may say {_SUPPORTED}. Received: {node.sql()!r} in {self._text!r}"
+            f"`{self._name}` may say {_SUPPORTED}. Received: {shown(node.sql())} in "
+            f"{shown(self._text)}"
         )
 
 

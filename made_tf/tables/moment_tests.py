@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
 import zoneinfo
 from datetime import UTC, datetime, tzinfo
@@ -13,6 +12,7 @@ import numpy as np
 
 from made_tf.portable.schema.moments import PARTS, UNITS, Moments
 from made_tf.queries.interval import Interval
+from made_tf.tables.conditions import COMPARED
 
 __all__ = ["moment_of", "moments_beside"]
 
@@ -89,7 +89,7 @@ def moments_beside(column: Moments, side: str, moment: tuple[int, int]) -> list[
         # The ends stand for all that is beyond them, too.
         side = {low: "<=", high: ">="}.get(ticks, "=")
     else:
-        compared = getattr(operator, {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[side])
+        compared = COMPARED[side]
         if compared(low, ticks) and compared(high, ticks):
             return [{}]
         if not compared(low, ticks) and not compared(high, ticks):
