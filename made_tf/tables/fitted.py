@@ -46,22 +46,28 @@ class Fitted:
         """Whether there is a network of questions; that of whole rows may be one."""
         return self.network.questions is not None or self.joint.any_order
 
-    @cached_property
-    def queries(self) -> Queries:
-        """What answers questions about some columns given others.
+    @property
+    def questions(self) -> MADE:
+        """The network that answers questions about some columns given others.
 
         Raises:
-            ValueError: if there is no network of questions.
+            ValueError: if there is none.
         """
-        questions = self.network.questions
-        if questions is None and self.joint.any_order:
-            questions = self.joint
-        if questions is None:
+        if not self.has_questions:
             raise ValueError(
                 "`questions` must not be None for what is asked of some columns given others: fit "
                 "a TableModel with a network of questions."
             )
-        return Queries(questions)
+        return self.joint if self.network.questions is None else self.network.questions
+
+    @cached_property
+    def queries(self) -> Queries:
+        """What asks it.
+
+        Raises:
+            ValueError: if there is no network of questions.
+        """
+        return Queries(self.questions)
 
     def named(self, network: str) -> MADE:
         """Returns the network `"joint"` or `"questions"`.
@@ -73,4 +79,4 @@ class Fitted:
             raise ValueError(
                 f"`network` must be 'joint' or 'questions'. Received: network={network!r}"
             )
-        return self.joint if network == "joint" else self.queries.model
+        return self.joint if network == "joint" else self.questions

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from made_tf.conditionals.regions import Region
-from made_tf.portable.arguments import integer
 from made_tf.queries.estimate import Estimate
 from made_tf.tables.boxes import Boxes
 from made_tf.tables.conditions import AllOf, Condition, Test, parse
@@ -109,7 +108,6 @@ def _of_unions(
         return np.zeros(len(unions)), np.zeros(len(unions))
     regions = [region for union in terms for _, region in union]
     whole = Region(*(np.concatenate(part) for part in zip(*regions, strict=True)))
-    num_samples = integer("num_samples", num_samples, 2)
     estimate: Estimate = fitted.queries.log_prob_within(whole, num_samples, seed, apart=True)
     each = np.exp(np.asarray(estimate.log_prob, np.float64))
     # Of a logarithm the error is relative.
