@@ -61,6 +61,13 @@ class _Drawn:
             return self.features
         return tf.concat(self.units[level - 1], axis=1) if self.units[level - 1] else None
 
+    def next_columns(self, source: int, kernel: Kernel, read):
+        """Returns the weights `[P, in]` of what a block has found at a level: `read`, `[n, in]`."""
+        if source == 0:
+            return kernel.weights
+        start = sum(part.shape[1] for part in self.units[source - 1])
+        return kernel.weights[:, start : start + read.shape[1]]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Place:
@@ -290,18 +297,17 @@ class RowOrderNetwork:
         )
         of_block = tf.repeat(tf.cast(here, tf.float32), self._padded.features.largest, axis=1)
         new = family.encode(drawn.values) * of_block
-        for source, kernel in (*layers[-1].sources, *masks[-1].sources):
-            of_mask = any(kernel is own for _, own in masks[-1].sources)
+        for source, kernel in layers[-1].sources:
+            read = new if source == 0 else found[source]
+            if read is not None:
+                weights = drawn.next_columns(source, kernel, read)
+                drawn.parameters += tf.matmul(read, weights, transpose_b=True)
+        for source, kernel in masks[-1].sources:  # whose inputs are 1 where something is known
             if source == 0:
-                read = of_block if of_mask else new
-                drawn.parameters += tf.matmul(read, kernel.weights, transpose_b=True)
+                drawn.parameters += tf.matmul(of_block, kernel.weights, transpose_b=True)
             elif found[source] is not None:
-                start = sum(part.shape[1] for part in drawn.units[source - 1])
-                weights = kernel.weights[:, start : start + found[source].shape[1]]
-                if of_mask:
-                    drawn.parameters += tf.reduce_sum(weights, axis=1)
-                else:
-                    drawn.parameters += tf.matmul(found[source], weights, transpose_b=True)
+                weights = drawn.next_columns(source, kernel, found[source])
+                drawn.parameters += tf.reduce_sum(weights, axis=1)
         drawn.features += new
         drawn.flags += of_block
         for units, of_level in zip(drawn.units, found[1:], strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import FloatArray, Rows
+from ..patterns import pieces
 from ..seeds import seed_of_round, seed_pairs
 from .cells import Cells
 from .columns import Identifier
@@ -40,8 +41,7 @@ def draw_rows(source: Any, schema: Schema, n: int, seed: int, at_once: int = 102
         return found
 
     def draw(rows: Rows, own: int) -> Mapping[str, Cells]:
-        for start in range(0, len(rows), at_once):
-            part = rows[start : start + at_once]
+        for part in pieces(rows, at_once):
             found[part] = source.sample_from(seed_pairs(own, part))
         return schema.decode(found[rows])
 
