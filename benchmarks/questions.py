@@ -22,10 +22,10 @@ import tempfile
 import keras
 import numpy as np
 from keras import ops
+from unknown import load
 
 from made_tf import MADE, Bernoulli
-from made_tf.data.digits import load_digits
-from made_tf.data.splits import Splits, load_splits
+from made_tf.data.splits import Splits
 from made_tf.networks.mask_sets import StackedSets
 from made_tf.training.members import train_member
 from made_tf.training.recipe import Recipe
@@ -122,12 +122,6 @@ def of_few_rows(model: MADE, splits: Splits, count: int) -> float:
     known = np.repeat(patterns, [len(part) for part in parts], axis=0)
     evidence = Queries(model, num_particles=count).log_marginal(np.where(known, rows, np.nan))
     return float(np.mean(ops.convert_to_numpy(model.log_prob(rows)) - evidence.log_prob))
-
-
-def load(name: str, folder: pathlib.Path | None) -> Splits:
-    if name == "digits":
-        return load_digits()
-    return load_splits(folder / "binary" / f"{name}.npz")
 
 
 def main() -> None:
