@@ -131,6 +131,10 @@ class Columns(abc.ABC):
             )
         return states
 
+    def groups(self) -> list[tuple[IntArray, Any]]:
+        """Returns the columns that are computed at once, and the family of these."""
+        return [(np.arange(self.event_size), self)]
+
     def select(self, columns: Any) -> Self:
         """Returns the family of these columns alone, in this order.
 

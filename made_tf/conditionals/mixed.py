@@ -126,6 +126,9 @@ class Mixed(Conditionals):
     def is_line(self):
         return self._of_columns(lambda family: family.is_line, bool)
 
+    def groups(self):
+        return [(group.columns, group.family) for group in self._groups]
+
     def select(self, columns):
         selected = super().select(columns)
         if isinstance(columns, np.ndarray):

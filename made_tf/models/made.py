@@ -12,6 +12,7 @@ from made_tf.conditionals.row_checks import is_target
 from made_tf.models.context import number_of_rows
 from made_tf.models.density_model import DensityModel, row_weights
 from made_tf.models.family_weights import FamilyWeights
+from made_tf.models.few_known import log_prob_of_few_known
 from made_tf.models.order_statistics import OrderStatistics, combine, nll_and_spread
 from made_tf.models.settings import Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
@@ -30,8 +31,9 @@ class MADE(ReportsSpread, DensityModel):
     p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an
     optimizer alone: its loss is the negative log-likelihood in nats, summed over
     variables and averaged over rows. (In training by `"evidence"` the loss adds
-    that of each variable alone; `nll` is of the step's mask, whose conditionals
-    may be no joint density. Validation is of the model's own density always.)
+    that of each variable alone and given another one; `nll` is of the step's
+    mask, whose conditionals may be no joint density. Validation is of the
+    model's own density always.)
 
     Args:
         event_size: D, the number of variables.
@@ -283,18 +285,13 @@ class MADE(ReportsSpread, DensityModel):
             self.spread_tracker.update_state(spread, row_weights(sample_weight, nll))
         loss = self.mean_loss(nll, sample_weight)
         if training and self.mask_sets.by_evidence:  # in the loss, not in the metrics
-            alone, weights = self._row_log_prob_of_each(x), row_weights(sample_weight, nll)
-            loss = loss - ops.mean(alone if weights is None else alone * weights)
+            few = log_prob_of_few_known(self, self._assembly, x)
+            weights = row_weights(sample_weight, nll)
+            loss = loss - ops.mean(few if weights is None else few * weights)
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
         # As Keras' own losses do: the replicas' gradients will be summed.
         return loss / self._num_replicas()
-
-    def _row_log_prob_of_each(self, inputs):
-        """Sums log p(x_k) where nothing else is known, `[N]`: few masks put a variable first."""
-        x, context = self.split(inputs)
-        vectors = self.encode_context(context)
-        return self.row_log_prob(x, self._assembly.unconditional(ops.shape(x)[0], vectors))
 
     def save_own_variables(self, store):
         store["density"] = self.settings.fingerprint()

@@ -164,6 +164,36 @@ class Assembly:
             return ops.broadcast_to(bias, (num_rows, bias.shape[0]))
         return bias + self.context[-1](context)
 
+    def given_one(self, features, known, context=None):
+        """Returns the parameters of all variables given one, which differs from row to row.
+
+        They are what `parameters` gives where this variable comes first in the order, and no output
+        sees another one. Of the hidden units those of degree 1 alone see it and are seen.
+
+        Args:
+            features: of all variables, `[N, F]`.
+            known: 1 for the variable that is known, float32 `[N, D]`.
+            context: as in `parameters`.
+        """
+        flags = self._layout.features.repeat(known)
+        features = units = features * flags
+        shifts = [layer(context) for layer in self.context] or [None] * (len(self.hidden) + 1)
+        below = np.arange(self._layout.features.total)
+        for index, (layer, shift) in enumerate(zip(self.hidden, shifts, strict=False)):
+            own = np.flatnonzero(layer.mask.out_degrees == 1)
+            before, units = units, layer.part(units, flags, below, own, shift)
+            if self._residual and index:
+                units = units + before
+            flags, below = ops.ones_like(units), own
+        every = np.arange(self._layout.parameters.total)
+        parts = shifts[-1:] if self.context else []
+        if self.output is not None:
+            parts.append(self.output.part(units, flags, below, every))
+        if self.direct is not None:
+            inputs = np.arange(self._layout.features.total)
+            parts.append(self.direct.part(features, features, inputs, every))
+        return functools.reduce(operator.add, parts)
+
     def _levels(self, degrees) -> list:
         """Degrees of features, hidden units and parameters; none for the layers' own."""
         if degrees is None:

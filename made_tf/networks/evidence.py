@@ -26,8 +26,8 @@ from made_tf.portable.arrays import BoolArray
 
 __all__ = ["drawn", "fresh_degrees", "uniforms_shape"]
 
-STARS = 0.4  # the part of the steps that are stars; benchmarks/questions.py has what it is worth
-_SMALL = 0.5  # the part of the stars of few variables; the size of the others is uniform
+STARS = 0.2  # the part of the steps that are stars; benchmarks/questions.py has what it is worth
+_SMALL = 0.2  # the part of the stars of few variables; the size of the others is uniform
 
 
 def drawn(words: npt.NDArray[np.uint64]) -> BoolArray:

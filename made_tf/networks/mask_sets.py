@@ -199,6 +199,18 @@ class MaskSets:
             index = (step * num_rows + ops.arange(num_rows, dtype="int32")) % self.num_masks
         return self.first(self.num_masks).at(index)
 
+    def one_known(self, step, num_rows):
+        """Returns a random variable of each row, one-hot: float32 `[N, D]`.
+
+        Args:
+            step: as in `at_step`.
+            num_rows: N.
+        """
+        size = self.degrees.event_size
+        key = _Key(self.seed, 1, ops.cast(step, "int32"))  # level 0 has the step's own set
+        chosen = keras.random.randint((num_rows,), 0, size, seed=key)
+        return ops.one_hot(chosen, size, dtype="float32")
+
     def _each_level(self, make: Callable[[int], Any]) -> list:
         if self.residual:  # one array for all hidden layers, so that they cannot differ
             return [make(0), *[make(1)] * len(self.degrees.hidden)]

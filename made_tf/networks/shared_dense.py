@@ -89,6 +89,30 @@ class SharedDense(MaskedDense):
             outputs = outputs + shift
         return self.activation(outputs)
 
+    def part(self, inputs, flags, rows, columns, shift=None):
+        """Returns some units of the layer, which all see the same inputs: `[N, columns]`.
+
+        Args:
+            inputs: `[N, rows]`; zeros for what a row's mask hides.
+            flags: 1 for what it shows and 0 for the rest, `[N, rows]`.
+            rows: which inputs these are, an array.
+            columns: which units.
+            shift: what else is added to all units before the activation, `[N, out]`.
+        """
+
+        def take(kernel):
+            kernel = ops.cast(ops.convert_to_tensor(kernel), self.compute_dtype)
+            return ops.take(ops.take(kernel, rows, axis=0), columns, axis=1)
+
+        dtype = self.compute_dtype
+        outputs = ops.matmul(ops.cast(inputs, dtype), take(self.unmasked_kernel()))
+        if self.mask_kernel is not None:
+            outputs = outputs + ops.matmul(ops.cast(flags, dtype), take(self.mask_kernel))
+        for added in (self.bias, shift):
+            if added is not None:
+                outputs = outputs + ops.cast(ops.take(added, columns, axis=-1), dtype)
+        return self.activation(outputs)
+
     def mask_bias(self, mask):
         """Returns what the mask itself adds to the outputs: `[..., in, out]` -> `[..., out]`."""
         kernel = ops.cast(ops.convert_to_tensor(self.mask_kernel), self.compute_dtype)

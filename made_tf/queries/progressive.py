@@ -16,11 +16,13 @@ from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import seed_pairs
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import EvidenceFirst
+from made_tf.queries.few_variables import FewVariables, steps_of
 from made_tf.queries.regions import restricted_variables
 
 __all__ = ["DrawSeeds", "log_prob_within"]
 
 _MOST_ALLOWED = 2**24  # entries of `Region.allowed` at once
+_STEPS = 8  # variables of a step that take as long as the draws of whole rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,7 @@ class DrawSeeds:
 
 def log_prob_within(
     exact: EvidenceFirst,
+    few: FewVariables | None,
     rows_at_once: int,
     regions: Region,
     seeds: DrawSeeds,
@@ -52,32 +55,45 @@ def log_prob_within(
 ) -> Estimate:
     """Estimates log P(x_k in its region, for all k), `[N]`.
 
-    Queries that restrict the same variables are answered together, under an order that puts these
-    first where the model has one.
+    Queries go forward together, a restricted variable a step, or those that restrict the same
+    variables are answered by whole rows, under an order that puts these first where the model has
+    one: what has to be called less often. Draws and results are the same, within rounding.
 
     Args:
-        exact: what draws the rows.
-        rows_at_once: how many rows are drawn at once, at most.
+        exact: what draws whole rows.
+        few: what draws restricted variables alone; `None` for a model that has no such orders.
+        rows_at_once: how many whole rows are drawn at once, at most.
         regions: what each query allows: `[N, D, K]`, `[N, D]` and `[N, D]`.
         seeds: of the draws.
         vectors: the encoded context of each query, `[N, W]`; `None` for a model without one.
     """
     found = np.zeros((3, len(regions.low)))
     found[2] = seeds.count
+    restricted = restricted_variables(exact.model, regions)
+    asked = np.flatnonzero(restricted.any(axis=1))
+    groups = list(pattern_groups(restricted[asked]))
+    steps = steps_of(exact.model, restricted[asked])
+    if few is not None and sum(len(np.unique(step)) for step in steps.T) <= _STEPS * len(groups):
+        for part in pieces(np.arange(len(asked)), max(1, few.rows_at_once // seeds.count)):
+            own = asked[part]
+            region = Region(*(each[own] for each in regions))
+            own_vectors = None if vectors is None else vectors[own]
+            seeds_of_part = seeds.of(own, seeds.count)
+            weights = few.log_weights(seeds_of_part, region, steps[part], own_vectors)
+            found[:, own] = Estimate.of_weights(weights)
+        return Estimate(*found)
     at_once = min(rows_at_once, _MOST_ALLOWED // regions.allowed[0].size)
-    for pattern, queries in pattern_groups(restricted_variables(exact.model, regions)):
-        if not pattern.any():
-            continue
+    for pattern, own in groups:
         sets = exact.sets_for(pattern) or exact.own
         # A single variable is the first of its order, and the same for all draws.
         is_same = sets.num_sets == 1 and sets.inputs[0][pattern].tolist() == [1]
         count = 1 if is_same else seeds.count
-        for part in pieces(queries, max(1, at_once // count)):
+        for part in pieces(asked[own], max(1, at_once // count)):
             query = Region(*(each[part] for each in regions))
             if len(part) > 1:
                 query = Region(*(np.repeat(each, count, axis=0) for each in query))
-            own = None if vectors is None else np.repeat(vectors[part], count, axis=0)
-            weights = exact.draw_within(seeds.of(part, count), query, sets, own)[1]
+            own_vectors = None if vectors is None else np.repeat(vectors[part], count, axis=0)
+            weights = exact.draw_within(seeds.of(part, count), query, sets, own_vectors)[1]
             weights = np.reshape(weights, [len(part), count])
             # At once: the draws of all queries together may be more than the memory holds.
             all_draws = np.broadcast_to(weights, (len(part), seeds.count))

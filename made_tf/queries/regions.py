@@ -133,6 +133,8 @@ def _values_and_intervals(place: _Place, family: Conditionals, wanted: Any):
 
 def _rows_of(family: Conditionals, variable: int, values: npt.NDArray, check: Any) -> BoolArray:
     """Applies a check of rows `[N, D]` to values of one variable, `[N]`."""
+    if not len(values):
+        return np.zeros(0, bool)
     rows = np.repeat(family.typical()[None], len(values), axis=0)
     rows[:, variable] = values
     return keras.ops.convert_to_numpy(check(rows))[:, variable]

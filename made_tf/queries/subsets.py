@@ -26,6 +26,7 @@ from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import checked_seed, row_numbers, seed_pairs
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
+from made_tf.queries.few_variables import FewVariables
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
 from made_tf.queries.progressive import DrawSeeds, log_prob_within
@@ -79,7 +80,9 @@ class Queries:
         self._exact = EvidenceFirst(model, num_orders, *network)
         self._weighted = Particles(self._exact, num_particles, rows_at_once)
         self._by_row: ManyPatterns | None = None
+        self._few: FewVariables | None = None
         if model.any_order:
+            self._few = FewVariables(model) if num_orders == 1 else None
             self._by_row = ManyPatterns(model, self._exact.sets, *network)
 
     def __reduce__(self):
@@ -258,7 +261,8 @@ class Queries:
         """Returns what `log_prob_in` does, of N regions; `apart` gives each draws of its own."""
         num_samples = integer("num_samples", num_samples, 2)
         seeds = DrawSeeds(checked_seed(seed), num_samples, apart)
-        return log_prob_within(self._exact, self._rows_at_once, regions, seeds, vectors)
+        rows_at_once = self._rows_at_once
+        return log_prob_within(self._exact, self._few, rows_at_once, regions, seeds, vectors)
 
     def partial_rows(self, name: str, x: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
         """Returns values `[N, D]`, 0 where they are NaN, and where they are not."""

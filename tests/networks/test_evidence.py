@@ -158,15 +158,46 @@ def test_training_learns_what_single_columns_do_alone():
     assert np.exp(Queries(model).log_marginal(both).log_prob)[0] < 0.05
 
 
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"residual": False, "hidden_units": (9, 7), "mask_weights": False},
+        {"residual": False, "hidden_units": ()},
+        {"direct_connections": False, "hidden_degrees": "early", "hidden_units": (12, 12)},
+        {"context": 3},
+    ],
+    ids=["all", "plain", "no hidden layers", "no direct connections", "context"],
+)
+@pytest.mark.parametrize("family", ["bernoulli", "ragged"])
+def test_given_one_variable_is_what_masks_say_row_by_row(family, kwargs):
+    model = model_of(family, **kwargs)
+    rng = np.random.default_rng(0)
+    x = reference.rows(model.conditionals, 12, D)
+    vectors = rng.normal(size=(12, 3)).astype("float32") if "context" in kwargs else None
+    known = np.eye(D, dtype="float32")[rng.integers(0, D, 12)]
+    features = model.conditionals.encode(ops.cast(x, "float32"))
+    params = model._assembly.given_one(features, known, vectors)
+    found = ops.convert_to_numpy(model.conditionals.log_prob(params, x))
+    for row in range(12):
+        first, *hidden = model.mask_sets.first(1).evidence_first(known[row] > 0).at(0)
+        degrees = [first, *hidden, np.minimum(first, 2)]  # the outputs see one variable at most
+        own = None if vectors is None else vectors[row : row + 1]
+        params = model.parameters(x[row : row + 1], own, degrees)
+        expected = ops.convert_to_numpy(model.conditionals.log_prob(params, x[row : row + 1]))[0]
+        others = known[row] == 0
+        np.testing.assert_allclose(found[row][others], expected[others], rtol=1e-5, atol=1e-5)
+
+
 def test_metrics_of_training_are_of_the_mask_alone():
     model = reference.loud("bernoulli", D, 0.0, num_masks=None, resample="evidence")
     model.compile("sgd")
     x = np.random.default_rng(0).integers(0, 2, (64, D)).astype("float32")
     logs = model.fit(x, epochs=1, batch_size=64, verbose=0).history
-    # Without weights each column has one bit, twice in the loss.
+    # Without weights each column has one bit; in the loss alone, too, and half given another one.
     assert logs["bits_per_dim"][0] == pytest.approx(1, abs=1e-5)
     assert logs["nll"][0] == pytest.approx(D * np.log(2), abs=1e-5)
-    assert logs["loss"][0] == pytest.approx(2 * D * np.log(2), abs=1e-5)
+    assert logs["loss"][0] == pytest.approx((2 * D + (D - 1) / 2) * np.log(2), abs=1e-5)
 
 
 def test_paths_disagree_before_they_have_learned():
