@@ -1,7 +1,7 @@
 """Any question of one network: against one order, fresh masks, and importance sampling.
 
     KERAS_BACKEND=jax python benchmarks/questions.py --data-dir DIR [--sets digits,mushrooms]
-    python benchmarks/questions.py --data-dir DIR --sets mushrooms --particles 1000
+    python benchmarks/questions.py --data-dir DIR --models FOLDER --particles 1000
 
 Of networks trained with the same units, on binary rows, on validation rows:
 
@@ -30,13 +30,16 @@ from made_tf.networks.mask_sets import StackedSets
 from made_tf.training.members import train_member
 from made_tf.training.recipe import Recipe
 
+_ONE = {"num_masks": 1, "mask_weights": False, "resample": "both"}
 #: What differs from the recipe `questions`; and whether the network tells unknown from zero.
 VARIANTS = {
-    "one order": ({"num_masks": 1, "mask_weights": False, "resample": "both"}, False),
+    "one order": (_ONE | {"hidden_degrees": "equal"}, False),
+    "one order, early degrees": (_ONE, False),
     "fresh masks": ({"mask_weights": False, "resample": "both"}, False),
     "fresh, tells unknown": ({"mask_weights": False, "resample": "both"}, True),
     "fresh, both": ({"resample": "order"}, True),
     "evidence": ({}, True),
+    "evidence, equal degrees": ({"hidden_degrees": "equal"}, True),
     "evidence, no mask weights": ({"mask_weights": False}, True),
     "evidence, zero is unknown": ({}, False),
 }
@@ -44,16 +47,21 @@ _PATTERNS = 64
 _PAIRS = 200
 
 
-def train(splits: Splits, variant: str, seed: int, smoke: bool) -> tuple[MADE, float]:
+def trained(
+    splits: Splits, name: str, variant: str, seed: int, smoke: bool, folder: pathlib.Path
+) -> tuple[MADE, float]:
+    """Returns a model and the CPU seconds that its training took, 0 where its file is there."""
+    path = folder / f"{name}-{variant.replace(' ', '-').replace(',', '')}-{seed}.keras"
+    if path.exists():
+        return keras.saving.load_model(path), 0.0
     changes, tells_unknown = VARIANTS[variant]
     recipe = Recipe.load("questions").overridden(**changes)
     if smoke:
         recipe = recipe.overridden(looks=2, steps=5, hidden_units=[16, 16])
     recipe = next(iter(recipe.candidates_for(*splits.train.shape).values()))
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "member.keras"
-        family = Bernoulli(tells_unknown=tells_unknown)
-        model, member = train_member(recipe, splits, path, seed, family, progress=False)
+    family = Bernoulli(tells_unknown=tells_unknown)
+    model, member = train_member(recipe, splits, path, seed, family, progress=False)
+    model.save(path)
     return model, member.cpu_seconds
 
 
@@ -131,14 +139,21 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS).replace(", ", "; "))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--particles", type=int, default=0)
+    parser.add_argument("--models", type=pathlib.Path, help="Where models are kept, or are found.")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        compare(options, options.models or pathlib.Path(folder))
+
+
+def compare(options: argparse.Namespace, folder: pathlib.Path) -> None:
+    folder.mkdir(exist_ok=True)
     variants = [name.replace("; ", ", ") for name in options.variants.split(",")]
     for name in options.sets.split(","):
         splits = load(name, options.data_dir)
         for variant, seed in itertools.product(variants, range(options.seeds)):
             keras.utils.clear_session()
-            model, seconds = train(splits, variant, seed, options.smoke)
+            model, seconds = trained(splits, name, variant, seed, options.smoke, folder)
             found = measures(model, splits)
             if options.particles:
                 found["known, of few rows"] = of_few_rows(model, splits, options.particles)

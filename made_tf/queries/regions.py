@@ -48,7 +48,8 @@ def regions_of_mappings(name: str, model: MADE, queries: Sequence[Any]) -> Regio
             values alone gets several of them.
     """
     family = model.conditionals
-    exists = existing_choices(model)
+    choices = family.choices()
+    exists = _existing(choices)
     shape = len(queries), family.event_size
     region = Region(
         np.repeat(exists[None].astype(np.float32), len(queries), axis=0),
@@ -64,7 +65,8 @@ def regions_of_mappings(name: str, model: MADE, queries: Sequence[Any]) -> Regio
         for variable, wanted in query.items():
             hint = f" for a variable (query {number})"
             place = _Place(name, number, integer(name, variable, 0, family.event_size, hint))
-            allowed, low, high = _column_region(place, family, wanted)
+            own = choices[place.variable]
+            allowed, low, high = _column_region(place, family, own, wanted)
             region.allowed[number, place.variable, : len(allowed)] = allowed
             region.low[number, place.variable] = low
             region.high[number, place.variable] = high
@@ -73,7 +75,11 @@ def regions_of_mappings(name: str, model: MADE, queries: Sequence[Any]) -> Regio
 
 def existing_choices(model: MADE) -> BoolArray:
     """Returns which entries of `Region.allowed` each variable has, `[D, K]`; K is 1 at least."""
-    sizes = np.array([len(values) for values in model.conditionals.choices()])
+    return _existing(model.conditionals.choices())
+
+
+def _existing(choices: list[npt.NDArray]) -> BoolArray:
+    sizes = np.array([len(values) for values in choices])
     return np.arange(max(1, sizes.max())) < sizes[:, None]
 
 
@@ -83,10 +89,9 @@ def restricted_variables(model: MADE, region: Region) -> BoolArray:
     return is_short | (region.low > -np.inf) | (region.high < np.inf)
 
 
-def _column_region(place: _Place, family: Conditionals, wanted: Any):
+def _column_region(place: _Place, family: Conditionals, choices: npt.NDArray, wanted: Any):
     """Returns what one variable may be: 0 and 1 for its `choices`, and the ends on its line."""
-    choices = family.choices()[place.variable]
-    values, intervals = _values_and_intervals(place, family, wanted)
+    values, intervals = _values_and_intervals(place, family, choices, wanted)
     allowed = np.isin(choices, values)
     for interval in intervals:
         allowed |= interval.holds(choices) & (choices != np.float32(MISSING))
@@ -106,7 +111,7 @@ def _column_region(place: _Place, family: Conditionals, wanted: Any):
     return (allowed, rest[0], rest[0]) if rest else (allowed, np.inf, -np.inf)
 
 
-def _values_and_intervals(place: _Place, family: Conditionals, wanted: Any):
+def _values_and_intervals(place: _Place, family: Conditionals, choices: npt.NDArray, wanted: Any):
     """Returns the values, float32, and the intervals that a query names for a variable."""
     if isinstance(wanted, Interval):
         return np.zeros(0, np.float32), [wanted]
@@ -115,7 +120,6 @@ def _values_and_intervals(place: _Place, family: Conditionals, wanted: Any):
     wanted = list(wanted)
     intervals = [each for each in wanted if isinstance(each, Interval)]
     values = [each for each in wanted if not isinstance(each, Interval)]
-    choices = family.choices()[place.variable]
     if not family.is_line[place.variable] and np.array_equal(choices, np.arange(len(choices))):
         hint = f" for a value of variable {place.variable} (query {place.query})"
         values = [integer(place.argument, value, 0, len(choices), hint) for value in values]

@@ -41,6 +41,7 @@ class Boxes:
     def __init__(self, schema: Schema, model: MADE, name: str):
         self._schema, self._model, self._name = schema, model, name
         self._is_line = model.conditionals.is_line
+        self._everything = self._box({})
 
     def of(self, condition: Condition) -> list[Region]:
         """Returns boxes `[1, D, K]`, `[1, D]`, `[1, D]` that hold what the condition does together.
@@ -57,7 +58,7 @@ class Boxes:
             return [box for box in found if not self._is_empty(box)]
         parts = [self.of(part) for part in condition.parts]
         if isinstance(condition, AllOf):
-            boxes = [self._box({})]
+            boxes = [self._everything]
             for part in parts:
                 boxes = self._checked([box for one in boxes for box in self.met(one, part)])
             return boxes
