@@ -72,6 +72,28 @@ def score_rates(model, path, rows, folder, rounds):
     print(f"largest difference of a log-probability between the two: {away:.1e} nats")
 
 
+def score_engines(path, rows, folder, rounds):
+    """Prints what a second worker brings on Beam and on Spark, start and end of it among it."""
+    engines = {}
+    if importlib.util.find_spec("apache_beam"):
+        engines["Beam"] = score_on_beam
+    if importlib.util.find_spec("pyspark") and shutil.which("java"):
+        engines["Spark"] = score_on_spark
+    count = sum(pq.read_metadata(file).num_rows for file in rows.glob("*.parquet"))
+    for name, score in engines.items():
+        seconds = {1: [], 2: []}
+        for _ in range(rounds):
+            for workers, own in seconds.items():
+                shutil.rmtree(folder / "scores", ignore_errors=True)
+                own.append(timed(score, path, rows, folder / "scores", workers)[1])
+        ratio = statistics.median(one / two for one, two in zip(*seconds.values(), strict=True))
+        rates = [f"{count / statistics.median(own):,.0f}" for own in seconds.values()]
+        print(
+            f"{name}: {count:,} rows, {' and '.join(rates)} a second with one worker and with two; "
+            f"two to one: {ratio:.2f} (median of {rounds} rounds)"
+        )
+
+
 def differing(folder, expected):
     """How many rows have other bits; the parts may have the rows' numbers, in any order."""
     table = pq.read_table(folder)
@@ -102,29 +124,60 @@ def sample_everywhere(path, count, folder):
         print(f"{name}: {differing(out, expected)} of {count:,} rows differ; {took:.1f} s")
 
 
-def on_beam(path, count, out, workers):
+def pipeline_of(workers):
     import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
+
+    options = {"runner": "DirectRunner", "direct_num_workers": workers}
+    options["direct_running_mode"] = "multi_processing"
+    return apache_beam.Pipeline(options=PipelineOptions(**options))
+
+
+def score_on_beam(path, rows, out, workers):
+    import apache_beam
+
+    from made_tf.batch import beam
+
+    first = pq.read_schema(sorted(rows.glob("*.parquet"))[0])
+    schema = pa.schema([*first, pa.field("log_prob", pa.float32())])
+    with pipeline_of(workers) as pipeline:
+        read = pipeline | apache_beam.io.ReadFromParquet(str(rows / "*.parquet"))
+        _ = read | beam.Score(path) | apache_beam.io.WriteToParquet(str(out / "part"), schema)
+
+
+def score_on_spark(path, rows, out, workers):
+    from made_tf.batch import spark
+
+    session = spark_session(workers)
+    frame, score = session.read.parquet(str(rows)), spark.Score(path)
+    frame.mapInPandas(score, score.schema(frame.schema)).write.parquet(str(out))
+    session.stop()
+
+
+def on_beam(path, count, out, workers):
+    import apache_beam
 
     from made_tf.batch import beam
     from made_tf.batch.model import open_rows
 
-    options = {"runner": "DirectRunner", "direct_num_workers": workers}
-    options["direct_running_mode"] = "in_memory" if workers == 1 else "multi_processing"
     schema = pa.schema([pa.field("row", pa.int64()), *open_rows(path).drawn_schema()])
-    with apache_beam.Pipeline(options=PipelineOptions(**options)) as pipeline:
+    with pipeline_of(workers) as pipeline:
         rows = pipeline | beam.Sample(path, count, 7, row="row")
         _ = rows | apache_beam.io.WriteToParquet(str(out / "part"), schema)
 
 
-def on_spark(path, count, out):
+def spark_session(workers):
     from pyspark.sql import SparkSession
 
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = SparkSession.builder.master(f"local[{workers}]").config("spark.ui.enabled", "false")
+    return session.getOrCreate()
+
+
+def on_spark(path, count, out):
     from made_tf.batch import spark
 
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    session = session.getOrCreate()
+    session = spark_session(2)
     sample = spark.Sample(path, 7)
     session.range(count, numPartitions=8).mapInPandas(sample, sample.schema()).write.parquet(
         str(out)
@@ -139,6 +192,7 @@ def main():
     parser.add_argument("--columns", type=int, default=16)
     parser.add_argument("--hidden-units", type=int, nargs="+", default=[128, 128])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engines", action="store_true", help="Beam and Spark, scoring, alone")
     parser.add_argument("--smoke", action="store_true", help="few rows, to see that it runs")
     args = parser.parse_args()
     if args.smoke:
@@ -149,8 +203,11 @@ def main():
         model, path = make_model(folder, args.columns, args.hidden_units)
         print(f"MADE, {args.columns} columns, hidden {args.hidden_units}, mixtures of normals")
         print(batch.sample(path, args.rows, folder / "rows", part_rows=1 << 17), "drawn")
-        score_rates(model, path, folder / "rows", folder, args.rounds)
-        sample_everywhere(path, args.samples, folder)
+        if not args.engines:
+            score_rates(model, path, folder / "rows", folder, args.rounds)
+        score_engines(path, folder / "rows", folder, args.rounds)
+        if not args.engines:
+            sample_everywhere(path, args.samples, folder)
 
 
 if __name__ == "__main__":
