@@ -10,10 +10,13 @@ Steps are of two kinds:
 
 - *chains*: the rest follows one by one, so that a step trains p(x_E) and p(rest | x_E) as they are
   computed. The size of E is uniform, then E among those of its size (Strauss and Oliva 2021,
-  arXiv:2102.04426, section 3.3).
+  arXiv:2102.04426, section 3.3); some more have no evidence, for whole rows.
 - *stars*: each variable of the rest is predicted from E alone, which masks can do as well: the
   degree of these outputs is |E| + 1. One step trains p(x_k | x_E) for all k, where a chain would
-  train it for one. Small E are frequent: what one or two columns do alone is asked for most.
+  train it for one. Some have few variables, since these are asked about most.
+
+What no variable and one variable tell of the others is learned at every step besides
+(`made_tf.models.few_known`).
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from made_tf.portable.arrays import BoolArray
 
 __all__ = ["drawn", "fresh_degrees", "uniforms_shape"]
 
-STARS = 0.2  # the part of the steps that are stars; benchmarks/questions.py has what it is worth
+# Parts of the steps: benchmarks/questions.py has what they are worth.
+STARS = 0.2  # are stars
+WHOLE = 0.1  # have no evidence
 _SMALL = 0.2  # the part of the stars of few variables; the size of the others is uniform
 
 
@@ -60,6 +65,7 @@ def fresh_degrees(order: npt.NDArray[np.int32], uniforms):
     is_star = kind < STARS
     few = 1 / ops.maximum(1 - share, 1e-6)  # P(few >= n) = 1 / n
     known = ops.where(is_star & (small < _SMALL), few, share * (size + 1))
+    known = ops.where(kind < 1 - WHOLE, known, 0.0)
     known = ops.minimum(ops.cast(known, "int32"), size)
     is_rest = ops.cast(_rank(sorting) >= known, "int32")
     inputs = _rank(is_rest * (size + 1) + ops.convert_to_tensor(order)) + 1

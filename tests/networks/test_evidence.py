@@ -75,7 +75,7 @@ def test_evidence_and_the_rest_keep_the_models_order(masks_per):
 
 def test_sizes_are_drawn_first_and_all_sets_of_a_size_are_alike():
     uniforms = np.random.default_rng(0).random((40_000, D + 3)).astype("float32")
-    uniforms[:, D] = 0.99  # chains
+    uniforms[:, D] = 0.5  # chains
     inputs, outputs = as_numbers(uniforms)
     np.testing.assert_array_equal(inputs, outputs)
     # Which set is evidence cannot be told where it is a prefix of the order: the size drawn can.
@@ -86,6 +86,13 @@ def test_sizes_are_drawn_first_and_all_sets_of_a_size_are_alike():
         every = list(itertools.combinations(range(D), size))
         counts = [first.count(subset) for subset in every]
         assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_some_steps_are_of_whole_rows():
+    uniforms = np.random.default_rng(0).random((1000, D + 3)).astype("float32")
+    uniforms[:, D] = 0.99
+    for degrees in as_numbers(uniforms):
+        np.testing.assert_array_equal(degrees, np.tile(ORDER, (1000, 1)))
 
 
 def test_stars_know_few_variables_more_often_than_many():
