@@ -24,7 +24,7 @@ from made_tf.sampling.sorted_weights import Weights
 
 __all__ = ["FewVariables", "steps_of"]
 
-_ENTRIES = 2**24  # of features and units, at once
+_ENTRIES = 2**24  # of features, units and parameters, at once
 
 
 def steps_of(model: MADE, restricted: BoolArray) -> IntArray:
@@ -54,7 +54,9 @@ class FewVariables:
     def __init__(self, model: MADE):
         self._model, family = model, model.conditionals
         self._weights = Weights(model)
-        entries = family.layout.features.total + sum(map(len, model.degrees.hidden))
+        layout = family.layout
+        entries = layout.features.total + sum(map(len, model.degrees.hidden))
+        entries += 4 * layout.parameters.largest  # with what is allowed, and what comes of them
         self.rows_at_once = max(1, _ENTRIES // entries)
         self._columns: dict[int, _Column] = {}
         for columns, own in family.groups():
