@@ -162,18 +162,27 @@ def test_models_are_told_of(model):
 
 def test_a_schema_can_be_edited(tmp_path):
     table, said = tmp_path / "few.csv", tmp_path / "said.toml"
-    rides(120)[["ride", "zone", "passengers", "shared"]].to_csv(table, index=False)
+    frame = rides(120)[["ride", "zone", "borough", "passengers", "shared"]]
+    frame.to_csv(table, index=False)
     text = run("schema", table, "-o", said).stdout
     assert "whole numbers from 1 to 4" in text
     edited = said.read_text().replace(
         '["passengers"]\nkind = "number"', '["passengers"]\nkind = "drop"'
     )
-    said.write_text(edited.replace('["ride"]\nkind = "identifier"', '["ride"]\nkind = "drop"'))
+    edited = edited.replace('["ride"]\nkind = "identifier"', '["ride"]\nkind = "drop"')
+    fixed = '\n[[constraints]]\nkind = "fixed_combinations"\ncolumns = ["zone", "borough"]\n'
+    said.write_text(edited + fixed)
     output = tmp_path / "m.keras"
     run("train", table, "-o", output, "--schema", said, "--time-budget", "1s", *SMALL)
     drawn = run("sample", output, "-n", 2, "-o", "-").stdout
     assert "passengers" not in drawn
     assert "ride" not in drawn
+    assert "one of 4 combinations" in run("schema", output, "-o", tmp_path / "again.toml").stdout
+    assert fixed.strip() in (tmp_path / "again.toml").read_text()
+    wrong = '\n[[constraints]]\nkind = "unique"\ncolumns = ["zone"]\n'
+    said.write_text(edited + wrong)
+    message = fails("train", table, "-o", tmp_path / "x.keras", "--schema", said)
+    assert "4 of 120 rows are different" in message
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):
