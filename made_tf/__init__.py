@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from made_tf import moved
+from made_tf import moved, saved_classes
 from made_tf.portable.version import __version__
 
 moved.install()
+saved_classes.install()
 
 #: The wing that each public class lives in. (Type checkers read the block below.)
 _HOMES = {

@@ -34,7 +34,7 @@ RULES = {
     "cli": ("reproduction", "tables", "batch"),
 }
 #: The front door: it names everything, and imports it when it is asked for.
-DOOR = ("made_tf", "made_tf.moved")
+DOOR = ("made_tf", "made_tf.moved", "made_tf.saved_classes")
 
 #: The first wing that may import a library when it is imported itself (not in a function).
 LIBRARIES = {

@@ -6,6 +6,8 @@ import dataclasses
 import importlib.util
 import os
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +75,9 @@ def to_micro(
     path: PathLike,
     block_length: int | None = None,
     num_orders: int | None = None,
+    *,
+    licence: str | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> MicroReport:
     """Writes a model for TensorFlow Lite for Microcontrollers, and verifies it.
 
@@ -87,6 +92,8 @@ def to_micro(
         block_length: as of `to_tflite`.
         num_orders: 1 for the model's own order; `None` takes the model's
             `num_orders`, which must be 1.
+        licence: as of `to_tflite`: text of the file, which takes flash memory and no arena.
+        card: as of `to_tflite`, likewise.
 
     Returns:
         What was written; `str(report)` is readable.
@@ -112,10 +119,11 @@ def to_micro(
             f"Received: num_orders={num_orders}, any_order={model.any_order}"
         )
     model = with_weights(model, "float32")
+    description = describe_model(model, num_orders, "float32", licence=licence, card=card)
     signature = SIGNATURES[_SIGNATURE]
     chosen = {_SIGNATURE: Chosen(signature, signature.inputs, 1)}
     made = make_signatures(model, chosen, block_length, 1, num_orders)
-    content = convert(made, "float32", describe_model(model, num_orders, "float32"))
+    content = convert(made, "float32", description)
     content = with_select_v2(content)
     shape = _NUM_ROWS, num_uniforms(model, num_orders)
     uniforms = np.random.default_rng(SEED).uniform(1e-6, 1 - 1e-6, shape).astype(np.float32)

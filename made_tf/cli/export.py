@@ -82,7 +82,7 @@ __all__ = ["export"]
     "--micro",
     is_flag=True,
     help="Write for TensorFlow Lite for Microcontrollers: one signature, of one row, that takes "
-    "its random numbers as input. None of the other options goes with it.",
+    "its random numbers as input. Of the other options --licence and --card go with it.",
 )
 def export(
     model: Path,
@@ -139,14 +139,14 @@ def export(
     if network is not None:
         raise click.UsageError("--network goes with the model of a table.")
     if micro:
-        others = (*inputs[1:], signatures, image_shape, context_names, licence)
+        others = (data, calibration, variables, context, signatures, image_shape, context_names)
         if batch_sizes or weights != "float32" or any(other is not None for other in others):
-            raise click.UsageError("--micro goes with MODEL and --output alone.")
+            raise click.UsageError("--micro goes with MODEL, --output, --licence and --card alone.")
         loaded = load_keras(model)
         with quiet():
             from made_tf.export import to_micro
 
-            text = str(to_micro(loaded, output))
+            text = str(to_micro(loaded, output, licence=licence, card=told))
         click.echo(text)
         return
     named = None if variables is None else _read_variables(variables)

@@ -153,7 +153,8 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 @click.option(
     "--schema",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What columns of a table are, a .toml file as 'made-tf schema' writes it.",
+    help="What columns of a table are and what holds in all rows, a .toml file as 'made-tf schema' "
+    "writes it.",
 )
 @click.option(
     "--time-budget",

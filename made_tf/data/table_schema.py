@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,23 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from made_tf.data.column_kinds import KINDS, column_of
+from made_tf.data.column_kinds import column_of
 from made_tf.data.constraints import Constraint, Unique, facts_of
 from made_tf.data.frames import frame_of, library_of, read_columns
+from made_tf.data.schema_text import DROP, Overrides, checked_overrides, schema_text
 from made_tf.data.table_facts import find_dependencies, find_orders, find_totals
-from made_tf.portable.arguments import shown
 from made_tf.portable.files import PathLike, replacing
 from made_tf.portable.schema import Cells, Column, Encoded, Schema
 from made_tf.portable.schema.moments import in_unit
 
 __all__ = ["TableSchema"]
-
-_DROP = "drop"
-_SETTINGS = {"kind", "family", "order"}
-_FAMILIES = ("binned", "count", "discretized", "logistic_mixture", "normal_mixture", "ordinal")
-
-#: What a user may say of columns: a kind, or a mapping with `kind`, `family` and `order`.
-Overrides = Mapping[str, str | Mapping[str, Any]]
 
 
 class TableSchema(Schema):
@@ -52,8 +43,9 @@ class TableSchema(Schema):
             overrides: what is known of columns: by name a kind (`"boolean"`, `"category"`,
                 `"ordered"`, `"number"`, `"moment"`, `"identifier"`, `"constant"`; `"drop"` leaves
                 the column out), or a mapping with `kind`, `family` (of numbers) and `order` (the
-                categories, lowest first). Or a TOML file of them, as `to_toml` writes it.
-            constraints: what holds in all rows.
+                categories, lowest first). Or a TOML file of them and of constraints, as `to_toml`
+                writes it.
+            constraints: what holds in all rows, besides those of the file.
             find_facts: whether to look for columns that others determine, sums and orders.
 
         Raises:
@@ -70,13 +62,14 @@ class TableSchema(Schema):
             price   int64  whole numbers from 1 to 3
         """
         series, unread = read_columns("frame", frame)
-        known = _checked_overrides(overrides, [*series, *unread])
+        known, said = checked_overrides(overrides, [*series, *unread])
+        constraints = [*constraints, *said]
         table = {name: each.cells for name, each in series.items()}
         count = len(next(iter(table.values())).known) if table else 0
         if count < 2:
             raise ValueError(f"`frame` must have two rows at least. Received: {count}")
         columns: dict[str, Column] = {}
-        dropped = {name for name, own in known.items() if own.get("kind") == _DROP}
+        dropped = {name for name, own in known.items() if own.get("kind") == DROP}
         refused = [f"column {n!r} {reason}" for n, reason in unread.items() if n not in dropped]
         for name, each in series.items():
             if name in dropped:
@@ -92,11 +85,11 @@ class TableSchema(Schema):
             )
         facts: dict[str, Any] = facts_of(constraints, columns, table)
         if find_facts:
-            said = {name for name, own in known.items() if own}
+            kept = {name for name, own in known.items() if own}
             for find in (find_dependencies, find_totals, find_orders):
                 free = {k: v for k, v in columns.items() if k not in facts}
                 needed = {name for fact in facts.values() for name in fact.needs}
-                facts |= find(free, table, said | needed)
+                facts |= find(free, table, kept | needed)
         columns |= facts
         unique = [each.names for each in constraints if isinstance(each, Unique)]
         schema = cls(list(columns.values()), library_of(frame), count, unique)
@@ -165,77 +158,13 @@ class TableSchema(Schema):
         return frame_of(table, sources, self.library, index)
 
     def to_toml(self, path: PathLike) -> None:
-        """Writes what each column was taken for, as a file of `overrides` to edit."""
-        lines = []
-        for column in self.columns:
-            own = _override_of(column)
-            if own:
-                lines += [f"[{_toml(column.name)}]"]
-                lines += [f"{key} = {_toml(own[key])}" for key in own]
-                lines += [""]
+        """Writes what each column was taken for, and what holds in all rows, to be edited.
+
+        Sums, orders, fixed combinations and unique columns are constraints there, found or said.
+        `infer` reads the file as `overrides`.
+        """
         with replacing(path) as temporary:
-            Path(temporary).write_text("\n".join(lines), encoding="utf-8")
-
-
-def _toml(value: Any) -> str:
-    """Returns texts, numbers or lists of them as TOML, which escapes as JSON does but for DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _override_of(column: Column) -> dict[str, Any]:
-    """Returns what a user would say to get this column; nothing of one that others determine."""
-    if column.kind == "numbers":
-        return {"kind": "number", "family": column.family}  # type: ignore[attr-defined]
-    if column.kind == "classes":
-        values = column.values  # type: ignore[attr-defined]
-        if column.ordered:  # type: ignore[attr-defined]
-            return {"kind": "ordered", "order": values}
-        return {"kind": "boolean" if column.source.sort == "boolean" else "category"}
-    known = {"moments": "moment", "identifier": "identifier", "constant": "constant"}
-    return {"kind": known[column.kind]} if column.kind in known else {}
-
-
-def _checked_overrides(overrides: Any, names: list[str]) -> dict[str, dict[str, Any]]:
-    """Returns what is said of each column, as arguments of `column_of`.
-
-    Raises:
-        ValueError: if a column, a kind, a family or a key is unknown.
-    """
-    if overrides is None:
-        return {}
-    if not isinstance(overrides, Mapping):
-        path = Path(overrides)
-        try:
-            overrides = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-            raise ValueError(f"`overrides` must be a TOML file. {path}: {error}") from error
-    found = {}
-    for name, own in overrides.items():
-        said = {"kind": own} if isinstance(own, str) else own
-        if name not in names:
-            raise ValueError(f"`overrides` names a column {name!r}. The table has: {names}")
-        if not isinstance(said, Mapping) or not set(said) <= _SETTINGS:
-            raise ValueError(
-                f"`overrides` must say `kind`, `family` or `order` of a column. "
-                f"Received: {name!r}: {shown(own)}"
-            )
-        for key, allowed in (("kind", (*KINDS, _DROP)), ("family", _FAMILIES)):
-            if said.get(key, allowed[0]) not in allowed:
-                raise ValueError(
-                    f"`overrides` of {name!r} must have a {key} among {', '.join(allowed)}. "
-                    f"Received: {shown(said[key])}"
-                )
-        order = said.get("order", ("",))
-        plain = isinstance(order, list | tuple) and all(
-            isinstance(each, str | int | float) for each in order
-        )
-        if not plain or not order or len(set(order)) < len(order):
-            raise ValueError(
-                f"`overrides` of {name!r} must have an order that lists different categories. "
-                f"Received: {shown(order)}"
-            )
-        found[name] = dict(said)
-    return found
+            Path(temporary).write_text(schema_text(self), encoding="utf-8")
 
 
 def _like(series: Any, column: Column) -> Cells:

@@ -46,6 +46,24 @@ class OneVariable(NamedTuple):
         """Draws a value for each row under the first order: `[N, U]` -> `[N]`."""
         return ops.convert_to_numpy(self.family.sample(self.params[0], uniforms))[:, 0]
 
+    def draws(self, uniforms: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Draws S values for each row, many at a time: operators are slow to start.
+
+        Args:
+            uniforms: `[S, N, U]`.
+
+        Returns:
+            The values and their log-probabilities in nats, `[S, N]` each.
+        """
+        drawn = np.empty(uniforms.shape[:2], np.float32)
+        log_probs = np.empty_like(drawn)
+        for part in pieces(np.arange(len(uniforms)), max(1, ROWS_AT_ONCE // uniforms.shape[1])):
+            together = OneVariable(self.family, np.tile(self.params, (1, len(part), 1)))
+            values = together.draw(uniforms[part].reshape(-1, uniforms.shape[2]))
+            drawn[part] = values.reshape(len(part), -1)
+            log_probs[part] = together.log_prob(values).reshape(len(part), -1)
+        return drawn, log_probs
+
 
 def one_variable(
     queries: Queries,

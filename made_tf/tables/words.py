@@ -52,11 +52,9 @@ def expectations(queries: Queries, schema: Schema, x: FloatArray, name: str) -> 
             .uniform(size=(_DRAWS, conditional.family.num_uniforms))
             .astype(np.float32)
         )
-        draws = []
-        for number in range(_DRAWS):
-            own = np.broadcast_to(uniforms[number], (len(rows), uniforms.shape[1]))
-            draws.append(conditional.draw(own))
-        drawn = np.where(np.stack(draws) == MISSING, np.nan, np.stack(draws))  # [S, n]
+        shape = _DRAWS, len(rows), uniforms.shape[1]
+        drawn = conditional.draws(np.broadcast_to(uniforms[:, None], shape))[0]  # [S, n]
+        drawn = np.where(drawn == MISSING, np.nan, drawn)
         for row, values in zip(rows, drawn.T, strict=True):
             texts[row] = _range(column, x[row], place.start, values, schema)
     return texts.tolist()

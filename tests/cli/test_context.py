@@ -172,7 +172,7 @@ def test_export_of_a_model_with_a_context(models, tmp_path, contexts):
     message = fails(*command, "--context-names", "a,b")
     assert "a text for each of the 3 numbers" in message and "--context-names" in message
     micro = fails(*command, "--micro", "--context-names", "a,b,c")
-    assert "--micro goes with MODEL and --output alone" in micro
+    assert "--micro goes with MODEL, --output, --licence and --card alone" in micro
     assert "`model` must have no context" in fails(*command, "--micro")
     assert not output.exists()
     options = ("--signatures", "log_prob", "--context", tmp_path / "one.npz")

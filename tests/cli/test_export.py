@@ -40,7 +40,7 @@ def test_it_tells_what_is_wrong(model, tmp_path):
         (["--variables", tmp_path / "names.json"], "names.json is not readable"),
         (["--variables", tmp_path / "names.txt"], "must end in .json or .csv"),
         (["--signatures", "impute"], "`signatures` must be"),
-        (["--micro", "--weights", "int8"], "--micro goes with MODEL and --output alone"),
+        (["--micro", "--weights", "int8"], "--micro goes with MODEL, --output, --licence"),
         (["--weights", "dynamic"], "Invalid value for '--weights'"),
     ):
         assert words in fails("export", model, "-o", output, *options)
@@ -49,5 +49,9 @@ def test_it_tells_what_is_wrong(model, tmp_path):
 
 def test_it_exports_for_microcontrollers(model, tmp_path):
     output = tmp_path / "made.tflite"
-    assert "MicroMutableOpResolver" in run("export", model, "-o", output, "--micro").stdout
-    assert output.exists()
+    card = tmp_path / "card.toml"
+    card.write_text('data = "chains of bits"\n')
+    command = "export", model, "-o", output, "--micro", "--card", card, "--licence", "CC0"
+    assert "MicroMutableOpResolver" in run(*command).stdout
+    told = run("inspect", output).stdout
+    assert "chains of bits" in told and "CC0" in told

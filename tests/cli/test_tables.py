@@ -1,11 +1,15 @@
+import functools
 import gzip
 import json
+import pathlib
 
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import fails, run
 from example_tables import facts_hold, rides
+
+from made_tf.tables import TableModel
 
 SMALL = ("--hidden-units", "8,8", "--epochs", 2, "--batch-size", 64, "--seed", 3)
 
@@ -30,6 +34,24 @@ def model(places):
 @pytest.fixture(scope="module")
 def table(places):
     return places[0] / "rides.csv"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def opened_once():
+    """Opens a file once as long as it stays the same: what was traced serves the next command."""
+    load = TableModel.load
+
+    @functools.cache
+    def load_at(path, _):
+        return load(path)
+
+    def opened(path):
+        file = pathlib.Path(path)
+        return load_at(str(path), file.stat().st_mtime_ns if file.exists() else None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TableModel, "load", opened)
+        yield
 
 
 def test_a_table_trains_as_it_is(places):
@@ -138,19 +160,29 @@ def test_models_are_told_of(model):
     assert "columns" in json.loads(run("inspect", model, "--json").stdout)["schema"]
 
 
-def test_a_schema_can_be_edited(table, tmp_path):
-    said = tmp_path / "said.toml"
+def test_a_schema_can_be_edited(tmp_path):
+    table, said = tmp_path / "few.csv", tmp_path / "said.toml"
+    frame = rides(120)[["ride", "zone", "borough", "passengers", "shared"]]
+    frame.to_csv(table, index=False)
     text = run("schema", table, "-o", said).stdout
     assert "whole numbers from 1 to 4" in text
     edited = said.read_text().replace(
         '["passengers"]\nkind = "number"', '["passengers"]\nkind = "drop"'
     )
-    said.write_text(edited.replace('["ride"]\nkind = "identifier"', '["ride"]\nkind = "drop"'))
+    edited = edited.replace('["ride"]\nkind = "identifier"', '["ride"]\nkind = "drop"')
+    fixed = '\n[[constraints]]\nkind = "fixed_combinations"\ncolumns = ["zone", "borough"]\n'
+    said.write_text(edited + fixed)
     output = tmp_path / "m.keras"
     run("train", table, "-o", output, "--schema", said, "--time-budget", "1s", *SMALL)
     drawn = run("sample", output, "-n", 2, "-o", "-").stdout
     assert "passengers" not in drawn
     assert "ride" not in drawn
+    assert "one of 4 combinations" in run("schema", output, "-o", tmp_path / "again.toml").stdout
+    assert fixed.strip() in (tmp_path / "again.toml").read_text()
+    wrong = '\n[[constraints]]\nkind = "unique"\ncolumns = ["zone"]\n'
+    said.write_text(edited + wrong)
+    message = fails("train", table, "-o", tmp_path / "x.keras", "--schema", said)
+    assert "4 of 120 rows are different" in message
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):

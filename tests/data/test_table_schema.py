@@ -13,7 +13,7 @@ import round_trips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from made_tf.data.constraints import Inequality, Sum
+from made_tf.data.constraints import FixedCombinations, Inequality, Sum, Unique
 from made_tf.data.table_schema import TableSchema
 
 pytestmark = pytest.mark.filterwarnings("ignore:Columns taken for identifiers")
@@ -301,6 +301,21 @@ def test_what_is_said_is_done():
         ({"none": {"order": ["x"]}}, "no cell that is not missing"),
         ({"real": {"family": "ordinal"}}, "on no grid, which the family ordinal needs"),
         ("no such file.toml", "must be a TOML file.*no such file"),
+        ({"constraints": ["a"]}, "constraints with a kind among inequality, sum.*'a'"),
+        ({"constraints": [{"kind": "sums"}]}, "constraints with a kind among.*'sums'"),
+        (
+            {"constraints": [{"kind": "sum", "total": "a"}]},
+            "constraint 'sum' by total, plus, minus",
+        ),
+        ({"constraints": [{"kind": "unique", "columns": [1]}]}, "constraint 'unique' by columns"),
+        ({"constraints": [{"kind": "unique", "columns": "a", "rows": "b"}]}, "'unique' by columns"),
+        ({"constraints": [{"kind": "inequality", "low": ["a"], "high": "real"}]}, "by low, high"),
+        ({"constraints": [{"kind": "sum", "total": "a", "plus": "b"}]}, "needs lists of names"),
+        (
+            {"constraints": [{"kind": "unique", "columns": "b"}]},
+            r"columns that are not there: \['b'",
+        ),
+        ({"constraints": [{"kind": "unique", "columns": ["a"]}]}, "3 of 27 rows are different"),
     ],
 )
 def test_what_cannot_be_said(said, message):
@@ -331,6 +346,44 @@ def test_a_file_of_overrides_says_the_same(tmp_path):
     schema.to_toml(path)
     assert "day" in tomllib.loads(path.read_text(encoding="utf-8"))
     assert TableSchema.infer(frame, path).to_dict() == schema.to_dict()
+
+
+def test_a_file_says_what_holds_in_all_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {
+            "town": rng.choice(["Ulm", "Bonn", "Graz"], 80),
+            "seat": np.arange(80) % 40,
+            "day": np.arange(80) // 40,
+            "low": rng.normal(size=80),
+            "constraints": rng.normal(size=80),  # a column of this name may be there
+            "net": rng.integers(0, 9, 80),
+            "off": rng.integers(0, 9, 80),
+        }
+    )
+    frame["country"] = np.where(frame["town"] == "Graz", "Austria", "Germany")
+    frame["high"] = frame["low"] + rng.gamma(1, 4, 80)
+    frame["paid"] = frame["net"] - frame["off"]
+    said = [
+        FixedCombinations(["town", "country"]),
+        Unique(["seat", "day"]),
+        Inequality("low", "high"),
+        Sum("paid", ["net"], ["off"]),
+    ]
+    path = tmp_path / "schema.toml"
+    schema = TableSchema.infer(frame, constraints=said, find_facts=False)
+    schema.to_toml(path)
+    assert TableSchema.infer(frame, path, find_facts=False).to_dict() == schema.to_dict()
+    text = path.read_text(encoding="utf-8")
+    assert 'kind = "sum"\ntotal = "paid"\nplus = ["net"]\nminus = ["off"]\n' in text
+    kinds = {own["kind"] for own in tomllib.loads(text)["constraints_"]}
+    assert kinds == {"sum", "inequality", "fixed_combinations", "unique"}
+    frame.loc[7, "paid"] += 1
+    with pytest.raises(ValueError, match=r"(?s)Sum.*does not hold in 1 of 80 rows.*row 7"):
+        TableSchema.infer(frame, path)
+    alone = {"constraints": [{"kind": "sum", "total": "high", "plus": ["low"]}]}
+    with pytest.raises(ValueError, match="Sum.*'high'.*does not hold in 80 of 80 rows"):
+        TableSchema.infer(frame, alone)
 
 
 def test_constraints_are_checked():

@@ -50,6 +50,18 @@ def test_tflm_draws_the_same_rows_in_the_arena_that_is_told(tmp_path):
         micro.run_on_tflm(tmp_path / "bad.tflite", uniforms)
 
 
+def test_a_file_tells_its_card_and_its_licence(tmp_path):
+    model, path = reference.small_model(), tmp_path / "micro.tflite"
+    card = {"data": "made-up rows", "metrics": {"nll": 1.5}}
+    export.to_micro(model, path, licence="CC0", card=card)
+    metadata = export.LiteSampler(path).metadata
+    assert (metadata["card"], metadata["licence"]) == (card, "CC0")
+    path.unlink()
+    with pytest.raises(ValueError, match=r"`card` must be a mapping with entries among"):
+        export.to_micro(model, path, card={"author": "nobody"})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("num_masks", "num_orders"), [(3, 3), (None, 1)])
 def test_models_of_several_orders_are_refused(num_masks, num_orders, tmp_path):
     model = reference.small_model(num_masks=num_masks)

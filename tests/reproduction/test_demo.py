@@ -48,6 +48,10 @@ def test_the_report(result):
     # The page opens the file as it is, and the command for it is the last line.
     assert {"sample_1", "sample_16"} <= set(device.signatures)
     assert device.metadata["image_shape"] == [8, 8]
+    card = device.metadata["card"]
+    assert card["metrics"] == {f"NLL of {len(test)} test digits, in nats": round(made, 3)}
+    assert f"{len(data.load_digits(1).train)} of the 8x8" in card["data"]
+    assert card["intended_use"] and card["limitations"]
     assert outcome.stdout.splitlines()[-1].endswith(f"made-tf serve {output / 'made.tflite'}")
     for value in nll.values():
         assert f"{value:.3f} nats" in outcome.stdout
