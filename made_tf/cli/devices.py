@@ -46,6 +46,8 @@ def on_devices(command: Callable[..., None]) -> Callable[..., None]:
                 return
             nowhere = contextlib.redirect_stdout(io.StringIO())
             with nowhere, tempfile.TemporaryDirectory() as folder:
-                command(output=Path(folder) / output.name, history=None, **arguments)
+                thrown_away = Path(folder) / output.name
+                thrown_away.with_name(f"{output.name}.parts").mkdir()  # that `parts_folder` names
+                command(output=thrown_away, history=None, **arguments)
 
     return run

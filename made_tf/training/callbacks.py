@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from made_tf.portable.files import PathLike, replacing
 from made_tf.training.averaging import AveragedWeights
-from made_tf.training.distributed import from_first, is_first, num_processes
+from made_tf.training.distributed import from_first, num_processes
 from made_tf.training.runs import TrainingState, average_path, best_path, write_state
 
 __all__ = ["ProgressBar", "ResumableTraining", "StopAfter"]
@@ -81,8 +81,7 @@ class ResumableTraining(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def on_train_begin(self, logs=None):
-        if is_first():
-            self.directory.mkdir(exist_ok=True)
+        from_first(lambda: self.directory.mkdir(exist_ok=True))
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -125,8 +124,8 @@ class ResumableTraining(keras.callbacks.Callback):
         self.state.model = f"epoch-{self.state.epoch:04d}.keras"
         last = self.directory / self.state.model
         self._write(last, self.model.save)
-        if self.average is not None and is_first():
-            self.average.save(average_path(last))
+        if self.average is not None:
+            from_first(functools.partial(self.average.save, average_path(last)))
         if self._best is not None:
             best = best_path(self.output, self.state, self.directory)
             if self.average is None and self.state.wait == 0:
@@ -134,8 +133,7 @@ class ResumableTraining(keras.callbacks.Callback):
             else:
                 self._save_best(best)
             self._best = None
-        if is_first():
-            write_state(self.directory, self.state)
+        from_first(lambda: write_state(self.directory, self.state))
         self._unsaved = None
         self._saved_at = time.monotonic()
 
@@ -149,10 +147,11 @@ class ResumableTraining(keras.callbacks.Callback):
 
     def _write(self, path: Path, write: Callable[[Path], Any]) -> None:
         # Temporary files lie in the run's directory, where the next epoch sweeps them away.
-        temporary = self.directory / "temporary.keras"
-        if is_first():
-            with replacing(path, temporary):
+        def written():
+            with replacing(path, self.directory / "temporary.keras") as temporary:
                 write(temporary)
+
+        from_first(written)
 
 
 @dataclasses.dataclass(frozen=True)

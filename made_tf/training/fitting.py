@@ -119,8 +119,8 @@ def fit_resumably(
         # Of a PyDataset Keras' `fit` sees the first batch alone.
         check_rows("x", x, model.conditionals)
         check_rows("validation", validation, model.conditionals)
-        if loaded is None and is_first():
-            forget_run(directory)
+        if loaded is None:
+            from_first(lambda: forget_run(directory))
         if state.epoch < epochs and not state.is_over(patience, rival):
             rows = ShuffledRows(x, batch_size, seed, steps)
             average = None
@@ -161,11 +161,14 @@ def fit_resumably(
                 raise
             finally:
                 bar.close()
-        if is_first():
+
+        def finish():
             if on_end is not None:
                 on_end(state)
             if state.at_end:
                 with replacing(output, directory / "temporary.keras") as temporary:
                     shutil.copyfile(best_path(output, state, directory), temporary)
             forget_run(directory)
+
+        from_first(finish)
     return from_first(lambda: keras.saving.load_model(output)), state

@@ -19,7 +19,7 @@ from made_tf.models.made import MADE
 from made_tf.portable.digests import digest
 from made_tf.portable.files import replacing
 from made_tf.scoring import mean_nll
-from made_tf.training.distributed import from_first, is_first
+from made_tf.training.distributed import from_first
 from made_tf.training.fitting import fit_resumably
 from made_tf.training.parts import facts_path
 from made_tf.training.race import is_beaten
@@ -157,11 +157,14 @@ def train_member(
         rival if is_beaten([look["val_nll"] for look in state.history], rival) else None,
     )
     made_by["conditionals"] = family
-    if is_first():
+
+    def write() -> None:
         with replacing(path) as temporary:
             model.save(temporary)
         with replacing(facts) as temporary:
             temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
+
+    from_first(write)
     return model, member
 
 
