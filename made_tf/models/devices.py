@@ -17,7 +17,7 @@ def check_devices(strategy: Any) -> None:
 
     Raises:
         ValueError: on TensorFlow, under a `keras.distribution`, which Keras would pass over, or
-            under `MultiWorkerMirroredStrategy`, whose `fit` fails.
+            under a `MultiWorkerMirroredStrategy` of several workers, where its `fit` fails.
     """
     if keras.backend.backend() != "tensorflow":
         return
@@ -31,15 +31,16 @@ def check_devices(strategy: Any) -> None:
             "`keras.distribution` does nothing on the TensorFlow backend: training would take one "
             f"device. {instead}"
         )
-    if strategy is None:
-        return
     import tensorflow as tf
 
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        raise ValueError(
-            "`fit` of Keras 3 fails under `tf.distribute.MultiWorkerMirroredStrategy` "
-            f"(keras-team/keras issue 20585). {instead}"
-        )
+        workers = strategy.cluster_resolver.cluster_spec().as_dict().get("worker", [])
+        if len(workers) > 1:
+            raise ValueError(
+                "`fit` of Keras 3 fails under `tf.distribute.MultiWorkerMirroredStrategy` of "
+                f"several workers (keras-team/keras issue 20585). Received: {len(workers)} "
+                f"workers. {instead}"
+            )
 
 
 def rows_over_devices(data: Any) -> Any:
