@@ -162,13 +162,16 @@ def from_first(make: Callable[[], T]) -> T:
 
 
 def check_alike(what: str, value: Any) -> None:
-    """Checks that all processes have the same of something.
+    """Checks that all processes have the same of something; of mappings it tells what differs.
 
     Raises:
         ValueError: in the processes where it is not that of process 0.
     """
     first = from_first(lambda: value)
     if first != value:
+        if isinstance(value, dict):
+            names = [name for name in value if first.get(name) != value[name]]
+            first, value = ({name: each.get(name) for name in names} for each in (first, value))
         raise ValueError(
             f"All processes must have the same {what}. Process 0 has {first!r}, this one {value!r}"
         )
