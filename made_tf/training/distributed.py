@@ -14,6 +14,8 @@ import contextlib
 import os
 import pickle
 import random
+import re
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -36,6 +38,8 @@ _VARIABLES = tuple(
     f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
 )
 _PATIENCE = 30  # seconds after which a process that is not heard of is taken for dead
+# How errors of XLA begin, which JAX raises as errors of its own or as ValueErrors.
+_OF_XLA = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED): ")
 
 T = TypeVar("T")
 
@@ -108,8 +112,8 @@ def data_parallel(devices: int | None = None) -> Iterator[keras.distribution.Dat
             _share_generators()
             yield distribution
             from_first(lambda: None)  # nobody leaves before all are ready
-        except jax.errors.JaxRuntimeError as error:
-            if jax.process_count() == 1:
+        except (jax.errors.JaxRuntimeError, ValueError) as error:
+            if jax.process_count() == 1 or not _OF_XLA.match(str(error)):
                 raise
             reason = str(error).split("\n")[0]
             raise RuntimeError(
@@ -208,11 +212,14 @@ def _join() -> None:
         if text and not text.isdecimal():
             raise ValueError(f"{name} must be an integer. Received: {text!r}")
     count, number = (int(text) if text else None for text in numbers)
+    address = addresses.split(",")[0] if addresses else None
+    if address is not None:
+        _check_address(address, number == 0)
     # What `keras.distribution.initialize` does, which takes no time-outs. Variables that are not
     # there are found out by JAX under Slurm and the like.
     try:
         jax.distributed.initialize(
-            addresses.split(",")[0] if addresses else None,
+            address,
             count,
             number,
             heartbeat_timeout_seconds=_PATIENCE,
@@ -223,3 +230,18 @@ def _join() -> None:
             f"Processes that train together must each have {', '.join(_VARIABLES)}, such as "
             f"10.0.0.1:1234, 2 and 0. ({error})"
         ) from error
+
+
+def _check_address(address: str, is_own: bool) -> None:
+    """Checks where process 0 is to be found; where it cannot open its port, JAX crashes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{_VARIABLES[0]} must be host:port of process 0. Received: {address!r}")
+    if is_own:
+        try:
+            socket.create_server(("", int(port))).close()
+        except (OSError, OverflowError) as error:
+            raise ValueError(
+                f"{_VARIABLES[0]} must have a port that is free here. Received: {address!r} "
+                f"({error})"
+            ) from error
