@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Commands", "quiet", "warnings_in_lines"]
+__all__ = ["Commands", "quiet", "show_native_lines", "warnings_in_lines"]
 
 _LONGEST = 1500  # characters of a message: what libraries received may be a whole file
 _BAD_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -137,6 +137,16 @@ def _without_native_lines(ctx: click.Context) -> Iterator[None]:
             sys.stderr = own
             os.dup2(screen, 2)
             os.close(screen)
+
+
+def show_native_lines() -> None:
+    """Shows again what C++ libraries write, for the rest of the command.
+
+    A process that JAX ends, since another one is gone, says so in no other way.
+    """
+    screen = _descriptor(sys.stderr)
+    if screen is not None:
+        os.dup2(screen, 2)
 
 
 def _descriptor(stream: Any) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from made_tf.cli.devices import on_devices
 from made_tf.cli.opening import family_of
 from made_tf.cli.options import (
     ARRAY,
@@ -167,6 +168,7 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 @VALIDATION_FRACTION
 @click.option("--history", type=OutputFile(".csv"), help="Also write the metrics of every look.")
 @click.option("--restart", is_flag=True, help="Forget an unfinished run instead of resuming it.")
+@on_devices
 def train(
     data: Path,
     output: Path,

@@ -20,6 +20,7 @@ from made_tf.conditionals.row_checks import (
     is_target,
 )
 from made_tf.models.context import check_presence, split_inputs
+from made_tf.models.devices import check_devices, rows_over_devices
 
 __all__ = ["DensityModel", "row_weights"]
 
@@ -136,6 +137,16 @@ class DensityModel(keras.Model):
         self.bits_tracker.update_state(nll / (self.event_size * math.log(2)), sample_weight)
         return ops.mean(nll if sample_weight is None else nll * sample_weight)
 
+    # A backend's own state, if it has one, comes before the batch.
+    def train_step(self, *args):
+        return super().train_step(*args[:-1], rows_over_devices(args[-1]))
+
+    def test_step(self, *args):
+        return super().test_step(*args[:-1], rows_over_devices(args[-1]))
+
+    def predict_step(self, *args):
+        return super().predict_step(*args[:-1], rows_over_devices(args[-1]))
+
     def _num_replicas(self) -> int:
         if keras.backend.backend() != "tensorflow":
             return 1
@@ -143,6 +154,7 @@ class DensityModel(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
+        check_devices(getattr(self, "distribute_strategy", None))
         x = self._arrays("x", x)
         options = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         if options.get("class_weight") is not None:

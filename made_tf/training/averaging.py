@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from made_tf.models.made import MADE
 from made_tf.portable.files import replacing
+from made_tf.training.distributed import from_first
 
 __all__ = ["AveragedWeights"]
 
@@ -71,15 +72,7 @@ class AveragedWeights(keras.callbacks.Callback):
         Raises:
             ValueError: if the file is not readable.
         """
-        try:
-            with np.load(path) as arrays:
-                self.count = int(arrays["count"])
-                self.values = [arrays[f"arr_{index}"] for index in range(len(arrays) - 1)]
-        except Exception as error:
-            raise ValueError(
-                f"{path}, the averaged weights of an unfinished run, is not readable. "
-                "Start afresh with `restart=True`."
-            ) from error
+        self.count, self.values = from_first(lambda: _read(path))
 
     def _enter(self) -> None:
         self._own = _values(self.model)
@@ -89,6 +82,18 @@ class AveragedWeights(keras.callbacks.Callback):
         if self._own is not None:  # an evaluation may be over without having begun
             _assign(self.model, self._own)
         self._own = None
+
+
+def _read(path: Path) -> tuple[int, list[npt.NDArray]]:
+    try:
+        with np.load(path) as arrays:
+            values = [arrays[f"arr_{index}"] for index in range(len(arrays) - 1)]
+            return int(arrays["count"]), values
+    except Exception as error:
+        raise ValueError(
+            f"{path}, the averaged weights of an unfinished run, is not readable. "
+            "Start afresh with `restart=True`."
+        ) from error
 
 
 def _values(model: MADE) -> list[npt.NDArray]:

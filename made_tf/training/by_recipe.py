@@ -15,6 +15,7 @@ from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.models.settings import Settings
 from made_tf.scoring import mean_nll
+from made_tf.training.distributed import from_first, is_first
 from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import foreign_files, forget_parts, member_path
 from made_tf.training.recipe import Recipe
@@ -96,9 +97,9 @@ def train_ensemble(
     """
     candidates = candidates_for(recipe, splits, conditionals)
     candidates = _possible(candidates, splits.train.shape[1], conditionals, seed, echo)
-    folder.mkdir(parents=True, exist_ok=True)
+    from_first(lambda: folder.mkdir(parents=True, exist_ok=True))
     if restart:
-        forget_parts(folder)
+        from_first(lambda: forget_parts(folder))
 
     def train(candidate: str, index: int, rival: float = math.inf) -> tuple[MADE, TrainedMember]:
         count = f"model {index + 1} of {recipe.members}" if recipe.members > 1 else ""
@@ -129,7 +130,8 @@ def train_ensemble(
         models = [first[chosen], *(train(chosen, index) for index in range(1, recipe.members))]
     finally:
         with contextlib.suppress(OSError):  # where anything was trained, it lies there
-            folder.rmdir()
+            if is_first():
+                folder.rmdir()
     rejected = [member for name, (_, member) in first.items() if name != chosen]
     members = [member for _, member in models]
     ensemble = Ensemble([model for model, _ in models])

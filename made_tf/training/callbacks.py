@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +19,7 @@ import numpy.typing as npt
 
 from made_tf.portable.files import PathLike, replacing
 from made_tf.training.averaging import AveragedWeights
+from made_tf.training.distributed import from_first, num_processes
 from made_tf.training.runs import TrainingState, average_path, best_path, write_state
 
 __all__ = ["ProgressBar", "ResumableTraining", "StopAfter"]
@@ -29,7 +33,8 @@ class ResumableTraining(keras.callbacks.Callback):
     names it, is replaced; so the directory holds a consistent pair at any
     moment. When the monitored value improves, the same model also becomes
     `output`, or `<directory>/best.keras` with `state.at_end`. Resume with
-    `load_run`, or let `fit_resumably` do all of it.
+    `load_run`, or let `fit_resumably` do all of it. Of several processes that
+    train together the first one writes.
 
     Args:
         output: where the best model is kept, a path that ends in `.keras`.
@@ -76,7 +81,7 @@ class ResumableTraining(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def on_train_begin(self, logs=None):
-        self.directory.mkdir(exist_ok=True)
+        from_first(lambda: self.directory.mkdir(exist_ok=True))
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -101,14 +106,14 @@ class ResumableTraining(keras.callbacks.Callback):
         if state.is_over(self.patience, self.rival):
             self.model.stop_training = True
         last = self.model.stop_training or state.epoch == (self.params or {}).get("epochs")
-        if last or time.monotonic() - self._saved_at >= self.save_seconds:
+        if last or from_first(lambda: time.monotonic() - self._saved_at >= self.save_seconds):
             self._save()
         elif self.save_seconds:
             self._unsaved = _Epoch.of(self.model, state, self.average, self._best)
 
     def save_unsaved(self) -> None:
         """Saves the last epoch that ended, if it is in no file: training was interrupted."""
-        if self._unsaved is not None:
+        if self._unsaved is not None and num_processes() == 1:  # nobody knows where others are
             self._best = self._unsaved.bring_back(self.model, self.state, self.average)
             self._save()
 
@@ -116,22 +121,19 @@ class ResumableTraining(keras.callbacks.Callback):
         return contextlib.nullcontext() if self.average is None else self.average.in_model()
 
     def _save(self) -> None:
-        # Temporary files lie in the run's directory, where the next epoch sweeps them away.
-        temporary = self.directory / "temporary.keras"
         self.state.model = f"epoch-{self.state.epoch:04d}.keras"
         last = self.directory / self.state.model
-        with replacing(last, temporary):
-            self.model.save(temporary)
+        self._write(last, self.model.save)
         if self.average is not None:
-            self.average.save(average_path(last))
+            from_first(functools.partial(self.average.save, average_path(last)))
         if self._best is not None:
-            with replacing(best_path(self.output, self.state, self.directory), temporary):
-                if self.average is None and self.state.wait == 0:
-                    shutil.copyfile(last, temporary)
-                else:
-                    self._save_best(temporary)
+            best = best_path(self.output, self.state, self.directory)
+            if self.average is None and self.state.wait == 0:
+                self._write(best, functools.partial(shutil.copyfile, last))
+            else:
+                self._save_best(best)
             self._best = None
-        write_state(self.directory, self.state)
+        from_first(lambda: write_state(self.directory, self.state))
         self._unsaved = None
         self._saved_at = time.monotonic()
 
@@ -139,9 +141,17 @@ class ResumableTraining(keras.callbacks.Callback):
         own = self.model.get_weights()
         try:
             self.model.set_weights(self._best)
-            self.model.save(path)
+            self._write(path, self.model.save)
         finally:
             self.model.set_weights(own)
+
+    def _write(self, path: Path, write: Callable[[Path], Any]) -> None:
+        # Temporary files lie in the run's directory, where the next epoch sweeps them away.
+        def written():
+            with replacing(path, self.directory / "temporary.keras") as temporary:
+                write(temporary)
+
+        from_first(written)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,5 +247,13 @@ class StopAfter(keras.callbacks.Callback):
         self._end = time.monotonic() + self.seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        if time.monotonic() > self._end:
+        if num_processes() == 1:
+            self._look_at_the_clock()
+
+    def on_test_begin(self, logs=None):
+        if num_processes() > 1:  # which must agree, and do so once a look
+            self._look_at_the_clock()
+
+    def _look_at_the_clock(self):
+        if from_first(lambda: time.monotonic() > self._end):
             self.model.stop_training = True

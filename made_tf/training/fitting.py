@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -17,6 +18,7 @@ from made_tf.portable.digests import digest
 from made_tf.portable.files import PathLike, replacing
 from made_tf.training.averaging import AveragedWeights
 from made_tf.training.callbacks import ProgressBar, ResumableTraining
+from made_tf.training.distributed import check_alike, from_first, is_first
 from made_tf.training.runs import (
     TrainingState,
     average_path,
@@ -56,6 +58,8 @@ def fit_resumably(
     The resumed run gives what an uninterrupted one would have given. Its state
     lies in `run_directory(output)`, which is removed when training is over. A
     model that an earlier run left at `output` stays until then; see `best_path`.
+    Of several processes that train together (`data_parallel`) the first one alone
+    reads and writes; all get the model.
 
     Args:
         make_model: returns the compiled model; called where there is nothing
@@ -104,8 +108,10 @@ def fit_resumably(
         **({"steps": steps} if steps else {}),
         **({"average_steps": average_steps} if average_steps else {}),
     }
-    with owned_run(directory, output):
-        loaded = None if restart else load_run(directory, settings)
+    check_alike("rows and settings", settings)
+    with contextlib.ExitStack() as owned:
+        from_first(lambda: owned.enter_context(owned_run(directory, output)))
+        loaded = from_first(lambda: None if restart else load_run(directory, settings))
         state, model = loaded or (
             TrainingState(settings, at_end=os.path.exists(output)),
             make_model(),
@@ -114,7 +120,7 @@ def fit_resumably(
         check_rows("x", x, model.conditionals)
         check_rows("validation", validation, model.conditionals)
         if loaded is None:
-            forget_run(directory)
+            from_first(lambda: forget_run(directory))
         if state.epoch < epochs and not state.is_over(patience, rival):
             rows = ShuffledRows(x, batch_size, seed, steps)
             average = None
@@ -146,7 +152,7 @@ def fit_resumably(
                         SeededEpochs(rows),
                         *([average] if average else []),
                         keeper,
-                        *([bar] if progress else []),
+                        *([bar] if progress and is_first() else []),
                         *callbacks,
                     ],
                 )
@@ -155,10 +161,14 @@ def fit_resumably(
                 raise
             finally:
                 bar.close()
-        if on_end is not None:
-            on_end(state)
-        if state.at_end:
-            with replacing(output, directory / "temporary.keras") as temporary:
-                shutil.copyfile(best_path(output, state, directory), temporary)
-        forget_run(directory)
-    return keras.saving.load_model(output), state
+
+        def finish():
+            if on_end is not None:
+                on_end(state)
+            if state.at_end:
+                with replacing(output, directory / "temporary.keras") as temporary:
+                    shutil.copyfile(best_path(output, state, directory), temporary)
+            forget_run(directory)
+
+        from_first(finish)
+    return from_first(lambda: keras.saving.load_model(output)), state

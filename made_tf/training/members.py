@@ -19,6 +19,7 @@ from made_tf.models.made import MADE
 from made_tf.portable.digests import digest
 from made_tf.portable.files import replacing
 from made_tf.scoring import mean_nll
+from made_tf.training.distributed import from_first
 from made_tf.training.fitting import fit_resumably
 from made_tf.training.parts import facts_path
 from made_tf.training.race import is_beaten
@@ -96,8 +97,8 @@ def train_member(
     family = _digest_of(families.get(conditionals, splits.train.shape[1]))
     for key in ("members", "about"):  # they say nothing of a single member
         made_by["recipe"].pop(key, None)
-    if facts.exists():
-        found = json.loads(facts.read_text())
+    found = from_first(lambda: json.loads(facts.read_text()) if facts.exists() else None)
+    if found is not None:
         before = found.pop("made_by")
         density = before.pop("conditionals", family)  # which older members do not tell
         if density != family or _with_defaults(before) != _with_defaults(made_by):
@@ -109,7 +110,7 @@ def train_member(
             )
         member = TrainedMember(**found)
         if member.beaten_by is None or rival <= member.beaten_by:
-            return keras.saving.load_model(path, compile=False), member
+            return from_first(lambda: keras.saving.load_model(path, compile=False)), member
 
     rival = rival if recipe.looks_judge else math.inf
     started = time.perf_counter(), time.process_time()
@@ -144,8 +145,6 @@ def train_member(
         callbacks=callbacks,
     )
     model.num_orders = recipe.num_orders
-    with replacing(path) as temporary:
-        model.save(temporary)
     member = TrainedMember(
         candidate,
         seed,
@@ -158,8 +157,14 @@ def train_member(
         rival if is_beaten([look["val_nll"] for look in state.history], rival) else None,
     )
     made_by["conditionals"] = family
-    with replacing(facts) as temporary:
-        temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
+
+    def write() -> None:
+        with replacing(path) as temporary:
+            model.save(temporary)
+        with replacing(facts) as temporary:
+            temporary.write_text(json.dumps({**dataclasses.asdict(member), "made_by": made_by}))
+
+    from_first(write)
     return model, member
 
 

@@ -15,14 +15,10 @@ pytest.importorskip("jax")
 SCRIPT = """
 import json, pathlib, sys
 
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "tf_keras", "tensorflow_probability"):
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, NoTensorFlow())
 folder, tests = map(pathlib.Path, sys.argv[1:])
 sys.path.insert(0, str(tests))
+
+import no_tensorflow  # before all others
 
 import keras
 import numpy as np
