@@ -20,7 +20,7 @@ from made_tf.portable.files import PathLike, replacing
 from made_tf.portable.schema import Cells, Column, Encoded, Schema
 from made_tf.portable.schema.moments import in_unit
 
-__all__ = ["TableSchema"]
+__all__ = ["Overrides", "TableSchema", "checked_overrides"]
 
 _DROP = "drop"
 _SETTINGS = {"kind", "family", "order"}
@@ -70,7 +70,7 @@ class TableSchema(Schema):
             price   int64  whole numbers from 1 to 3
         """
         series, unread = read_columns("frame", frame)
-        known = _checked_overrides(overrides, [*series, *unread])
+        known = checked_overrides(overrides, [*series, *unread])
         table = {name: each.cells for name, each in series.items()}
         count = len(next(iter(table.values())).known) if table else 0
         if count < 2:
@@ -195,7 +195,7 @@ def _override_of(column: Column) -> dict[str, Any]:
     return {"kind": known[column.kind]} if column.kind in known else {}
 
 
-def _checked_overrides(overrides: Any, names: list[str]) -> dict[str, dict[str, Any]]:
+def checked_overrides(overrides: Any, names: list[str]) -> dict[str, dict[str, Any]]:
     """Returns what is said of each column, as arguments of `column_of`.
 
     Raises:
