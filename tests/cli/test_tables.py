@@ -200,3 +200,22 @@ def test_drawn_rows_are_judged(model, table, tmp_path):
     arguments = ("quality", model, tmp_path / "held_out.csv", "-o", tmp_path / "x.html")
     assert "`target` must be one of" in fails(*arguments, "--target", "town")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_folder_or_a_pattern_of_parquet_trains_in_bounded_memory(tmp_path):
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    rides(300)[:200].to_parquet(rows / "a.parquet")
+    rides(300)[200:].to_parquet(rows / "b.parquet")
+    result = run("train", rows / "*.parquet", "-o", tmp_path / "a.keras", *SMALL)
+    assert "determined by zone" in result.stdout
+    assert len(run("sample", tmp_path / "a.keras", "-n", 5, "-o", "-").stdout.splitlines()) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "rows"]
+    more = "-o", tmp_path / "b.keras", *SMALL
+    told = fails("train", rows / "a.parquet", "--memory", "1MB", *more)
+    assert "`memory` must be 256MB at least" in told and "the option --memory" in told
+    assert "No Parquet files" in fails("train", tmp_path / "*.parquet", *more)
+    assert "not for .parquet files" in fails("train", rows, "--conditionals", "normal", *more)
+    rides(300).drop(columns="tip").to_parquet(rows / "c.parquet")
+    assert "lacks ['tip']" in fails("train", rows, *more)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "rows"]
