@@ -164,9 +164,9 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 @click.option(
     "--memory",
     metavar="SIZE",
-    help="How much the rows of .parquet files may take that are read while training goes on, such "
-    "as 2GB: a quarter of a GB for reading, the rest for rows, shuffled among each other. With it a "
-    "single file is read so, too.  [default: 2GB for folders and patterns]",
+    help="How much memory rows may take that are read from .parquet files as training goes on: a "
+    "quarter of a GB for reading, the rest for rows, which are shuffled among each other. With it "
+    "a single file is read so, too.  [default: 2GB for folders and patterns]",
 )
 @reading
 @SEED
@@ -219,7 +219,7 @@ def train(
     from made_tf.training.by_recipe import train_ensemble
 
     options = {"separator": separator, "decimal": decimal, "encoding": encoding}
-    in_files = memory is not None or not data.is_file() and str(data) != "-"
+    in_files = memory is not None or (not data.is_file() and str(data) != "-")
     if in_files and (conditionals or any(options.values())):
         raise click.UsageError(
             "--conditionals, --separator, --decimal and --encoding are not for .parquet files that "

@@ -85,7 +85,7 @@ class RowFiles:
         return (self.names, names), (names, self.names)
 
     def tables(self, group: int) -> Iterator[tuple[int, Any]]:
-        """Yields the rows of a group, at most 16,384 at a time: the first one's number, and a table.
+        """Yields the rows of a group, at most 16,384 at a time: the first one's number, a table.
 
         Raises:
             ValueError: if the file cannot be read, or was written to since it was found.

@@ -111,6 +111,7 @@ class _Seen:
         self.is_crowded = len(self._classes) > MOST_CLASSES
         if self.is_crowded:
             return set()
-        cells = column.to_pylist()
-        first = {cell: row for row, cell in zip(range(len(cells) - 1, -1, -1), cells[::-1])}
+        first: dict[Any, int] = {}
+        for row, cell in enumerate(column.to_pylist()):
+            first.setdefault(cell, row)
         return {first[cell] for cell in different}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf.data.row_files import RowFiles
+from made_tf.data.row_windows import RowWindows
 from made_tf.portable.arguments import integer, shown
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
@@ -83,7 +84,9 @@ class RowStream(keras.utils.PyDataset):
         self.schema = schema
         self.held_out = np.empty(0, np.int64) if held_out is None else np.asarray(held_out)
         self.memory = bytes_of(memory)
-        held = np.searchsorted(self.held_out, [self.files.starts, self.files.starts + self.files.sizes])
+        held = np.searchsorted(
+            self.held_out, [self.files.starts, self.files.starts + self.files.sizes]
+        )
         self._sizes = self.files.sizes - (held[1] - held[0])
         width = len(self.files.names if schema is None else schema.variables)
         self.shape = int(self._sizes.sum()), width
@@ -96,7 +99,7 @@ class RowStream(keras.utils.PyDataset):
         self.seed = integer("seed", seed, 0)
         self.in_pass = -(-self.shape[0] // batch_size)
         self.steps = steps or self.in_pass
-        self._windows = _Windows(self._sizes, self.room, self.seed)
+        self._windows = RowWindows(self._sizes, self.room, self.seed)
         self.set_epoch(0)
 
     def _checked_room(self) -> int:
@@ -126,6 +129,11 @@ class RowStream(keras.utils.PyDataset):
     def num_batches(self) -> int:
         """How many batches make an epoch."""
         return self.steps
+
+    @property
+    def rows_in_memory(self) -> int:
+        """How many rows are in memory now."""
+        return len(self._held[1])
 
     def __getitem__(self, index: int) -> FloatArray:
         """Returns a batch of the epoch, float32 `[rows, D]`.
@@ -188,55 +196,6 @@ class RowStream(keras.utils.PyDataset):
         schema = None if self.schema is None else self.schema.to_dict()
         content = [self.files.identity(), schema, self.held_out.tolist(), self.room]
         return json.dumps(content)
-
-
-class _Windows:
-    """Which row groups are in memory together, and in which order their rows come.
-
-    Args:
-        sizes: how many rows each group has, `[G]`.
-        room: how many rows there may be in memory.
-        seed: of the order.
-    """
-
-    def __init__(self, sizes: npt.NDArray, room: int, seed: int):
-        self.sizes, self.room, self.seed = sizes, room, seed
-        self._pass: int | None = None
-        self._order: tuple[Any, npt.NDArray] = (None, np.empty(0, np.uint32))
-
-    def at(self, number: int, row: int) -> tuple[tuple[int, ...], int, npt.NDArray]:
-        """Returns the window that a row of a pass lies in.
-
-        Args:
-            number: of the pass.
-            row: its place in the pass.
-
-        Returns:
-            The groups, in ascending order; the place of the window's first row; for each place in
-            the window the number of its row among those of the groups.
-        """
-        if self._pass != number:
-            self._pass, self._cut = number, self._windows_of(number)
-        window = int(np.searchsorted([begin for _, begin in self._cut], row, side="right")) - 1
-        groups, begin = self._cut[window]
-        if self._order[0] != (number, window):
-            rows = np.arange(self.sizes[list(groups)].sum(), dtype=np.uint32)
-            np.random.default_rng([self.seed, number, window]).shuffle(rows)
-            self._order = (number, window), rows
-        return groups, begin, self._order[1]
-
-    def _windows_of(self, number: int) -> list[tuple[tuple[int, ...], int]]:
-        order = np.random.default_rng([self.seed, number]).permutation(len(self.sizes))
-        found: list[tuple[tuple[int, ...], int]] = []
-        groups: list[int] = []
-        rows, begin = 0, 0
-        for group in order.tolist():
-            if groups and rows + self.sizes[group] > self.room:
-                found.append((tuple(sorted(groups)), begin))
-                begin, groups, rows = begin + rows, [], 0
-            groups.append(group)
-            rows += int(self.sizes[group])
-        return [*found, (tuple(sorted(groups)), begin)]
 
 
 def numbers_of(table: Any) -> FloatArray:

@@ -97,9 +97,7 @@ def _of_numbers(
     return families.Inflated(family, points) if points else family
 
 
-def _spread(
-    family: families.Conditionals, loc: float, scale: float
-) -> families.Conditionals:
+def _spread(family: families.Conditionals, loc: float, scale: float) -> families.Conditionals:
     """Returns a family that standardises what the network sees by these numbers."""
     config = family.get_config()
     if isinstance(family, families.Inflated):

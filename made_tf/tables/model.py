@@ -44,7 +44,7 @@ class TableModel(BaseEstimator):
             others (`impute`, `predict`, `anomalies`, `sample(given=)`); `None` for none.
         validation_fraction: the part of the rows that says when to stop.
         time_budget: how many seconds training may take; `None` for as long as the recipes say.
-        memory: of a table in files, how many bytes its rows may take (see `made_tf.data.RowStream`).
+        memory: how many bytes a table in files may take, as of `made_tf.data.RowStream`.
         seed: fixes everything, training included.
         verbose: 1 for a progress bar, 0 for none.
 

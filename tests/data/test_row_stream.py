@@ -132,7 +132,9 @@ def test_a_schema_makes_numbers_of_cells(tmp_path):
     np.testing.assert_array_equal(found[np.argsort(found[:, 1])], expected)
     (tmp_path / "new").mkdir()
     frame.assign(size="M").to_parquet(tmp_path / "new" / "x.parquet")
-    with pytest.raises(ValueError, match=r"column 'size' must have cells.*'M' in row 0 of .*x.parq"):
+    with pytest.raises(
+        ValueError, match=r"column 'size' must have cells.*'M' in row 0 of .*x.parq"
+    ):
         RowStream(tmp_path / "new", schema)[0]
 
 
