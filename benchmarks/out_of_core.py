@@ -80,13 +80,14 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def make_model(found, hidden_units, run_eagerly=False):
+def make_model(found, args):
     keras.utils.set_random_seed(0)
     family = families_of(found.schema, found.values, found.moments)
-    residual = len(hidden_units) > 1
+    residual = len(args.hidden_units) > 1
     size = len(found.schema.variables)
-    model = made_tf.MADE(size, hidden_units, family, residual=residual, dropout=0.1, seed=0)
-    model.compile(keras.optimizers.Adam(1e-3), run_eagerly=run_eagerly)
+    model = made_tf.MADE(size, args.hidden_units, family, residual=residual, seed=0)
+    rate = keras.optimizers.schedules.CosineDecay(args.learning_rate, args.rounds * args.steps)
+    model.compile(keras.optimizers.Adam(rate), run_eagerly=args.smoke)
     return model
 
 
@@ -129,6 +130,7 @@ def main():
     parser.add_argument("--sample", type=int, default=200_000, help="rows in memory")
     parser.add_argument("--memory", default="2GB")
     parser.add_argument("--hidden-units", type=int, nargs="*", default=[256, 256, 256, 256])
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="falls to 0 by cosine")
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=100, help="batches in a round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -161,9 +163,7 @@ def measure(args, folder):
         f"schema and spread: {told(seconds / files.num_rows)}, "
         f"{(peak() - before) / 1e9:.2f} GB more than before"
     )
-    models = {
-        name: make_model(found, args.hidden_units, args.smoke) for name in ("memory", "files")
-    }
+    models = {name: make_model(found, args) for name in ("memory", "files")}
     stream = RowStream(files, found.schema, memory=args.memory, held_out=held)
     own = sample_of(stream, files, args.sample)
     rows = {

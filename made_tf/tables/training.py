@@ -7,7 +7,7 @@ import numbers
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import member_path
 from made_tf.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from made_tf.tables.model import TableModel
 
 __all__ = ["Prepared", "checked_budget", "prepare", "split_rows", "train_network"]
 
@@ -49,12 +46,12 @@ class Prepared(NamedTuple):
     family: Conditionals
 
 
-def prepare(table: Any, model: TableModel, seed: int, folder: Path | None = None) -> Prepared:
+def prepare(table: Any, model: Any, seed: int, folder: Path | None = None) -> Prepared:
     """Returns a table as `TableModel.fit` takes it, with the schema that is found in it.
 
     Args:
         table: a frame, or where Parquet files lie.
-        model: whose settings count.
+        model: the `TableModel` whose settings count.
         seed: of what is drawn.
         folder: keeps what was found in files; `None` to find it anew.
     """
