@@ -13,6 +13,7 @@ import made_tf
 #: rules: a new wing is a new line.
 RULES = {
     "portable": (),
+    "parquet": ("portable",),
     "masks": ("portable",),
     "conditionals": ("portable",),
     "networks": ("masks", "conditionals"),
@@ -22,12 +23,12 @@ RULES = {
     "sampling": ("models",),
     "queries": ("sampling",),
     "distributions": ("queries",),
-    "data": ("conditionals",),
+    "data": ("conditionals", "parquet"),
     "training": ("scoring", "data"),
     "plotting": ("scoring",),
     "quality": ("data", "plotting"),
     "export.runtime": ("portable",),
-    "batch": ("export.runtime",),
+    "batch": ("export.runtime", "parquet"),
     "export": ("sampling", "scoring", "verification", "export.runtime"),
     "tables": ("training", "distributions", "export", "quality"),
     "reproduction": ("training", "plotting", "distributions", "export"),
@@ -47,7 +48,7 @@ LIBRARIES = {
     "sklearn": "tables",
     "narwhals": None,
     "apache_beam": "batch",
-    "pyarrow": "batch",
+    "pyarrow": "parquet",
     "pyspark": None,
     "optuna": None,
 }
@@ -296,10 +297,10 @@ def test_one_place_in_numpy_and_one_on_tensors_compare_degrees(house):
             "made_tf.export.runtime.files must not import made_tf.export.convert",
         ),
         (
-            "made_tf/batch/pieces.py",
+            "made_tf/batch/parts.py",
             "from made_tf.data import readers",
             against_the_rules,
-            "made_tf.batch.pieces must not import made_tf.data.readers",
+            "made_tf.batch.parts must not import made_tf.data.readers",
         ),
         (
             "made_tf/batch/model.py",

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from made_tf.batch.model import SCORE, RowModel, open_rows
-from made_tf.batch.pieces import Piece, find_sources, numbered_pieces, read_piece
+from made_tf.parquet import Piece, find_sources, numbered_pieces, read_piece
 from made_tf.portable.arguments import integer
 from made_tf.portable.files import PathLike
 from made_tf.portable.seeds import checked_seed

@@ -16,7 +16,7 @@ from pathlib import Path
 from made_tf.batch.jobs import JobError, run_parts
 from made_tf.batch.model import file_digest, open_rows
 from made_tf.batch.parts import Part, Work, is_done, record_in
-from made_tf.batch.pieces import Piece, Source, UnreadableError, cut, find_sources, numbered_pieces
+from made_tf.parquet import Piece, Source, UnreadableError, cut, find_sources, numbered_pieces
 from made_tf.portable.arguments import boolean, integer
 from made_tf.portable.files import PathLike
 from made_tf.portable.seeds import checked_seed

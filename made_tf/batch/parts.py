@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from made_tf.batch.model import SCORE, RowModel, opened
-from made_tf.batch.pieces import ROWS_AT_ONCE, Piece, read_piece
+from made_tf.parquet import ROWS_AT_ONCE, Piece, read_piece
 from made_tf.portable.files import replacing
 from made_tf.portable.version import __version__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import os
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "Integers",
     "MaskCount",
     "OutputFile",
+    "RowsPath",
     "check_outputs",
 ]
 
@@ -61,7 +63,8 @@ def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path]) -> Non
     """Fails if a file to write is one that is read."""
     for output in outputs:
         for path in inputs:
-            if output is not None and output.exists() and output.samefile(path):
+            there = output is not None and output.exists() and path.exists()
+            if there and output.samefile(path):  # type: ignore[union-attr]
                 raise click.UsageError(f"'{output}' would overwrite the input '{path}'.")
 
 
@@ -111,6 +114,18 @@ class Integers(click.ParamType):
         if not numbers or min(numbers) < 1 or self.count not in (None, len(numbers)):
             self.fail(f"{value!r} must be positive integers such as {self.name}.", param, ctx)
         return numbers
+
+
+class RowsPath(click.Path):
+    """A table in a file or on stdin, a folder of Parquet files or a pattern of their names."""
+
+    def __init__(self):
+        super().__init__(exists=True, path_type=Path, allow_dash=True)
+
+    def convert(self, value, param, ctx):
+        """Checks that there is something, but for what a pattern stands for."""
+        is_pattern = glob.has_magic(os.fspath(value)) and not os.path.exists(value)
+        return Path(value) if is_pattern else super().convert(value, param, ctx)
 
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -293,10 +293,25 @@ def train_table(
     seed: int,
     validation_fraction: float,
     time_budget: float | None,
+    memory: str,
     restart: bool,
     history: Path | None,
 ) -> None:
-    """Fits a `TableModel` in a folder beside the output, which a later call goes on with."""
+    """Fits a `TableModel` in a folder beside the output, which a later call goes on with.
+
+    Args:
+        frame: a frame, or where Parquet files lie.
+        output: the model's file.
+        recipe: of the density of whole rows.
+        questions: of the network of questions.
+        schema: a file of what columns are.
+        seed: as of `TableModel`, like what follows.
+        validation_fraction: likewise.
+        time_budget: likewise.
+        memory: likewise.
+        restart: whether to forget an unfinished run.
+        history: where the metrics go.
+    """
     with quiet():
         from made_tf.tables.model import TableModel
     from made_tf.data.writers import save_history
@@ -308,6 +323,7 @@ def train_table(
         questions=questions,
         validation_fraction=validation_fraction,
         time_budget=time_budget,
+        memory=memory,
         seed=seed,
         verbose=1,
     )

@@ -13,12 +13,12 @@ from made_tf.cli.options import (
     ARRAY,
     CONDITIONALS_OR_TABLE,
     SEED,
-    TABLE_FILE,
     VALIDATION_FRACTION,
     FiniteRange,
     Integers,
     MaskCount,
     OutputFile,
+    RowsPath,
     check_outputs,
 )
 from made_tf.cli.parts import forget_folder, parts_folder
@@ -51,7 +51,7 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
 
 
 @click.command()
-@click.argument("data", type=TABLE_FILE)
+@click.argument("data", type=RowsPath())
 @click.option(
     "-o", "--output", type=OutputFile(".keras"), required=True, help="Where the best model goes."
 )
@@ -163,6 +163,13 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
     help="How long training on a table may take, such as 90s or 5m.  [default: as long as the "
     "recipes say]",
 )
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    help="How much memory rows may take that are read from .parquet files as training goes on: a "
+    "quarter of a GB for reading, the rest for rows, which are shuffled among each other. With it "
+    "a single file is read so, too.  [default: 2GB for folders and patterns]",
+)
 @reading
 @SEED
 @VALIDATION_FRACTION
@@ -178,6 +185,7 @@ def train(
     purpose: str,
     schema: Path | None,
     time_budget: float | None,
+    memory: str | None,
     separator: str | None,
     decimal: str | None,
     encoding: str | None,
@@ -193,7 +201,8 @@ def train(
     DATA is a table as it is (.csv, .tsv, .parquet, - for stdin), with names,
     categories, dates and missing cells; or rows of numbers: an .npz with one
     array or with the arrays train, valid and test, or a table with
-    --conditionals.
+    --conditionals. A folder of .parquet files, or a pattern such as
+    'rows/*.parquet', is a table that need not fit into memory.
 
     A recipe says how: the default one trains a few networks that differ in
     depth, order, dropout and masks, as the number of rows suggests, and keeps
@@ -213,7 +222,13 @@ def train(
     from made_tf.training.by_recipe import train_ensemble
 
     options = {"separator": separator, "decimal": decimal, "encoding": encoding}
-    frame = is_whole_table(data, conditionals, options)
+    in_files = memory is not None or (not data.is_file() and str(data) != "-")
+    if in_files and (conditionals or any(options.values())):
+        raise click.UsageError(
+            "--conditionals, --separator, --decimal and --encoding are not for .parquet files that "
+            "are read while training goes on."
+        )
+    frame = str(data) if in_files else is_whole_table(data, conditionals, options)
     if frame is not None:
         if members > 1:
             raise click.UsageError("--members is for rows of numbers, with --conditionals.")
@@ -226,6 +241,7 @@ def train(
             seed=seed,
             validation_fraction=validation_fraction,
             time_budget=time_budget,
+            memory=memory or "2GB",
             restart=restart,
             history=history,
         )

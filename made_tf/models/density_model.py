@@ -160,6 +160,8 @@ class DensityModel(keras.Model):
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")
         self._check_rows_and_weights("x", options)
+        if getattr(x, "is_shuffled", False):
+            _leave_order_to(x, options)
         self._say_that_less_is_better(options.get("callbacks"))
         validation = options.get("validation_data")
         if isinstance(validation, tuple):
@@ -281,6 +283,18 @@ def row_weights(sample_weight, nll):
 def _no_targets(x) -> np.ndarray:
     # Keras drops the weights of arrays that come without targets: these are none.
     return np.zeros((len(x), 0), np.float32)
+
+
+def _leave_order_to(stream: Any, options: dict[str, Any]) -> None:
+    """Lets a stream shuffle for each epoch; Keras would shuffle batches, by a global generator."""
+    callbacks = options.get("callbacks") or []
+    own = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: stream.set_epoch(epoch))
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(own)
+    else:
+        several = isinstance(callbacks, list | tuple)
+        options["callbacks"] = [own, *(callbacks if several else [callbacks])]
+    options["shuffle"] = False
 
 
 def _check_adafactor(optimizer: Any) -> None:

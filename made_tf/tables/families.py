@@ -24,17 +24,24 @@ _NUM_BINS = 256
 _ROWS_OF_A_BIN = 5
 
 
-def families_of(schema: Schema, x: FloatArray) -> families.Mixed:
+def families_of(
+    schema: Schema, x: FloatArray, moments: npt.NDArray[np.float64] | None = None
+) -> families.Mixed:
     """Returns the family of a table's variables, found in the rows to learn from.
 
     Args:
         schema: of the table.
-        x: rows `[N, D]`, as the schema encodes them.
+        x: rows `[N, D]`, as the schema encodes them; or each variable on its own, as `Survey` has
+            them.
+        moments: mean and standard deviation of the numbers of each variable, `[D, 2]`, where x does
+            not tell them.
     """
     found: list[families.Conditionals] = []
     for column in schema.columns:
         own = x[:, schema.place(column.name)]
         found.extend(_of_column(column, own))
+    if moments is not None:
+        found = [_spread(each, *own) for each, own in zip(found, moments.tolist(), strict=True)]
     return families.Mixed(found).bind(len(found))
 
 
@@ -88,3 +95,17 @@ def _of_numbers(
     else:
         family = families.FAMILIES[name].from_data(given)
     return families.Inflated(family, points) if points else family
+
+
+def _spread(family: families.Conditionals, loc: float, scale: float) -> families.Conditionals:
+    """Returns a family that standardises what the network sees by these numbers."""
+    config = family.get_config()
+    if isinstance(family, families.Inflated):
+        config["family"] = _spread(family.family, loc, scale)
+    elif isinstance(family, families.Discretized):
+        config["mixture"] = _spread(family.mixture, loc, scale)
+    elif "data_scale" in config:
+        config |= {"data_loc": [loc], "data_scale": [scale or 1.0]}
+    else:
+        return family
+    return type(family)(**config).bind(1)

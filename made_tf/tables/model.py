@@ -14,12 +14,11 @@ from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 from made_tf.tables import oddities, prediction, rows
 from made_tf.tables.device import variables_of
-from made_tf.tables.families import families_of
 from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.network import TableNetwork
 from made_tf.tables.probability import Probability, probability
-from made_tf.tables.training import checked_budget, split_rows, train_network
+from made_tf.tables.training import checked_budget, prepare, train_network
 from made_tf.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ class TableModel(BaseEstimator):
             others (`impute`, `predict`, `anomalies`, `sample(given=)`); `None` for none.
         validation_fraction: the part of the rows that says when to stop.
         time_budget: how many seconds training may take; `None` for as long as the recipes say.
+        memory: how many bytes a table in files may take, as of `made_tf.data.RowStream`.
         seed: fixes everything, training included.
         verbose: 1 for a progress bar, 0 for none.
 
@@ -73,6 +73,7 @@ class TableModel(BaseEstimator):
         time_budget=None,
         seed=0,
         verbose=0,
+        memory="2GB",
     ):
         self.overrides = overrides
         self.constraints = constraints
@@ -83,12 +84,14 @@ class TableModel(BaseEstimator):
         self.time_budget = time_budget
         self.seed = seed
         self.verbose = verbose
+        self.memory = memory
 
     def fit(self, X, y=None):
         """Finds the schema and trains the networks.
 
         Args:
-            X: a data frame (pandas, polars, pyarrow, ...), `[N, D]` of numbers, or a mapping.
+            X: a data frame (pandas, polars, pyarrow, ...), `[N, D]` of numbers, or a mapping; or
+                where Parquet files lie that are larger than memory: a folder, a pattern or a file.
             y: not used.
 
         Raises:
@@ -106,12 +109,9 @@ class TableModel(BaseEstimator):
             echo: prints the schema, where it is `verbose`.
         """
         seed, budget = integer("seed", self.seed, 0, 2**31), checked_budget(self.time_budget)
-        schema = TableSchema.infer(frame, self.overrides, self.constraints, self.find_facts)
+        schema, splits, family = prepare(frame, self, seed, folder)
         if self.verbose:
             echo(str(schema))
-        x = schema.encode_frame(frame).x
-        splits = split_rows(x, self.validation_fraction, seed, schema.variables)
-        family = families_of(schema, splits.train)
         recipes = [
             each if isinstance(each, Recipe) else Recipe.load(each)
             for each in (self.recipe, self.questions)

@@ -4,26 +4,71 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from made_tf.conditionals import Conditionals
+from made_tf.data.row_files import RowFiles
+from made_tf.data.row_stream import RowStream, bytes_of
 from made_tf.data.splits import Splits
+from made_tf.data.survey import survey
+from made_tf.data.table_schema import TableSchema
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import fraction as checked_fraction
 from made_tf.portable.arrays import FloatArray
+from made_tf.tables.families import families_of
 from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import member_path
 from made_tf.training.recipe import Recipe
 
-__all__ = ["checked_budget", "split_rows", "train_network"]
+__all__ = ["Prepared", "checked_budget", "prepare", "split_rows", "train_network"]
 
 _MOST_VALIDATION = 5000
 _CONSTANT_RATE = 1e-3
+
+
+class Prepared(NamedTuple):
+    """A table, ready to be learned from.
+
+    Attributes:
+        schema: what its columns are.
+        splits: its rows as numbers; those to learn from are a `RowStream` where they lie in files.
+        family: of the variables.
+    """
+
+    schema: TableSchema
+    splits: Splits
+    family: Conditionals
+
+
+def prepare(table: Any, model: Any, seed: int, folder: Path | None = None) -> Prepared:
+    """Returns a table as `TableModel.fit` takes it, with the schema that is found in it.
+
+    Args:
+        table: a frame, or where Parquet files lie.
+        model: the `TableModel` whose settings count.
+        seed: of what is drawn.
+        folder: keeps what was found in files; `None` to find it anew.
+    """
+    settings = model.overrides, model.constraints, model.find_facts
+    if not isinstance(table, str | os.PathLike):
+        schema = TableSchema.infer(table, *settings)
+        x = schema.encode_frame(table).x
+        splits = split_rows(x, model.validation_fraction, seed, schema.variables)
+        return Prepared(schema, splits, families_of(schema, splits.train))
+    bytes_of(model.memory)  # before all is read
+    files = RowFiles(table)
+    held = files.held_out(model.validation_fraction, seed, _MOST_VALIDATION)
+    found = survey(files, held, *settings, seed=seed, folder=folder)
+    stream = RowStream(files, found.schema, memory=model.memory, held_out=held)
+    rows = found.validation
+    splits = Splits(cast(FloatArray, stream), rows, rows[:0], found.schema.variables)
+    return Prepared(found.schema, splits, families_of(found.schema, found.values, found.moments))
 
 
 def checked_budget(budget: Any) -> float | None:

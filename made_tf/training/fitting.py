@@ -13,8 +13,8 @@ import keras
 import numpy.typing as npt
 
 from made_tf.conditionals.row_checks import check_rows
+from made_tf.data.row_stream import RowStream
 from made_tf.models.made import MADE
-from made_tf.portable.digests import digest
 from made_tf.portable.files import PathLike, replacing
 from made_tf.training.averaging import AveragedWeights
 from made_tf.training.callbacks import ProgressBar, ResumableTraining
@@ -28,14 +28,14 @@ from made_tf.training.runs import (
     owned_run,
     run_directory,
 )
-from made_tf.training.shuffled_rows import SeededEpochs, ShuffledRows
+from made_tf.training.shuffled_rows import SeededEpochs, digest_of_rows, shuffled
 
 __all__ = ["fit_resumably"]
 
 
 def fit_resumably(
     make_model: Callable[[], MADE],
-    x: npt.NDArray,
+    x: npt.NDArray | RowStream,
     validation: npt.NDArray,
     output: PathLike,
     *,
@@ -64,7 +64,7 @@ def fit_resumably(
     Args:
         make_model: returns the compiled model; called where there is nothing
             to resume.
-        x: training rows `[N, D]`.
+        x: training rows `[N, D]`, or a stream of them (which then is cut into batches anew).
         validation: validation rows `[M, D]`; the best `val_nll` counts.
         output: where the best model is kept, a path that ends in `.keras`.
         epochs: the largest number of epochs.
@@ -104,7 +104,7 @@ def fit_resumably(
         "batch_size": batch_size,
         "patience": patience,
         "seed": seed,
-        "data": digest(x, validation),
+        "data": digest_of_rows(x, validation),
         **({"steps": steps} if steps else {}),
         **({"average_steps": average_steps} if average_steps else {}),
     }
@@ -116,13 +116,15 @@ def fit_resumably(
             TrainingState(settings, at_end=os.path.exists(output)),
             make_model(),
         )
-        # Of a PyDataset Keras' `fit` sees the first batch alone.
-        check_rows("x", x, model.conditionals)
+        if not isinstance(x, RowStream):  # which checks what it reads
+            # Of a PyDataset Keras' `fit` sees the first batch alone.
+            check_rows("x", x, model.conditionals)
         check_rows("validation", validation, model.conditionals)
         if loaded is None:
             from_first(lambda: forget_run(directory))
         if state.epoch < epochs and not state.is_over(patience, rival):
-            rows = ShuffledRows(x, batch_size, seed, steps)
+            rows = shuffled(x, batch_size, seed, steps)
+            rows.set_epoch(state.epoch)  # before a look at the first batch
             average = None
             if average_steps:
                 average = AveragedWeights(model, math.exp(-rows.steps / average_steps))

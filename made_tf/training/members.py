@@ -24,6 +24,7 @@ from made_tf.training.fitting import fit_resumably
 from made_tf.training.parts import facts_path
 from made_tf.training.race import is_beaten
 from made_tf.training.recipe import Recipe
+from made_tf.training.shuffled_rows import digest_of_rows
 
 __all__ = ["TrainedMember", "train_member"]
 
@@ -93,7 +94,7 @@ def train_member(
     training = recipe.training
     facts = facts_path(path)
     made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
-    made_by["data"] = digest(splits.train, splits.valid)
+    made_by["data"] = digest_of_rows(splits.train, splits.valid)
     family = _digest_of(families.get(conditionals, splits.train.shape[1]))
     for key in ("members", "about"):  # they say nothing of a single member
         made_by["recipe"].pop(key, None)
@@ -124,7 +125,7 @@ def train_member(
             num_orders=training.validation_orders,
             **recipe.model_arguments(),
         )
-        model.compile(training.make_optimizer(len(splits.train)))
+        model.compile(training.make_optimizer(splits.train.shape[0]))
         return model
 
     model, state = fit_resumably(

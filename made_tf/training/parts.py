@@ -12,8 +12,9 @@ from made_tf.training.runs import best_path, read_state, run_directory
 
 __all__ = ["Part", "facts_path", "foreign_files", "forget_parts", "member_path", "parts_in"]
 
-# A candidate's name (see `made_tf.training.recipe`), then the member's number.
-_OWN = re.compile(r"([\w-][\w.-]*-)?member-\d+\.(json|keras|keras\.run)|\..*\.tmp\.\w+")
+# A candidate's name (see `made_tf.training.recipe`), then the member's number; and what was found
+# of a table in files (`made_tf.data.survey`).
+_OWN = re.compile(r"([\w-][\w.-]*-)?member-\d+\.(json|keras|keras\.run)|survey\.npz|\..*\.tmp\.\w+")
 
 
 @dataclasses.dataclass(frozen=True)

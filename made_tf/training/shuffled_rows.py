@@ -6,7 +6,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SeededEpochs", "ShuffledRows"]
+from made_tf.data.row_stream import RowStream
+from made_tf.portable.digests import digest
+
+__all__ = ["SeededEpochs", "ShuffledRows", "digest_of_rows", "shuffled"]
 
 
 class ShuffledRows(keras.utils.PyDataset):
@@ -55,7 +58,7 @@ class SeededEpochs(keras.callbacks.Callback):
     Keras does not save the state of a dropout layer's generator.
     """
 
-    def __init__(self, rows: ShuffledRows):
+    def __init__(self, rows: ShuffledRows | RowStream):
         super().__init__()
         self.rows = rows
 
@@ -64,3 +67,19 @@ class SeededEpochs(keras.callbacks.Callback):
         for index, layer in enumerate(self.model.all_dropout_layers()):
             key = np.random.default_rng([self.rows.seed, epoch, index]).integers(2**31)
             layer.seed_generator.state.assign([key, 0])
+
+
+def shuffled(
+    x: npt.NDArray | RowStream, batch_size: int, seed: int, steps: int | None
+) -> ShuffledRows | RowStream:
+    """Returns rows, in memory or not, as batches: arguments as of `ShuffledRows`."""
+    if isinstance(x, RowStream):
+        return x.batches(batch_size, seed, steps)
+    return ShuffledRows(x, batch_size, seed, steps)
+
+
+def digest_of_rows(x: npt.NDArray | RowStream, validation: npt.NDArray) -> str:
+    """Returns a short digest of the rows of a run; of files it is one of their names and times."""
+    if isinstance(x, RowStream):
+        x = np.frombuffer(x.identity().encode(), np.uint8)
+    return digest(x, validation)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import fails, run
-from example_tables import facts_hold, rides
+from example_tables import facts_hold, grades, rides
 
 from made_tf.tables import TableModel
 
@@ -232,3 +232,23 @@ def test_drawn_rows_are_judged(model, table, tmp_path):
     arguments = ("quality", model, tmp_path / "held_out.csv", "-o", tmp_path / "x.html")
     assert "`target` must be one of" in fails(*arguments, "--target", "town")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_folder_or_a_pattern_of_parquet_trains_in_bounded_memory(tmp_path):
+    rows, other = tmp_path / "rows", tmp_path / "b.keras.parts"
+    rows.mkdir()
+    grades(300)[:200].to_parquet(rows / "a.parquet")
+    grades(300)[200:].to_parquet(rows / "b.parquet")
+    result = run("train", rows / "*.parquet", "-o", tmp_path / "a.keras", *SMALL)
+    assert "determined by level" in result.stdout
+    assert len(run("sample", tmp_path / "a.keras", "-n", 5, "-o", "-").stdout.splitlines()) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "rows"]
+    more = "-o", tmp_path / "b.keras", *SMALL
+    assert "No Parquet files" in fails("train", tmp_path / "*.parquet", *more)
+    assert "not for .parquet files" in fails("train", rows, "--conditionals", "normal", *more)
+    grades(300).drop(columns="side").to_parquet(rows / "c.parquet")
+    assert "lacks ['side']" in fails("train", rows, *more)
+    assert not other.exists()
+    result = run("train", rows / "a.parquet", "--memory", "1MB", *more, exit_code=2)
+    assert "`memory` must be 256MB at least" in result.stderr and "option --memory" in result.stderr
+    assert [path.name for path in other.iterdir()] == ["survey.npz"]  # for a run with more memory

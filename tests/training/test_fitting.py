@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import sys
 
 import keras
 import numpy as np
+import pandas
 import pytest
 
 import made_tf
+from made_tf.data import RowStream
 from made_tf.training import runs
 from made_tf.training.fitting import fit_resumably
 
@@ -386,3 +389,37 @@ def test_a_link_stays_a_link(tmp_path, uninterrupted):
     assert_same_run(*fit(tmp_path), uninterrupted)
     assert (tmp_path / "m.keras").is_symlink()
     assert os.listdir(tmp_path / "far") == ["model.keras"]
+
+
+def test_a_stream_resumes_at_the_same_row(tmp_path):
+    """Looks of five batches, of which passes have seven: whatever row is next, it comes next."""
+    pandas.DataFrame(X, columns=list("abcd")).to_parquet(tmp_path / "x.parquet", row_group_size=5)
+    room = {"memory": 256_000_000 + 10 * 20}
+
+    def fit_stream(folder, **kwargs):
+        stream = RowStream(tmp_path / "x.parquet", **room)
+        folder.mkdir(exist_ok=True)
+        options = {"epochs": 4, "steps": 5, "batch_size": 3, "average_steps": 4, **kwargs}
+        return fit_resumably(make_model, stream, X[16:], folder / "m.keras", **options)
+
+    expected, state = fit_stream(tmp_path / "whole")
+    for looks in (1, 3):
+
+        class Interrupt(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None, looks=looks):
+                if epoch == looks:
+                    raise Killed
+
+        with pytest.raises(Killed):
+            fit_stream(tmp_path / "cut", callbacks=[Interrupt()])
+        assert runs.read_state(tmp_path / "cut" / "m.keras.run").epoch == looks
+        if looks == 3:
+            room["memory"] += 20
+            with pytest.raises(ValueError, match="other settings: data"):
+                fit_stream(tmp_path / "cut")
+            room["memory"] -= 20
+        model, again = fit_stream(tmp_path / "cut")
+        assert again.history == state.history
+        for ours, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        shutil.rmtree(tmp_path / "cut")

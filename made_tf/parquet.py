@@ -1,4 +1,4 @@
-"""Parquet files cut into pieces: row groups that one worker reads and one part is written of."""
+"""Parquet files, and pieces of them: row groups that are read and answered together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "Piece",
     "Source",
     "UnreadableError",
+    "columns_of",
     "cut",
     "find_sources",
     "numbered_pieces",
@@ -149,6 +150,16 @@ def cut(source: Source, part_rows: int) -> list[Piece]:
             pieces.append(Piece(source, len(pieces), tuple(groups), start, rows))
             start, rows, groups = start + rows, 0, []
     return pieces
+
+
+def columns_of(source: Source) -> Any:
+    """Returns the names and types of a file's columns, a schema of Arrow.
+
+    Raises:
+        UnreadableError: if the file cannot be read.
+    """
+    with _open(source) as file:
+        return file.schema_arrow
 
 
 def numbered_pieces(sources: Iterable[Source], part_rows: int) -> Iterator[tuple[Piece, int]]:
