@@ -184,7 +184,8 @@ def measure(args, folder):
             took = fit(models[name], rows[name], number + 1)
             seconds[name].append(took / (args.steps * args.batch_size))
     # The last rows of a pass are others: they are read in the place of the first ones.
-    rows["files"].batches(args.batch_size, 0)[stream.shape[0] // args.batch_size - 1]
+    rows["files"] = rows.pop("files").batches(args.batch_size, 0)
+    rows["files"][stream.shape[0] // args.batch_size - 1]
     print(f"memory: {(peak() - one_batch) / 1e9:.2f} GB above what one batch needs")
     seconds["files"] = [own + reading for own in seconds["files"]]
     for name, own in seconds.items():

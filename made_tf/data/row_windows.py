@@ -44,7 +44,7 @@ class RowWindows:
         groups, begin = self._cut[window]
         if self._order[0] != (number, window):
             rows = np.arange(self.sizes[list(groups)].sum(), dtype=np.uint32)
-            np.random.default_rng([self.seed, number, window]).shuffle(rows)
+            np.random.default_rng([self.seed, number, 1 + window]).shuffle(rows)
             self._order = (number, window), rows
         return groups, begin, self._order[1]
 
