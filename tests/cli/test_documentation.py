@@ -67,6 +67,8 @@ def test_commands_are_those_that_there_are(line, tmp_path, monkeypatch):
             path = tmp_path / argument
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+        elif argument.endswith("/"):
+            (tmp_path / argument).mkdir(exist_ok=True)
     (tmp_path / "DIR").mkdir()
     top = click.Context(main, info_name="made-tf")
     command = main.get_command(top, name)
