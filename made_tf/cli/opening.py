@@ -81,7 +81,8 @@ class _Host:
     def path_spread(self, x: npt.NDArray) -> float | None:
         from made_tf.models.paths import path_spread
 
-        if not getattr(self.model, "any_order", False) or self.model.conditioning is not None:
+        is_single = hasattr(self.model, "num_orders")
+        if not is_single or not self.model.any_order or self.model.conditioning is not None:
             return None
         return float(path_spread(self.model, x).spread.mean())
 

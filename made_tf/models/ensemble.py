@@ -74,6 +74,17 @@ class Ensemble(DensityModel):
     def checked_log_prob(self, inputs):
         return self.call(inputs)
 
+    @property
+    def any_order(self) -> bool:
+        """Whether all members are models of all orders, which answer any question exactly."""
+        return all(member.any_order for member in self.members)
+
+    def encode_context(self, context, training=False):
+        """Returns the vectors that each member's layers see: a list of float32 `[N, W]`."""
+        if self.conditioning is None:
+            return None
+        return [member.encode_context(context, training) for member in self.members]
+
     def compute_output_shape(self, input_shape):
         return (number_of_rows(input_shape),)
 
