@@ -98,7 +98,8 @@ def check_impute(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     for first, pattern in enumerate(patterns):
         own = np.arange(first, len(rows), _NUM_PATTERNS)
         some = drawn.some(own)
-        check_samples(host, filled[own], some.uniforms, some.sets, pattern, **some.given())
+        sets = host.sets_given(some, pattern)
+        check_samples(host, filled[own], some.uniforms, sets, pattern, **some.given())
 
 
 def check_fixed_size(

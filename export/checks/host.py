@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from made_tf.portable.arrays import BoolArray, FloatArray
 from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
 from made_tf.sampling.order_mixture import choose_set, sample_mixture
+
+if TYPE_CHECKING:
+    from made_tf.export.checks.members import HostOfMembers
 
 __all__ = ["SEED", "Drawn", "Host"]
 
@@ -47,6 +50,9 @@ class Host:
     num_orders: int
     sets: StackedSets
 
+    #: How many of a row's uniforms choose an order, or a member.
+    num_choices = 1
+
     @classmethod
     def of(cls, model: MADE, num_orders: int) -> Host:
         """Returns a model beside its copy."""
@@ -67,6 +73,21 @@ class Host:
         if is_mixture:  # whose loop over orders is worth a graph
             draw = tf.function(draw, autograph=False)
         return draw(tf.convert_to_tensor(uniforms), context).numpy()
+
+    def sets_of(self, uniforms: Any) -> npt.NDArray[np.int32]:
+        """Returns the numbers of the mask sets of rows, by the last uniform of each, `[n]`."""
+        return choose_set(uniforms[:, -1], self.num_orders).numpy()
+
+    def sets_given(self, drawn: Drawn, known: BoolArray) -> npt.NDArray[np.int32]:
+        """Returns the numbers of the mask sets of rows of which some variables are known."""
+        del known  # of which the order does not depend
+        return drawn.sets
+
+    def by_member(
+        self, sets: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[Host, npt.NDArray[np.intp], npt.NDArray[np.int32]]]:
+        """Yields models, each with its rows and with the numbers of their mask sets."""
+        yield self, np.arange(len(sets)), sets
 
     @functools.cached_property
     def nearby(self) -> Callable[[Any, Any], Any]:
@@ -133,20 +154,22 @@ class Drawn(NamedTuple):
     context: FloatArray | None = None
 
     @classmethod
-    def of(cls, host: Host, num_rows: int, context: FloatArray | None = None) -> Drawn:
+    def of(
+        cls, host: Host | HostOfMembers, num_rows: int, context: FloatArray | None = None
+    ) -> Drawn:
         """Draws so many rows on the host, for contexts that were given or are made up."""
         if context is None:
             context = example_contexts(host.model, num_rows, SEED)
         else:
             context = np.resize(context, (num_rows, *context.shape[1:]))
         seeds = random.row_seeds(tf.constant([SEED, 0], tf.int32), num_rows)
-        uniforms = random.row_uniforms(seeds, host.model.conditionals, 1)
+        uniforms = random.row_uniforms(seeds, host.model.conditionals, host.num_choices)
         return cls(
             host.sample(uniforms, context),
             seeds.numpy(),
             uniforms[:, : num_uniforms(host.model, host.num_orders)],
-            uniforms[:, :-1],
-            choose_set(uniforms[:, -1], host.num_orders).numpy(),
+            uniforms[:, : -host.num_choices],
+            host.sets_of(uniforms),
             context,
         )
 
