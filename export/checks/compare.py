@@ -15,8 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from made_tf.conditionals import Conditionals
-from made_tf.export.checks.host import SEED, Host
-from made_tf.export.checks.members import HostOfMembers
+from made_tf.export.checks.host import SEED, AnyHost, Host
 from made_tf.export.checks.report import ExportError
 from made_tf.portable.arrays import BoolArray, FloatArray
 
@@ -32,7 +31,7 @@ _NUM_MOVED = 8
 
 
 def check_samples(
-    host: Host | HostOfMembers,
+    host: AnyHost,
     rows: FloatArray,
     uniforms: Any,
     sets: npt.NDArray[np.int32],
@@ -140,7 +139,7 @@ def _ties(family: Conditionals, params: FloatArray, precise: FloatArray) -> Floa
 
 
 def check_log_probs(
-    host: Host | HostOfMembers,
+    host: AnyHost,
     log_prob: FloatArray,
     rows: FloatArray,
     context: FloatArray | None = None,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,18 +22,55 @@ from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
 from made_tf.sampling.order_mixture import choose_set, sample_mixture
 
-if TYPE_CHECKING:
-    from made_tf.export.checks.members import HostOfMembers
-
-__all__ = ["SEED", "Drawn", "Host"]
+__all__ = ["SEED", "AnyHost", "Drawn", "Host"]
 
 #: The seed of all that is compared or measured.
 SEED = 20150208
 _SLACK = 1e-6  # what rounding does to a number that is then put on a grid
 
 
+class AnyHost(abc.ABC):
+    """A model, or an ensemble, on the host.
+
+    Attributes:
+        model: it.
+        num_orders: M, how many orders are mixed; 1 for an ensemble, whose members have their own.
+        num_choices: how many of a row's uniforms choose an order, or a member.
+    """
+
+    model: Any
+    num_orders: int
+    num_choices: int
+
+    @abc.abstractmethod
+    def sample(self, uniforms: Any, context: FloatArray | None = None) -> FloatArray:
+        """Draws rows from the uniforms of their variables and those that choose, on the host."""
+
+    @abc.abstractmethod
+    def sets_of(self, uniforms: Any) -> npt.NDArray[np.int32]:
+        """Returns the numbers of the mask sets of rows, by the last uniforms of each, `[n]`."""
+
+    @abc.abstractmethod
+    def sets_given(self, drawn: Drawn, known: BoolArray) -> npt.NDArray[np.int32]:
+        """Returns the numbers of the mask sets of rows of which some variables are known."""
+
+    @abc.abstractmethod
+    def by_member(
+        self, sets: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[Host, npt.NDArray[np.intp], npt.NDArray[np.int32]]]:
+        """Yields models, each with its rows and with the numbers of their mask sets."""
+
+    @abc.abstractmethod
+    def log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
+        """Returns the log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
+
+    @abc.abstractmethod
+    def precise_log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
+        """Returns the log-probabilities by a copy in float64, in nats: `[n, D]` -> `[n]`."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class Host:
+class Host(AnyHost):
     """A model beside a copy in float64.
 
     What the two differ by is what rounding does in this model, found without
@@ -50,7 +88,6 @@ class Host:
     num_orders: int
     sets: StackedSets
 
-    #: How many of a row's uniforms choose an order, or a member.
     num_choices = 1
 
     @classmethod
@@ -75,18 +112,18 @@ class Host:
         return draw(tf.convert_to_tensor(uniforms), context).numpy()
 
     def sets_of(self, uniforms: Any) -> npt.NDArray[np.int32]:
-        """Returns the numbers of the mask sets of rows, by the last uniform of each, `[n]`."""
+        """As `AnyHost.sets_of`."""
         return choose_set(uniforms[:, -1], self.num_orders).numpy()
 
     def sets_given(self, drawn: Drawn, known: BoolArray) -> npt.NDArray[np.int32]:
-        """Returns the numbers of the mask sets of rows of which some variables are known."""
+        """As `AnyHost.sets_given`."""
         del known  # of which the order does not depend
         return drawn.sets
 
     def by_member(
         self, sets: npt.NDArray[np.int32]
     ) -> Iterator[tuple[Host, npt.NDArray[np.intp], npt.NDArray[np.int32]]]:
-        """Yields models, each with its rows and with the numbers of their mask sets."""
+        """Yields itself with all rows."""
         yield self, np.arange(len(sets)), sets
 
     @functools.cached_property
@@ -154,9 +191,7 @@ class Drawn(NamedTuple):
     context: FloatArray | None = None
 
     @classmethod
-    def of(
-        cls, host: Host | HostOfMembers, num_rows: int, context: FloatArray | None = None
-    ) -> Drawn:
+    def of(cls, host: AnyHost, num_rows: int, context: FloatArray | None = None) -> Drawn:
         """Draws so many rows on the host, for contexts that were given or are made up."""
         if context is None:
             context = example_contexts(host.model, num_rows, SEED)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from made_tf.export.checks.host import Drawn, Host
+from made_tf.export.checks.host import AnyHost, Drawn, Host
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.arrays import BoolArray, FloatArray
@@ -26,7 +26,7 @@ def members_of(model: MADE | Ensemble) -> list[MADE]:
     return model.members if isinstance(model, Ensemble) else [model]
 
 
-def host_of(model: MADE | Ensemble, num_orders: int) -> Host | HostOfMembers:
+def host_of(model: MADE | Ensemble, num_orders: int) -> AnyHost:
     """Returns a model, or an ensemble, beside its copy in float64."""
     if isinstance(model, Ensemble):
         return HostOfMembers(model, [Host.of(each, each.num_orders) for each in model.members])
@@ -41,8 +41,8 @@ def host_log_prob(model: MADE | Ensemble, num_orders: int) -> Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HostOfMembers:
-    """An ensemble, with what `Host` has of a model.
+class HostOfMembers(AnyHost):
+    """An ensemble beside a copy in float64.
 
     The mask sets of all members are counted on: those of the first one, those of the second one...
 

@@ -22,9 +22,9 @@ class Ensemble(DensityModel):
 
     The members may differ in everything but the variables and the family: in
     weights, order, width, number of orders. Each is trained by itself, before;
-    the ensemble is for `log_prob`, `evaluate` and files. To draw from it,
-    `made_tf.EnsembleDistribution(ensemble)`. Members with a context take the
-    same one.
+    the ensemble is for `log_prob`, `evaluate` and files. To draw from it and to
+    ask it questions, `made_tf.EnsembleDistribution(ensemble)`; to take it to a
+    device, `made_tf.export.to_tflite`. Members with a context take the same one.
 
     Args:
         members: `MADE` models.
