@@ -8,7 +8,6 @@ costs, a single one costs it once.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -106,14 +105,17 @@ class NetworkOfMembers:
 
     def _each_from_its_own(self, chosen, draw: Callable) -> Answer:
         """Returns the rows `[n, D]` that members draw, each from the one that was chosen for it."""
-        x = tf.zeros([tf.shape(chosen)[0], self._event_size])
+        x = tf.zeros_like(tf.cast(chosen, tf.float32))[:, None] + np.zeros(
+            self._event_size, np.float32
+        )
         for number, member in enumerate(self._members):
             mine = tf.equal(chosen, number)
-            some = functools.partial(
-                lambda member, mine, x: tf.where(mine[:, None], draw(member)["x"], x),
-                member,
-                mine,
-                x,
-            )
-            x = tf.cond(tf.reduce_any(mine), some, functools.partial(tf.identity, x))
+
+            def body(left, x, member=member, mine=mine):
+                drawn = tf.where(mine[:, None], draw(member)["x"], x)
+                return tf.logical_and(left, False), drawn
+
+            # One pass, or none. Of a loop LiteRT knows the shape beforehand, of a condition not.
+            start = tf.reduce_any(mine), x
+            x = tf.while_loop(lambda left, _: left, body, start)[1]
         return {"x": x}
