@@ -39,7 +39,7 @@ def with_gaps(rows, seed=0):
 def exported(tmp_path_factory):
     model = ensemble()
     path = tmp_path_factory.mktemp("members") / "made.tflite"
-    return model, export.to_tflite(model, path, weights="int8", batch_sizes=[1])
+    return model, export.to_tflite(model, path, weights="int8")
 
 
 def rounded(model):
@@ -64,8 +64,6 @@ def test_the_file_gives_the_rows_and_densities_of_the_host(exported, host, devic
     np.testing.assert_array_equal(rows, host.sample(3000, seed=7))
     np.testing.assert_allclose(device.log_prob(rows), host.log_prob(rows), atol=1e-5)
     np.testing.assert_array_equal(device.sample(13, seed=7), rows[:13])
-    one = device.run("sample_1", seeds=np.array([[7, 5]], np.int32))
-    np.testing.assert_array_equal(one["x"], rows[5:6])
     states = reference.states(exported[0].members[0])
     assert np.exp(device.log_prob(states)).sum() == pytest.approx(1, abs=1e-5)
     alone = [made_tf.MADEDistribution(m).sample(3000, seed=7) for m in host.ensemble.members]
@@ -85,9 +83,7 @@ def test_the_file_fills_in_what_the_host_fills_in(host, device):
 def test_the_file_tells_that_it_is_an_ensemble(exported, device):
     _, report = exported
     assert report.rows_different == 0 and report.leak is None
-    assert set(report.signatures) == {
-        f"{name}{size}" for name in ("sample", "log_prob", "impute") for size in ("", "_1")
-    }
+    assert set(report.signatures) == {"sample", "log_prob", "impute"}
     found = export.inspect_tflite(report.path)
     assert found["metadata"]["members"] == 2 and found["metadata"]["any_order"]
     assert found["metadata"]["num_orders"] == 2 and found["metadata"]["weights"] == "int8"
@@ -129,13 +125,7 @@ def test_a_file_that_does_something_else_is_not_handed_over(exported, tmp_path, 
 
     monkeypatch.setattr(LiteSampler, wrong, spoiled)
     with pytest.raises(export.ExportError):
-        verify.verify_tflite(rounded(model), report.path, 2, _chosen(model))
-
-
-def _chosen(model):
-    from made_tf.export.signatures import choose_signatures
-
-    return choose_signatures(model, None, [1])
+        verify.verify_tflite(rounded(model), report.path)
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,10 @@ def files(tmp_path_factory, unverified):
         export.to_tflite(pictures, folder / "pictures.tflite", image_shape=(8, 8), **options)
         card = {"data": "made-up classes", "metrics": {"nll": 1.5}}
         export.to_tflite(classes, folder / "classes.tflite", variables=names, card=card, **options)
-        for made, name in ((any_order, "any"), (made_tf.Ensemble(members), "members")):
-            path = folder / f"{name}.tflite"
-            export.to_tflite(made, path, image_shape=(8, 8), **of_any_order)
+        export.to_tflite(any_order, folder / "any.tflite", image_shape=(8, 8), **of_any_order)
+        ensemble, path = made_tf.Ensemble(members), folder / "members.tflite"
+        of_ensemble = {"batch_sizes": (1,), "signatures": "impute"}
+        export.to_tflite(ensemble, path, image_shape=(8, 8), **of_ensemble)
     return folder
 
 
