@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from made_tf.models.context import check_presence
+from made_tf.models.density_model import DensityModel
 from made_tf.models.made import MADE
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.rows import plain_array
@@ -16,7 +17,7 @@ from made_tf.portable.rows import plain_array
 __all__ = ["check_contexts", "context_shape", "encoder_of", "example_contexts"]
 
 
-def context_shape(model: MADE) -> tuple[int, ...] | None:
+def context_shape(model: DensityModel) -> tuple[int, ...] | None:
     """Returns the shape of one row's context in a file; `None` for a model without a context.
 
     Raises:
@@ -66,7 +67,7 @@ def encoder_of(model: MADE) -> Callable:
     return encode
 
 
-def check_contexts(model: MADE, context: npt.ArrayLike) -> FloatArray:
+def check_contexts(model: DensityModel, context: npt.ArrayLike) -> FloatArray:
     """Returns contexts as a file takes them, `[N, ...]`.
 
     Raises:
@@ -83,7 +84,7 @@ def check_contexts(model: MADE, context: npt.ArrayLike) -> FloatArray:
     return values
 
 
-def example_contexts(model: MADE, num_rows: int, seed: int) -> FloatArray | None:
+def example_contexts(model: DensityModel, num_rows: int, seed: int) -> FloatArray | None:
     """Returns contexts to compare a file with its model by, where none are given.
 
     Normal numbers; between 0 and 1 for an encoder, which may know few integers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import itertools
 import os
 import tempfile
 import time
@@ -24,7 +25,7 @@ from made_tf.export.file.compact import compact, share_constants
 from made_tf.export.file.flatbuffer import read_model, write_model
 from made_tf.export.file.metadata import add_metadata, describe_model, seal
 from made_tf.export.file.static import STATIC, quantize_static
-from made_tf.export.file.weights import WEIGHTS, pack_weights, with_weights
+from made_tf.export.file.weights import WEIGHTS, members_with_weights, pack_weights
 from made_tf.export.networks import has_many_orders
 from made_tf.export.signatures import (
     SIGNATURES,
@@ -32,6 +33,7 @@ from made_tf.export.signatures import (
     choose_signatures,
     make_signatures,
 )
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.files import replacing
 from made_tf.verification import not_finite
@@ -40,7 +42,7 @@ __all__ = ["check_target", "convert", "to_tflite"]
 
 
 def to_tflite(
-    model: MADE,
+    model: MADE | Ensemble,
     path: str | os.PathLike[str],
     block_length: int | None = None,
     batch_size: int | None = None,
@@ -69,24 +71,30 @@ def to_tflite(
     when it was found to do what the model does; until then, and if anything
     fails, what was at `path` before stays.
 
+    The file of an ensemble holds all its members and has the signatures `sample`
+    and `log_prob`, and `impute` if all members are models of all orders. Each
+    row is drawn from a member of its own, so that a batch costs as many times
+    what one of a single model costs as there are members.
+
     Args:
-        model: a `MADE`.
+        model: a `MADE`, or an `Ensemble`.
         path: where to write, ending in `.tflite`.
         block_length: how many variables the sampler solves at once; `None`
             chooses.
         batch_size: for how many rows at a time `None` chooses; the file serves
             any number of rows.
         num_orders: M, over how many of the model's mask sets the density is
-            averaged; `None` takes the model's `num_orders`.
+            averaged; `None` takes the model's `num_orders`. Of an ensemble
+            `None`: each member has its own.
         weights: `"float32"`, `"float16"`, or `"int8"` with a scale for each
             unit. Weights are rounded and products are not, so that the density
             stays normalised and autoregressive exactly. `"static_int8"` rounds
-            products, too, by scales that `calibration` sets once: for a model
-            of one order, and for `log_prob` and `conditionals` alone. It needs
+            products, too, by scales that `calibration` sets once: for a single
+            model of one order, and for `log_prob` and `conditionals` alone. It needs
             `ai-edge-quantizer`.
         signatures: names of signatures, or `"all"`; `None` for those above.
-            There are also `sample_and_log_prob`, `sample_at_temperature` and
-            `sample_from_uniforms`.
+            There are also `sample_and_log_prob`, `sample_at_temperature` and,
+            of a single model, `sample_from_uniforms`.
         batch_sizes: numbers of rows n for which signatures exist once more with
             fixed shapes, as `sample_n`: for runtimes that cannot resize, such
             as LiteRT.js.
@@ -111,7 +119,7 @@ def to_tflite(
         readable.
 
     Raises:
-        ValueError: if `model` is no `MADE`, has weights that are not finite or
+        ValueError: if `model` is neither, has weights that are not finite or
             less than `num_orders` masks, `path` does not end in `.tflite`, or
             another argument is out of range or does not fit the model.
         OSError: if the file cannot be written there.
@@ -126,9 +134,9 @@ def to_tflite(
     started = time.perf_counter()
     _check_format(weights, calibration)
     path = check_target(model, path)
-    num_orders = model.mask_sets.check_count(model.num_orders if num_orders is None else num_orders)
+    num_orders = _checked_orders(model, num_orders)
     if weights == STATIC:
-        signatures = _check_static(model, num_orders, signatures, batch_sizes)
+        model, signatures = _check_static(model, num_orders, signatures, batch_sizes)
     chosen = choose_signatures(model, signatures, batch_sizes)
     description = describe_model(
         model, num_orders, weights, variables, image_shape, licence, context_names, schema, card
@@ -139,7 +147,7 @@ def to_tflite(
     for name, rows in (("data", data), ("calibration", calibration)):
         if rows is not None:
             check_rows(name, rows, model.conditionals)
-    stored = with_weights(model, "float32" if weights == STATIC else weights)
+    stored = members_with_weights(model, "float32" if weights == STATIC else weights)
     made = make_signatures(stored, chosen, block_length, batch_size, num_orders)
     content = convert(made, weights, description, calibration)
     with replacing(path) as temporary:
@@ -199,7 +207,7 @@ def convert(
     return content if description is None else seal(content)
 
 
-def _check_data_and_context(model: MADE, data: Any, context: Any) -> None:
+def _check_data_and_context(model: MADE | Ensemble, data: Any, context: Any) -> None:
     if model.conditioning is None or data is None:
         return
     if context is None or len(context) != len(data):
@@ -229,9 +237,24 @@ def _check_format(weights: str, calibration: Any) -> None:
         )
 
 
+def _checked_orders(model: MADE | Ensemble, num_orders: int | None) -> int:
+    """Returns how many orders a model averages; of an ensemble the most of a member."""
+    if not isinstance(model, Ensemble):
+        given = model.num_orders if num_orders is None else num_orders
+        return model.mask_sets.check_count(given)
+    if num_orders is not None:
+        raise ValueError(
+            "`num_orders` must be None for an ensemble, which averages over as many orders as its "
+            f"members do. Received: num_orders={num_orders}"
+        )
+    return max(member.num_orders for member in model.members)
+
+
 def _check_static(
-    model: MADE, num_orders: int, signatures: Any, batch_sizes: Sequence[int]
-) -> list[str]:
+    model: MADE | Ensemble, num_orders: int, signatures: Any, batch_sizes: Sequence[int]
+) -> tuple[MADE, list[str]]:
+    if isinstance(model, Ensemble):
+        raise ValueError(f"`weights` must not be {STATIC!r} for an ensemble. Use 'int8'.")
     if model.conditioning is not None:
         raise ValueError(
             f"`weights` must not be {STATIC!r} for a model with a context. Use 'int8'."
@@ -250,7 +273,7 @@ def _check_static(
             f"weights={STATIC!r}: calibration cannot follow the sampler's loops. Use 'int8' for a "
             f"file that samples. Received: signatures={signatures!r}, batch_sizes={batch_sizes!r}"
         )
-    return names
+    return model, names
 
 
 @contextlib.contextmanager
@@ -265,16 +288,25 @@ def _only_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def check_target(model: MADE, path: str | os.PathLike[str]) -> Path:
+def check_target(
+    model: MADE | Ensemble, path: str | os.PathLike[str], or_ensemble: bool = True
+) -> Path:
     """Fails before the work is done, not after it; returns the path.
 
+    Args:
+        model: what is to be written.
+        path: where.
+        or_ensemble: whether it may be an `Ensemble`, too.
+
     Raises:
-        ValueError: if `model` is no `MADE` or has weights that are not finite,
+        ValueError: if `model` is none or has weights that are not finite,
             or `path` does not end in `.tflite`.
         OSError: if no file can be written there.
     """
-    if not isinstance(model, MADE):
-        raise ValueError(f"`model` must be a made_tf.MADE. Received: model={model!r}")
+    members = model.members if or_ensemble and isinstance(model, Ensemble) else [model]
+    if not all(isinstance(member, MADE) for member in members):
+        kinds = "a made_tf.MADE or made_tf.Ensemble" if or_ensemble else "a made_tf.MADE"
+        raise ValueError(f"`model` must be {kinds}. Received: model={model!r}")
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
@@ -282,6 +314,6 @@ def check_target(model: MADE, path: str | os.PathLike[str]) -> Path:
         raise IsADirectoryError(errno.EISDIR, "`path` must be a file", str(path))
     with tempfile.TemporaryFile(dir=path.parent):
         pass
-    for name in not_finite(model):
+    for name in itertools.chain.from_iterable(map(not_finite, members)):
         raise ValueError(f"`model` must have finite weights. Received: others in layer {name!r}")
     return path

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import abc
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from made_tf.export.contexts import encoder_of
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.sampling import random
 from made_tf.sampling.arrangement import evidence_first
@@ -43,8 +45,13 @@ def has_many_orders(model: MADE, num_orders: int) -> bool:
     return num_orders > 1 or model.any_order
 
 
-def num_uniforms(model: MADE, num_orders: int) -> int:
-    """Returns U, how many uniforms a row is made from: the family's, and one for the order."""
+def num_uniforms(model: MADE | Ensemble, num_orders: int) -> int:
+    """Returns U, how many uniforms a row is made from: the family's, and one for the order.
+
+    A row of an ensemble has one for the order and one for the member.
+    """
+    if isinstance(model, Ensemble):
+        return model.conditionals.num_uniforms + 2
     return model.conditionals.num_uniforms + has_many_orders(model, num_orders)
 
 
@@ -178,33 +185,40 @@ class NetworkOfManyOrders(ExportedNetwork):
     def impute(self, x, observed, seeds, context=None) -> Answer:
         """Draws what is not observed; NaN for a row with an observed value that is no state.
 
-        Each pass of the loop draws all rows under the order of the first row that
-        is left, and keeps those that share this order: there are as many passes as
-        groups of rows that observe the same variables.
+        There are as many passes as groups of rows that observe the same variables
+        under the same order.
         """
         event_size = self._model.event_size
         uniforms, vectors = self._uniforms(seeds), self._encode(context)
         number = choose_set(uniforms[:, -1], self._sets.num_sets)
-        keys = tf.concat([tf.minimum(tf.abs(observed), 1), number[:, None]], axis=1)  # [n, D + 1]
+        keys = tf.concat([_flags(observed), number[:, None]], axis=1)  # [n, D + 1]
 
-        def body(left, result):
-            key = tf.gather(keys, tf.argmax(left, output_type=tf.int32))
+        def draw(key):
             pattern, chosen = key[:event_size], key[event_size]
             order, *hidden = set_at(self._sets, chosen)
             known = KnownValues(tf.cast(pattern, tf.float32)[None], x)
             degrees = [evidence_first(order, pattern), *hidden]
-            drawn = self._network.sample(uniforms[:, :-1], degrees, known, vectors=vectors)
-            mine = tf.reduce_all(tf.equal(keys, key[None]), axis=1)
-            left = tf.where(mine, tf.zeros_like(left), left)
-            return left, tf.where(mine[:, None], drawn, result)
+            return self._network.sample(uniforms[:, :-1], degrees, known, vectors=vectors)
 
-        # A float for each row, 1 while it is left: LiteRT's argmax takes no booleans.
-        left = tf.zeros_like(uniforms[:, 0]) + 1.0
-        start = left, tf.zeros_like(x)
-        _, result = tf.while_loop(lambda left, _: tf.reduce_max(left) > 0, body, start)
+        result = _group_by_group(keys, draw, tf.zeros_like(x))
         possible = tf.logical_or(self._model.conditionals.in_support(x), tf.equal(observed, 0))
         possible = tf.reduce_all(possible, axis=1, keepdims=True)
         return {"x": tf.where(possible, result, np.nan)}
+
+    def log_marginal(self, x, observed, context=None):
+        """Returns log p of what is observed of each row, `[n]`, in nats."""
+        vectors, family = self._encode(context), self._network.family
+
+        def score(pattern):
+            def under(degrees):
+                order, *hidden = degrees
+                first = [evidence_first(order, pattern), *hidden]
+                terms = family.log_prob(self._network.parameters(x, first, vectors), x)
+                return tf.reduce_sum(tf.where(pattern[None] > 0, terms, 0.0), axis=1)
+
+            return log_mean_exp(self._sets, under, tf.zeros_like(x[:, 0]))
+
+        return _group_by_group(_flags(observed), score, tf.zeros_like(x[:, 0]))
 
     def _draw(self, uniforms, vectors, temperature=None):
         draw = functools.partial(self._network.sample, temperature=temperature)
@@ -229,3 +243,32 @@ class NetworkOfManyOrders(ExportedNetwork):
             whole=True,
         )
         return params
+
+
+def _flags(observed):
+    """Returns 1 where something is observed, else 0: int32 `[n, D]`."""
+    return tf.minimum(tf.abs(observed), 1)
+
+
+def _group_by_group(keys, answer: Callable, like):
+    """Answers rows that share a key together, one group after the other.
+
+    Each pass of the loop answers all rows by the key of the first row that is left, and keeps
+    those that share it.
+
+    Args:
+        keys: int32 `[n, K]`.
+        answer: from a key `[K]` to answers for all rows.
+        like: a tensor of the answers' shape and dtype, `[n, ...]`.
+    """
+
+    def body(left, result):
+        key = tf.gather(keys, tf.argmax(left, output_type=tf.int32))
+        found = answer(key)
+        mine = tf.reduce_all(tf.equal(keys, key[None]), axis=1)
+        left = tf.where(mine, tf.zeros_like(left), left)
+        return left, tf.where(tf.reshape(mine, [-1] + [1] * (len(like.shape) - 1)), found, result)
+
+    # A float for each row, 1 while it is left: LiteRT's argmax takes no booleans.
+    left = tf.zeros_like(tf.cast(keys[:, 0], tf.float32)) + 1.0
+    return tf.while_loop(lambda left, _: tf.reduce_max(left) > 0, body, (left, like))[1]

@@ -18,7 +18,9 @@ import tensorflow as tf
 from made_tf.export.checks import answers
 from made_tf.export.checks.host import SEED, Drawn
 from made_tf.export.contexts import context_shape
-from made_tf.export.networks import make_network, num_uniforms
+from made_tf.export.members import network_of
+from made_tf.export.networks import num_uniforms
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
 
@@ -96,6 +98,7 @@ class Signature:
         draws: whether it runs the sampler's loops.
         needs_any_order: whether the model must know all orders.
         has_fixed_sizes: whether it also exists with a fixed number of rows.
+        is_of_ensembles: whether an ensemble has it, too.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Signature:
     draws: bool = True
     needs_any_order: bool = False
     has_fixed_sizes: bool = True
+    is_of_ensembles: bool = True
 
 
 #: All signatures by name, in the order in which a file has them.
@@ -120,6 +124,7 @@ SIGNATURES: dict[str, Signature] = {
             is_standard=True,
             draws=False,
             has_fixed_sizes=False,
+            is_of_ensembles=False,
         ),
         Signature(
             "impute",
@@ -132,7 +137,12 @@ SIGNATURES: dict[str, Signature] = {
         Signature(
             "sample_at_temperature", ("seeds", "temperature"), answers.check_sample_at_temperature
         ),
-        Signature("sample_from_uniforms", ("uniforms",), answers.check_sample_from_uniforms),
+        Signature(
+            "sample_from_uniforms",
+            ("uniforms",),
+            answers.check_sample_from_uniforms,
+            is_of_ensembles=False,
+        ),
     )
 }
 
@@ -152,12 +162,15 @@ class Chosen(NamedTuple):
 
 
 def choose_signatures(
-    model: MADE, signatures: str | Sequence[str] | None = None, batch_sizes: Sequence[int] = ()
+    model: MADE | Ensemble,
+    signatures: str | Sequence[str] | None = None,
+    batch_sizes: Sequence[int] = (),
 ) -> dict[str, Chosen]:
     """Returns which signatures a file gets, by name.
 
     Args:
-        model: the model.
+        model: the model, or an ensemble, which has neither `conditionals` nor
+            `sample_from_uniforms`.
         signatures: names; `None` for `sample`, `log_prob`, `conditionals` and,
             where the model knows all orders, `impute`; `"all"` for all that the
             model can have.
@@ -173,6 +186,7 @@ def choose_signatures(
         for name, signature in SIGNATURES.items()
         if (model.any_order or not signature.needs_any_order)
         and (model.conditionals.has_temperature or "temperature" not in signature.inputs)
+        and (signature.is_of_ensembles or not isinstance(model, Ensemble))
     }
     if signatures is None:
         names = [name for name, signature in possible.items() if signature.is_standard]
@@ -182,8 +196,9 @@ def choose_signatures(
         names = [signatures] if isinstance(signatures, str) else list(signatures)
         unknown = [name for name in names if name not in possible]
         if unknown or not names or len(set(names)) < len(names):
+            of_ensemble = " for an ensemble" if isinstance(model, Ensemble) else ""
             raise ValueError(
-                f"`signatures` must be 'all' or different ones of {list(possible)}. "
+                f"`signatures` must be 'all' or different ones of {list(possible)}{of_ensemble}. "
                 f"Received: signatures={signatures!r}"
             )
     sizes = [integer("batch_sizes", size) for size in batch_sizes]
@@ -202,7 +217,7 @@ def choose_signatures(
 
 
 def make_signatures(
-    model: MADE,
+    model: MADE | Ensemble,
     chosen: dict[str, Chosen],
     block_length: int | None = None,
     batch_size: int | None = None,
@@ -211,7 +226,7 @@ def make_signatures(
     """Returns the signatures of a model, its weights frozen into them.
 
     Args:
-        model: the model.
+        model: the model, or an ensemble.
         chosen: which ones, from `choose_signatures`.
         block_length: how many variables the sampler solves at once; `None`
             chooses.
@@ -236,7 +251,7 @@ def make_signatures(
         Of a model with a context all have one more input, `context` float32
         `[n, W]` (or what the model's encoder takes), the last one.
     """
-    network = make_network(model, num_orders, block_length, batch_size)
+    network = network_of(model, num_orders, block_length, batch_size)
     sizes = Sizes(model.event_size, num_uniforms(model, num_orders), context_shape(model))
 
     def function(signature: Signature, inputs: tuple[str, ...], rows: int | None):

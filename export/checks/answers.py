@@ -18,7 +18,7 @@ from made_tf.export.checks.compare import (
     check_samples,
     same_values,
 )
-from made_tf.export.checks.host import SEED, Drawn, Host
+from made_tf.export.checks.host import SEED, AnyHost, Drawn
 from made_tf.export.checks.report import ExportError
 from made_tf.export.runtime import LiteSampler
 
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 #: From a model, its file and rows to the largest difference of a log-probability, or `None`.
-Check = Callable[[Host, LiteSampler, Drawn], float | None]
+Check = Callable[[AnyHost, LiteSampler, Drawn], float | None]
 
 _NUM_IMPUTED = 24
 _NUM_PATTERNS = 4
 _TEMPERATURES = (0.5, 1.0, 2.0)
 
 
-def check_sample(host: Host, device: LiteSampler, drawn: Drawn) -> None:
+def check_sample(host: AnyHost, device: LiteSampler, drawn: Drawn) -> None:
     """Rows are the model's, however many are drawn."""
     check_samples(host, drawn.rows, drawn.uniforms, drawn.sets, **drawn.given())
     for size in (1, 3):
@@ -51,19 +51,20 @@ def check_sample(host: Host, device: LiteSampler, drawn: Drawn) -> None:
             raise ExportError(f"The file gives other rows at batch size {size}.")
 
 
-def check_log_prob(host: Host, device: LiteSampler, drawn: Drawn) -> float:
+def check_log_prob(host: AnyHost, device: LiteSampler, drawn: Drawn) -> float:
     """Log-probabilities of rows are the model's."""
     given = drawn.given()
     return check_log_probs(host, device.log_prob(drawn.rows, **given), drawn.rows, **given)
 
 
-def check_conditionals(host: Host, device: LiteSampler, drawn: Drawn) -> None:
+def check_conditionals(host: AnyHost, device: LiteSampler, drawn: Drawn) -> None:
     """Parameters of rows are the model's."""
-    given = drawn.given()
-    check_parameters(host, device.conditionals(drawn.rows, **given), drawn.rows, **given)
+    for member, own, _ in host.by_member(drawn.sets):
+        rows, given = drawn.rows[own], drawn.given(own)
+        check_parameters(member, device.conditionals(rows, **given), rows, **given)
 
 
-def check_sample_and_log_prob(host: Host, device: LiteSampler, drawn: Drawn) -> float:
+def check_sample_and_log_prob(host: AnyHost, device: LiteSampler, drawn: Drawn) -> float:
     """Rows and their log-probabilities are the model's."""
     given = drawn.given()
     x, log_prob = device.sample_and_log_prob(drawn.seeds, **given)
@@ -71,7 +72,7 @@ def check_sample_and_log_prob(host: Host, device: LiteSampler, drawn: Drawn) -> 
     return check_log_probs(host, log_prob, x, **given)
 
 
-def check_sample_at_temperature(host: Host, device: LiteSampler, drawn: Drawn) -> None:
+def check_sample_at_temperature(host: AnyHost, device: LiteSampler, drawn: Drawn) -> None:
     """Rows of several temperatures are the model's."""
     temperature = np.resize(np.array(_TEMPERATURES, np.float32), len(drawn.seeds))
     given = drawn.given()
@@ -79,13 +80,13 @@ def check_sample_at_temperature(host: Host, device: LiteSampler, drawn: Drawn) -
     check_samples(host, x, drawn.uniforms, drawn.sets, temperature=temperature, **given)
 
 
-def check_sample_from_uniforms(host: Host, device: LiteSampler, drawn: Drawn) -> None:
+def check_sample_from_uniforms(host: AnyHost, device: LiteSampler, drawn: Drawn) -> None:
     """Rows that are made from uniforms are the model's."""
     x = device.sample_from_uniforms(drawn.inputs, **drawn.given())
     check_samples(host, x, drawn.uniforms, drawn.sets, **drawn.given())
 
 
-def check_impute(host: Host, device: LiteSampler, drawn: Drawn) -> None:
+def check_impute(host: AnyHost, device: LiteSampler, drawn: Drawn) -> None:
     """Values that are filled in, in rows that lack the same ones and others, are the model's."""
     rows = drawn.rows[:_NUM_IMPUTED]
     shape = (_NUM_PATTERNS, host.model.event_size)
@@ -98,11 +99,12 @@ def check_impute(host: Host, device: LiteSampler, drawn: Drawn) -> None:
     for first, pattern in enumerate(patterns):
         own = np.arange(first, len(rows), _NUM_PATTERNS)
         some = drawn.some(own)
-        check_samples(host, filled[own], some.uniforms, some.sets, pattern, **some.given())
+        sets = host.sets_given(some, pattern)
+        check_samples(host, filled[own], some.uniforms, sets, pattern, **some.given())
 
 
 def check_fixed_size(
-    host: Host, device: LiteSampler, name: str, kind: str, inputs: Mapping[str, npt.NDArray]
+    host: AnyHost, device: LiteSampler, name: str, kind: str, inputs: Mapping[str, npt.NDArray]
 ) -> None:
     """A signature of a fixed number of rows gives what the one of any number, `kind`, gives."""
     fixed, free = device.run(name, **inputs), device.run(kind, **inputs)

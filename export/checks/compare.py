@@ -15,7 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from made_tf.conditionals import Conditionals
-from made_tf.export.checks.host import SEED, Host
+from made_tf.export.checks.host import SEED, AnyHost, Host
 from made_tf.export.checks.report import ExportError
 from made_tf.portable.arrays import BoolArray, FloatArray
 
@@ -31,7 +31,7 @@ _NUM_MOVED = 8
 
 
 def check_samples(
-    host: Host,
+    host: AnyHost,
     rows: FloatArray,
     uniforms: Any,
     sets: npt.NDArray[np.int32],
@@ -45,7 +45,7 @@ def check_samples(
     model) all later values may differ rightly.
 
     Args:
-        host: the model.
+        host: the model, or an ensemble.
         rows: `[n, D]`, drawn anywhere.
         uniforms: what they were drawn from, `[n, U]`.
         sets: the numbers of their mask sets, `[n]`.
@@ -56,27 +56,28 @@ def check_samples(
     Raises:
         ExportError: if a value differs by more than a rounding.
     """
-    for number in np.unique(sets):
-        own = np.flatnonzero(sets == number)
-        given = None if context is None else context[own]
-        params, precise = host.parameters(rows[own], number, known, given)
-        wrong = _wrong_values(
-            host,
-            rows[own],
-            tf.gather(uniforms, own),
-            params,
-            precise,
-            None if temperature is None else temperature[own],
-        )
-        if known is not None:
-            wrong &= ~known
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise ExportError(
-                f"The file draws other samples than the model in {wrong.any(axis=1).sum()} of "
-                f"{len(own)} rows, first in row {row}, variable {column}: "
-                f"{rows[own[row], column]}."
+    for member, mine, numbers in host.by_member(sets):
+        for number in np.unique(numbers):
+            own = mine[numbers == number]
+            given = None if context is None else context[own]
+            params, precise = member.parameters(rows[own], number, known, given)
+            wrong = _wrong_values(
+                member,
+                rows[own],
+                tf.gather(uniforms, own),
+                params,
+                precise,
+                None if temperature is None else temperature[own],
             )
+            if known is not None:
+                wrong &= ~known
+            if wrong.any():
+                row, column = np.argwhere(wrong)[0]
+                raise ExportError(
+                    f"The file draws other samples than the model in {wrong.any(axis=1).sum()} of "
+                    f"{len(own)} rows, first in row {row}, variable {column}: "
+                    f"{rows[own[row], column]}."
+                )
 
 
 def _wrong_values(
@@ -138,7 +139,10 @@ def _ties(family: Conditionals, params: FloatArray, precise: FloatArray) -> Floa
 
 
 def check_log_probs(
-    host: Host, log_prob: FloatArray, rows: FloatArray, context: FloatArray | None = None
+    host: AnyHost,
+    log_prob: FloatArray,
+    rows: FloatArray,
+    context: FloatArray | None = None,
 ) -> float:
     """Log-probabilities `[n]` of rows must be the model's, up to what rounding explains.
 

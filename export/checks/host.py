@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +22,55 @@ from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
 from made_tf.sampling.order_mixture import choose_set, sample_mixture
 
-__all__ = ["SEED", "Drawn", "Host"]
+__all__ = ["SEED", "AnyHost", "Drawn", "Host"]
 
 #: The seed of all that is compared or measured.
 SEED = 20150208
 _SLACK = 1e-6  # what rounding does to a number that is then put on a grid
 
 
+class AnyHost(abc.ABC):
+    """A model, or an ensemble, on the host.
+
+    Attributes:
+        model: it.
+        num_orders: M, how many orders are mixed; 1 for an ensemble, whose members have their own.
+        num_choices: how many of a row's uniforms choose an order, or a member.
+    """
+
+    model: Any
+    num_orders: int
+    num_choices: int
+
+    @abc.abstractmethod
+    def sample(self, uniforms: Any, context: FloatArray | None = None) -> FloatArray:
+        """Draws rows from the uniforms of their variables and those that choose, on the host."""
+
+    @abc.abstractmethod
+    def sets_of(self, uniforms: Any) -> npt.NDArray[np.int32]:
+        """Returns the numbers of the mask sets of rows, by the last uniforms of each, `[n]`."""
+
+    @abc.abstractmethod
+    def sets_given(self, drawn: Drawn, known: BoolArray) -> npt.NDArray[np.int32]:
+        """Returns the numbers of the mask sets of rows of which some variables are known."""
+
+    @abc.abstractmethod
+    def by_member(
+        self, sets: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[Host, npt.NDArray[np.intp], npt.NDArray[np.int32]]]:
+        """Yields models, each with its rows and with the numbers of their mask sets."""
+
+    @abc.abstractmethod
+    def log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
+        """Returns the log-probabilities of rows, in nats: `[n, D]` -> `[n]`."""
+
+    @abc.abstractmethod
+    def precise_log_prob(self, rows: FloatArray, context: FloatArray | None = None) -> FloatArray:
+        """Returns the log-probabilities by a copy in float64, in nats: `[n, D]` -> `[n]`."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class Host:
+class Host(AnyHost):
     """A model beside a copy in float64.
 
     What the two differ by is what rounding does in this model, found without
@@ -46,6 +87,8 @@ class Host:
     precise: MADE
     num_orders: int
     sets: StackedSets
+
+    num_choices = 1
 
     @classmethod
     def of(cls, model: MADE, num_orders: int) -> Host:
@@ -67,6 +110,21 @@ class Host:
         if is_mixture:  # whose loop over orders is worth a graph
             draw = tf.function(draw, autograph=False)
         return draw(tf.convert_to_tensor(uniforms), context).numpy()
+
+    def sets_of(self, uniforms: Any) -> npt.NDArray[np.int32]:
+        """As `AnyHost.sets_of`."""
+        return choose_set(uniforms[:, -1], self.num_orders).numpy()
+
+    def sets_given(self, drawn: Drawn, known: BoolArray) -> npt.NDArray[np.int32]:
+        """As `AnyHost.sets_given`."""
+        del known  # of which the order does not depend
+        return drawn.sets
+
+    def by_member(
+        self, sets: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[Host, npt.NDArray[np.intp], npt.NDArray[np.int32]]]:
+        """Yields itself with all rows."""
+        yield self, np.arange(len(sets)), sets
 
     @functools.cached_property
     def nearby(self) -> Callable[[Any, Any], Any]:
@@ -133,20 +191,20 @@ class Drawn(NamedTuple):
     context: FloatArray | None = None
 
     @classmethod
-    def of(cls, host: Host, num_rows: int, context: FloatArray | None = None) -> Drawn:
+    def of(cls, host: AnyHost, num_rows: int, context: FloatArray | None = None) -> Drawn:
         """Draws so many rows on the host, for contexts that were given or are made up."""
         if context is None:
             context = example_contexts(host.model, num_rows, SEED)
         else:
             context = np.resize(context, (num_rows, *context.shape[1:]))
         seeds = random.row_seeds(tf.constant([SEED, 0], tf.int32), num_rows)
-        uniforms = random.row_uniforms(seeds, host.model.conditionals, 1)
+        uniforms = random.row_uniforms(seeds, host.model.conditionals, host.num_choices)
         return cls(
             host.sample(uniforms, context),
             seeds.numpy(),
             uniforms[:, : num_uniforms(host.model, host.num_orders)],
-            uniforms[:, :-1],
-            choose_set(uniforms[:, -1], host.num_orders).numpy(),
+            uniforms[:, : -host.num_choices],
+            host.sets_of(uniforms),
             context,
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from made_tf.export.checks.host import SEED
 from made_tf.export.runtime import LiteSampler
 from made_tf.masks import degrees_to_mask
+from made_tf.models.density_model import DensityModel
 from made_tf.models.made import MADE
 from made_tf.portable.files import PathLike
 from made_tf.verification import row_pairs, sum_of_states
@@ -52,7 +53,7 @@ def leak(model: MADE, device: LiteSampler, **given: Any) -> float:
     return largest
 
 
-def total_probability(model: MADE, device: LiteSampler, **given: Any) -> float | None:
+def total_probability(model: DensityModel, device: LiteSampler, **given: Any) -> float | None:
     """Sums the probabilities of all states; `None` where there are too many."""
     states = [values for values in model.conditionals.states() if values is not None]
     if len(states) < model.event_size or math.prod(map(len, states)) > _MAX_STATES:

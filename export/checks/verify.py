@@ -22,11 +22,13 @@ from made_tf.export.checks.measure import (
     sample_ms,
     total_probability,
 )
+from made_tf.export.checks.members import host_log_prob, host_of, members_of
 from made_tf.export.checks.report import ExportError, ExportReport
 from made_tf.export.file.inspection import inspect_tflite
 from made_tf.export.file.static import STATIC
 from made_tf.export.runtime import LiteSampler
 from made_tf.export.signatures import Chosen, choose_signatures, example_inputs
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.files import PathLike
 from made_tf.sampling.order_mixture import choose_set
@@ -39,11 +41,11 @@ _TOTAL_TOLERANCE = 1e-5
 
 
 def verify_tflite(
-    model: MADE,
+    model: MADE | Ensemble,
     path: PathLike,
     num_orders: int = 1,
     chosen: dict[str, Chosen] | None = None,
-    original: MADE | None = None,
+    original: MADE | Ensemble | None = None,
     data: npt.ArrayLike | None = None,
     context: npt.NDArray[np.float32] | None = None,
 ) -> ExportReport:
@@ -76,7 +78,7 @@ def verify_tflite(
     device = LiteSampler(path)
     if set(device.signatures) != set(chosen):
         raise ExportError(f"The file has other signatures than {', '.join(chosen)}.")
-    host = Host.of(model, num_orders)
+    host = host_of(model, num_orders)
     drawn = Drawn.of(host, _NUM_ROWS, context)
     host_rows = drawn.rows
     has_sample = "sample" in chosen
@@ -97,7 +99,7 @@ def verify_tflite(
         report = _with_nll(
             report,
             device,
-            lambda rows, **given: original.log_prob(rows, num_orders, **given),
+            host_log_prob(original, num_orders),
             x,
             context,
         )
@@ -175,7 +177,7 @@ def _inspect(path: PathLike) -> dict[str, Any]:
 
 
 def _report(
-    model: MADE,
+    model: MADE | Ensemble,
     path: PathLike,
     inspection: dict[str, Any],
     device: LiteSampler,
@@ -183,7 +185,8 @@ def _report(
     **one: Any,
 ) -> ExportReport:
     """Reports what every file tells, and checks what holds exactly in every format."""
-    found = leak(model, device, **one) if "conditionals" in device.signatures else None
+    has_conditionals = isinstance(model, MADE) and "conditionals" in device.signatures
+    found = leak(model, device, **one) if has_conditionals else None
     if found:
         raise ExportError(f"A conditional depends on a later variable: by up to {found:.3g}.")
     total = total_probability(model, device, **one) if "log_prob" in device.signatures else None
@@ -195,7 +198,7 @@ def _report(
         signatures=inspection["signatures"],
         ops=inspection["ops"],
         weights=weights,
-        live_weight_bytes=live_weight_bytes(model, weights),
+        live_weight_bytes=sum(live_weight_bytes(each, weights) for each in members_of(model)),
         leak=found,
         total_probability=total,
     )

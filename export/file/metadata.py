@@ -13,6 +13,8 @@ from made_tf.export.contexts import context_shape
 from made_tf.export.file.card import check_card
 from made_tf.export.networks import num_uniforms
 from made_tf.export.runtime.files import DIGEST_MARK, METADATA_FORMAT
+from made_tf.models.density_model import DensityModel
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.digests import CONTENT_DIGITS, content_digest
 from made_tf.portable.schema import Schema
@@ -28,7 +30,7 @@ _SEEDS = (
 
 
 def describe_model(
-    model: MADE,
+    model: MADE | Ensemble,
     num_orders: int,
     weights: str,
     variables: Sequence[Mapping[str, Any]] | None = None,
@@ -41,8 +43,10 @@ def describe_model(
     """Returns what a file tells of a model.
 
     Args:
-        model: the model.
-        num_orders: M, how many orders the file's density averages.
+        model: the model, or an ensemble: of it the number of `members`, and of what these may
+            differ in the first one's `input_order`.
+        num_orders: M, how many orders the file's density averages; of an ensemble the most
+            orders of a member.
         weights: the format of the weights.
         variables: for each variable in turn its `name` and, where it has
             classes, perhaps `categories`: a name for each.
@@ -57,6 +61,7 @@ def describe_model(
     """
     if licence is not None and not isinstance(licence, str):
         raise ValueError(f"`licence` must be a text. Received: licence={licence!r}")
+    first = model.members[0] if isinstance(model, Ensemble) else model
     return {
         "format": METADATA_FORMAT,
         "package": "made_tf",
@@ -64,9 +69,10 @@ def describe_model(
         "licence": licence,
         "event_size": model.event_size,
         "num_uniforms": num_uniforms(model, num_orders),
-        "input_order": model.degrees.inputs.tolist(),
+        "input_order": first.degrees.inputs.tolist(),
         "num_orders": num_orders,
         "any_order": model.any_order,
+        **({"members": len(model.members)} if isinstance(model, Ensemble) else {}),
         "weights": weights,
         "family": _family(model),
         "variables": _variables(model, variables),
@@ -101,7 +107,7 @@ def seal(content: bytes) -> bytes:
     return content[:start] + digest + content[start + len(digest) :]
 
 
-def _family(model: MADE) -> dict[str, Any]:
+def _family(model: DensityModel) -> dict[str, Any]:
     """Returns the family's name and, where that does not tell, how many classes columns have."""
     family = model.conditionals
     counts = [
@@ -113,7 +119,7 @@ def _family(model: MADE) -> dict[str, Any]:
     return {"name": family.name, "num_classes": counts}
 
 
-def _variables(model: MADE, variables: Any) -> list[dict[str, Any]] | None:
+def _variables(model: DensityModel, variables: Any) -> list[dict[str, Any]] | None:
     if variables is None:
         return None
     size, states = model.event_size, model.conditionals.states()
@@ -140,7 +146,7 @@ def _variables(model: MADE, variables: Any) -> list[dict[str, Any]] | None:
     return described
 
 
-def _context(model: MADE, names: Any) -> dict[str, Any]:
+def _context(model: DensityModel, names: Any) -> dict[str, Any]:
     """Returns the entry of a model with a context: its shape, and names of its numbers."""
     shape = context_shape(model)
     if names is not None:
@@ -155,7 +161,7 @@ def _context(model: MADE, names: Any) -> dict[str, Any]:
     return {} if shape is None else {"context": {"shape": list(shape), "names": names}}
 
 
-def _schema(model: MADE, schema: Any) -> dict[str, Any]:
+def _schema(model: DensityModel, schema: Any) -> dict[str, Any]:
     """Returns the entry of a model over a table's columns."""
     if schema is None:
         return {}
@@ -168,7 +174,7 @@ def _schema(model: MADE, schema: Any) -> dict[str, Any]:
     return {"schema": known.to_dict()}
 
 
-def _image_shape(model: MADE, image_shape: Any) -> list[int] | None:
+def _image_shape(model: DensityModel, image_shape: Any) -> list[int] | None:
     if image_shape is None:
         return None
     shape = list(image_shape)

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 
-__all__ = ["WEIGHTS", "pack_weights", "with_dtype", "with_weights"]
+__all__ = ["WEIGHTS", "members_with_weights", "pack_weights", "with_dtype", "with_weights"]
 
 #: The formats that serve every signature.
 WEIGHTS = ("float32", "float16", "int8")
@@ -74,6 +75,13 @@ def with_weights(model: MADE, weights: str) -> MADE:
         _round_to_float16(layer.name, [layer.kernel])
     _round_to_float16("family", tables)
     return copy
+
+
+def members_with_weights(model: MADE | Ensemble, weights: str) -> MADE | Ensemble:
+    """Returns `with_weights` of a model, or of each member of an ensemble."""
+    if isinstance(model, Ensemble):
+        return Ensemble([with_weights(member, weights) for member in model.members])
+    return with_weights(model, weights)
 
 
 def _round_to_int8(table: Any) -> None:

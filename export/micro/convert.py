@@ -106,7 +106,7 @@ def to_micro(
             draw what the model draws.
     """
     started = time.perf_counter()
-    path = check_target(model, path)
+    path = check_target(model, path, or_ensemble=False)
     if model.conditioning is not None:
         raise ValueError(
             "`model` must have no context: a file for microcontrollers has one input, the "

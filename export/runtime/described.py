@@ -77,6 +77,7 @@ _ENTRIES: dict[str, tuple[str, Callable[[Any, int], bool]]] = {
 }
 _PERHAPS: dict[str, tuple[str, Callable[[Any, int], bool]]] = {
     "context": ("a mapping with a shape", _is_context),
+    "members": ("a positive integer", lambda value, size: _is_integer(value)),
     "schema": ("a mapping", lambda value, size: isinstance(value, Mapping)),
 }
 

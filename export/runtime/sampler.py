@@ -78,7 +78,8 @@ class LiteSampler:
         told = self.metadata or {}
         shape = (told.get("context") or {}).get("shape")
         self.context_shape = None if shape is None else tuple(map(int, shape))
-        self._has_many_orders = bool(told.get("any_order") or told.get("num_orders", 1) > 1)
+        several = told.get("num_orders", 1) > 1 or "members" in told
+        self._has_many_orders = bool(told.get("any_order") or several)
 
     def __reduce__(self):
         return type(self), self._opened  # opened anew, from the same file

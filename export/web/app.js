@@ -95,6 +95,7 @@ function show(name) {
     ['orders', metadata.any_order ? 'any' : String(metadata.num_orders)],
     ['version', `made_tf ${metadata.version}`],
   ];
+  if (metadata.members) facts.push(['members', String(metadata.members)]);
   if (metadata.context) facts.push(['context', `${metadata.context.shape.join(' x ')} numbers`]);
   facts.push(...cardFacts(metadata));
   $('facts').replaceChildren(

@@ -35,7 +35,7 @@ __all__ = ["export"]
     "--signatures",
     metavar="NAME,NAME,...|all",
     help="What the file can be asked.  [default: sample,log_prob,conditionals and, of a model of "
-    "all orders, impute]",
+    "all orders, impute; of an ensemble no conditionals]",
 )
 @click.option(
     "--batch-sizes",
@@ -102,7 +102,7 @@ def export(
     card: Path | None,
     micro: bool,
 ) -> None:
-    """Write MODEL (.keras) as one .tflite file for devices, and verify it.
+    """Write MODEL (.keras), a model or an ensemble, as one .tflite file for devices; verify it.
 
     The file is compared with the model before it is handed over; what was
     compared is printed.
@@ -155,7 +155,7 @@ def export(
     rows, calibrating = (
         None if file is None else load_rows(file, array) for file in (data, calibration)
     )
-    loaded = load_keras(model)
+    loaded = load_keras(model, or_ensemble=True)
     contexts = None
     if context is not None or (rows is not None and loaded.conditioning is not None):
         if rows is None:

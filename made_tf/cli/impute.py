@@ -12,7 +12,13 @@ import click
 
 from made_tf.cli.contexts import CONTEXT, context_shape, read_contexts
 from made_tf.cli.folders import PART_ROWS, WORKERS, check_device_file, is_folder, run_job
-from made_tf.cli.opening import load_keras, open_device, open_model
+from made_tf.cli.opening import (
+    distribution_of,
+    is_ensemble,
+    load_keras,
+    open_device,
+    open_model,
+)
 from made_tf.cli.options import (
     ARRAY,
     MODEL,
@@ -28,7 +34,7 @@ from made_tf.cli.tables import imputed_table, is_table_model, reading, write
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from made_tf.distributions.made import MADEDistribution
+    from made_tf.distributions.questions import AnswersQuestions
     from made_tf.export.runtime import LiteSampler
     from made_tf.portable.arrays import FloatArray
 
@@ -81,10 +87,11 @@ def impute(
     A missing value is an empty field of a .csv (or nan), a null of a .parquet
     or a NaN. What is there stays; what is not is drawn, together, given the rest
     of its row. This is exact for a model that was trained with --num-masks
-    fresh (and all its orders). Another one weighs draws for rows in which what
-    is missing does not come last in its order, and warns where too few of them
-    count. A .tflite file fills in if its model is one of all orders (of a table:
-    if it was exported with --network questions); the same seed then gives the same rows.
+    fresh (and all its orders), and for an ensemble of such. Another one weighs
+    draws for rows in which what is missing does not come last in its order, and
+    warns where too few of them count. A .tflite file fills in if its model is one
+    of all orders (of a table: if it was exported with --network questions); the
+    same seed then gives the same rows.
 
     Where DATA is a folder of .parquet (or one such file), --output a folder and
     MODEL a .tflite with the signature impute, the rows are filled in by all
@@ -121,7 +128,7 @@ def impute(
     on_device = model.suffix == ".tflite"
     if on_device and num_orders is not None:
         raise ValueError(f"{model} averages no orders: --num-orders is for files of .keras.")
-    loaded = open_device(model) if on_device else load_keras(model)
+    loaded = open_device(model) if on_device else load_keras(model, or_ensemble=True)
     if x.shape[1] != loaded.event_size:
         raise ValueError(
             f"{data} must have the {loaded.event_size} columns of {model}. "
@@ -135,15 +142,9 @@ def impute(
             filled = _filled_on_device(loaded, x, contexts, seed)
         else:
             check_support(data, x, columns, loaded.conditionals, array)
-            from made_tf.distributions.made import MADEDistribution
-
-            dist = MADEDistribution(
-                loaded,
-                num_orders=num_orders,
-                num_particles=num_particles,
-                context=None if contexts is None else contexts[0],
-            )
-            filled = _filled(dist, x, contexts, seed, warned)
+            one = None if contexts is None else contexts[0]
+            dist = distribution_of(model, loaded, num_orders, num_particles, one)
+            filled = _filled(dist, loaded, x, contexts, seed, warned)
         missing = np.isnan(x)
         first = next(filled)  # what libraries have to tell, they tell now
     rows = itertools.chain([first], filled)
@@ -170,7 +171,8 @@ def _filled_on_device(
 
 
 def _filled(
-    dist: MADEDistribution,
+    dist: AnswersQuestions,
+    model: Any,
     x: npt.NDArray,
     contexts: FloatArray | None,
     seed: int,
@@ -184,7 +186,8 @@ def _filled(
             if contexts is None or len(contexts) == 1:
                 rows = dist.impute(some, seed, first_row=start)
             else:
-                vectors = dist.model.encode_context(contexts[start : start + _ROWS]).numpy()
+                vectors = model.encode_context(contexts[start : start + _ROWS])
+                vectors = [v.numpy() for v in vectors] if is_ensemble(model) else vectors.numpy()
                 rows = dist.queries.sample_conditional(some, 1, seed, start, vectors)[0]
         warned.extend(str(w.message) for w in caught if issubclass(w.category, UserWarning))
         yield rows

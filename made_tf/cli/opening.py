@@ -14,11 +14,19 @@ if TYPE_CHECKING:
 
     from made_tf.conditionals import Conditionals
     from made_tf.data.splits import Splits
+    from made_tf.distributions.questions import AnswersQuestions
     from made_tf.export.runtime import LiteSampler
     from made_tf.portable.arrays import FloatArray
     from made_tf.scoring import Scores
 
-__all__ = ["family_of", "load_keras", "open_device", "open_model"]
+__all__ = [
+    "distribution_of",
+    "family_of",
+    "is_ensemble",
+    "load_keras",
+    "open_device",
+    "open_model",
+]
 
 
 _ROWS = 1024  # drawn at once
@@ -69,11 +77,7 @@ class _Host:
 
         from made_tf.scoring import score
 
-        if num_orders is not None and not hasattr(self.model, "num_orders"):
-            raise ValueError(
-                f"{self.path} holds an ensemble, which averages over as many orders as its members "
-                "do: --num-orders is for single models."
-            )
+        _check_orders(self.path, self.model, num_orders)
         if contexts is not None:
             contexts = np.broadcast_to(contexts, (len(x), *contexts.shape[1:]))
         return score(self.model, x, num_orders, contexts)
@@ -81,21 +85,15 @@ class _Host:
     def path_spread(self, x: npt.NDArray) -> float | None:
         from made_tf.models.paths import path_spread
 
-        if not getattr(self.model, "any_order", False) or self.model.conditioning is not None:
+        if is_ensemble(self.model) or not self.model.any_order or self.model.conditioning:
             return None
         return float(path_spread(self.model, x).spread.mean())
 
     def stream(
         self, num_samples: int, seed: int, contexts: FloatArray | None
     ) -> Iterator[npt.NDArray]:
-        with quiet():
-            from made_tf.distributions.ensemble import EnsembleDistribution
-            from made_tf.distributions.made import MADEDistribution
-            from made_tf.models.made import MADE
-        single = isinstance(self.model, MADE)
-        distribution = MADEDistribution if single else EnsembleDistribution
-        context = contexts[0] if contexts is not None and len(contexts) == 1 else contexts
-        return distribution(self.model, context=context).stream(num_samples, seed)
+        dist = distribution_of(self.path, self.model, context=_for_all_or_each(contexts))
+        return dist.stream(num_samples, seed)
 
 
 class _Device:
@@ -131,6 +129,45 @@ class _Device:
 
 def _for_all_or_each(contexts: FloatArray | None) -> FloatArray | None:
     return contexts[0] if contexts is not None and len(contexts) == 1 else contexts
+
+
+def is_ensemble(model: Any) -> bool:
+    """Returns whether what `load_keras` has loaded is an `Ensemble`."""
+    return hasattr(model, "members")
+
+
+def _check_orders(path: Path, model: Any, num_orders: int | None) -> None:
+    if num_orders is not None and is_ensemble(model):
+        raise ValueError(
+            f"{path} holds an ensemble, which averages over as many orders as its members "
+            "do: --num-orders is for single models."
+        )
+
+
+def distribution_of(
+    path: Path,
+    model: Any,
+    num_orders: int | None = None,
+    num_particles: int = 1000,
+    context: Any = None,
+) -> AnswersQuestions:
+    """Returns the distribution of a model or of an ensemble.
+
+    Args:
+        path: its file, for the message.
+        model: what it holds.
+        num_orders: as in `MADEDistribution`, of a single model.
+        num_particles: likewise, like the last.
+        context: likewise.
+    """
+    _check_orders(path, model, num_orders)
+    with quiet():
+        from made_tf.distributions.ensemble import EnsembleDistribution
+        from made_tf.distributions.made import MADEDistribution
+    given = {"num_particles": num_particles, "context": context}
+    if is_ensemble(model):
+        return EnsembleDistribution(model, **given)
+    return MADEDistribution(model, num_orders=num_orders, **given)
 
 
 def open_model(path: Path) -> Scorer:

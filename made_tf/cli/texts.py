@@ -182,6 +182,8 @@ def _metadata_lines(metadata: dict[str, Any]) -> list[str]:
         f"made_tf {metadata['version']}: {family} conditionals, weights {metadata['weights']}, "
         f"orders averaged: {metadata['num_orders']}"
     ]
+    if metadata.get("members"):
+        lines.append(f"an ensemble of {metadata['members']} members")
     if metadata["image_shape"]:
         lines.append(f"a row is a picture of {'x'.join(map(str, metadata['image_shape']))}")
     for variable in metadata["variables"] or []:

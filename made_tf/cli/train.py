@@ -149,7 +149,7 @@ def _override(*names: str, text: str, **attributes: Any) -> Any:
     metavar="INTEGER",
     default=1,
     show_default=True,
-    help="How many models the ensemble has. A single one can be exported.",
+    help="How many models the ensemble has.",
 )
 @click.option(
     "--schema",

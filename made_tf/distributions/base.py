@@ -84,7 +84,10 @@ class RowDistribution(tfd.Distribution):
         return parameter_properties.ParameterProperties(event_ndims=event_ndims)
 
     def _vectors(self):
-        """Returns the encoded contexts of the batch, `[B, W]`; `None` without a context."""
+        """Returns the encoded contexts of the batch, `[B, W]`; `None` without a context.
+
+        Of an ensemble a list, what each member makes of them.
+        """
         return None if self._contexts is None else self._contexts.vectors()
 
     def __reduce__(self):
@@ -160,22 +163,25 @@ class SeededRows(RowDistribution):
             return tf.constant([], tf.int32)
         return self._contexts.batch_shape_tensor()
 
-    def _vectors_of(self, x) -> np.ndarray | None:
-        """Returns the encoded context of each of so many rows, `[N, W]`.
+    def _vectors_of(self, x) -> Any:
+        """Returns the encoded context of each of so many rows, `[N, W]`; a list for an ensemble.
 
         Raises:
             ValueError: if there is neither one context nor one for each row.
         """
         if self._contexts is None:
             return None
-        vectors = self._vectors().numpy()
-        count = len(x) if np.ndim(x) else len(vectors)  # of what is no table the rest will say so
-        if self.batch_shape.rank > 1 or (self.batch_shape.rank == 1 and len(vectors) != count):
+        vectors = self._vectors()
+        num_contexts = len(tf.nest.flatten(vectors)[0])
+        count = len(x) if np.ndim(x) else num_contexts  # of what is no table the rest will say so
+        if self.batch_shape.rank > 1 or (self.batch_shape.rank == 1 and num_contexts != count):
             raise ValueError(
                 "`context` must be one for all rows, or have one for each of them. "
                 f"Received: contexts of shape {self.batch_shape} for {count} rows"
             )
-        return np.broadcast_to(vectors, (count, vectors.shape[1]))
+        return tf.nest.map_structure(
+            lambda each: np.broadcast_to(each.numpy(), (count, each.shape[1])), vectors
+        )
 
     def _rows(self, seeds, vectors=None):
         """Draws rows: int32 `[n, 2]`, `[n, W]` -> float32 `[n, D]`, without a gradient."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -15,7 +17,6 @@ from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import split_row, with_vectors
 from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.particles import pick
-from made_tf.queries.subsets import Queries
 from made_tf.sampling import random
 from made_tf.sampling.seeds import seed_pair
 
@@ -47,6 +48,7 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
         name: the name of its operations.
         context: of a model with a context, what each row is conditioned on, of the
             evidence's batch shape.
+        estimate_seed: a 32-bit integer from which estimates draw.
 
     Raises:
         ValueError: if the evidence has the wrong shape, values outside the support, or no
@@ -55,12 +57,13 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
 
     def __init__(
         self,
-        queries: Queries,
+        queries: Any,
         evidence,
         validate_args=False,
         allow_nan_stats=True,
         name="ConditionalMADE",
         context=None,
+        estimate_seed=0,
     ):
         parameters = dict(locals())
         size = queries.model.event_size
@@ -71,6 +74,7 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
                 f"Received: evidence.shape={evidence.shape}"
             )
         self._queries = queries
+        self._estimate_seed = estimate_seed
         self._batch = evidence.shape[:-1]
         self._condition_on(queries.model, context)
         if self._contexts is not None and self._contexts.batch_shape != list(self._batch):
@@ -105,7 +109,14 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
     @property
     def is_exact(self) -> bool:
         """Whether no answer needs an estimate."""
-        return all(self._queries.sets_for(known) is not None for known, _ in self._patterns)
+        return bool(self.exact_rows().all())
+
+    def exact_rows(self):
+        """Returns for which of the B rows of evidence no answer needs an estimate, `[B]`."""
+        found = np.zeros(len(self._values), bool)
+        for known, rows in self._patterns:
+            found[rows] = self._queries.sets_for(known) is not None
+        return found
 
     def marginal(self, variable: int) -> Marginal:
         """Returns the distribution of one unobserved variable given the evidence, exactly.
@@ -155,9 +166,24 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
         """Returns log p(evidence) of each row of the batch, in nats."""
         parts = np.zeros((3, len(self._values)))
         evidence = np.asarray(with_vectors(self._queries.model, self._values, self._vectors()))
+        seed = self._estimate_seed
         for known, rows in self._patterns:
-            parts[:, rows] = self._queries.log_marginal_of(evidence[rows], known, 0, rows)
+            parts[:, rows] = self._queries.log_marginal_of(evidence[rows], known, seed, rows)
         return Estimate(*parts.reshape(3, *self._batch))
+
+    def log_evidence(self):
+        """Returns the log-probabilities of `evidence_log_prob` as a tensor, also in a graph."""
+        if not self._patterns:  # an empty batch
+            return tf.zeros(self._batch)
+        vectors = self._vectors()
+        parts = [
+            self._pattern_log_evidence(known, numbers, vectors) for known, numbers in self._patterns
+        ]
+        return tf.reshape(tf.gather(tf.concat(parts, axis=0), self._back()), self._batch)
+
+    def _pattern_log_evidence(self, known, numbers, vectors):
+        evidence = self._with_context(self._values[numbers], vectors, numbers)
+        return self._queries.evidence_log_prob(evidence, known, numbers, self._estimate_seed)
 
     def _with_context(self, values, vectors, numbers, repeated=1):
         """Returns rows `[S n, D + W]`: values with the vectors of n rows, S times over."""
@@ -213,8 +239,7 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
         sets = self._queries.sets_for(known, ~known)
         if sets is not None:
             return self._queries.log_prob_under(rows, ~known, sets)
-        evidence = self._with_context(self._values[numbers], vectors, numbers)
-        evidence = self._queries.evidence_log_prob(evidence, known, numbers)
+        evidence = self._pattern_log_evidence(known, numbers, vectors)
         values, own_vectors = split_row(model, rows)
         joint = model.statistics_given(values, own_vectors, num_orders=1).log_prob
         joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
@@ -224,8 +249,14 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
         seed = seed_pair(seed)
         if not self._patterns:  # an empty batch
             return tf.zeros([n, *self._batch, self._event_size])
+        rows = self.events_from(random.row_seeds(seed, n * len(self._values)), n)
+        batch = self._batch_shape_tensor()
+        return tf.reshape(rows, tf.concat([[n], batch, [self._event_size]], 0))
+
+    def events_from(self, seeds, n):
+        """Draws n events for each of B rows of evidence: seeds `[n B, 2]` -> `[n, B, U]`."""
         size, count = len(self._known[0]), len(self._values)
-        seeds = tf.reshape(random.row_seeds(seed, n * count), [-1, count, 2])
+        seeds = tf.reshape(seeds, [-1, count, 2])
         parts, vectors = [], self._vectors()
         for known, numbers in self._patterns:
             own = tf.reshape(tf.gather(seeds, numbers, axis=1), [-1, 2])
@@ -239,9 +270,7 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
                 rows = self._pattern_particles(values, known, own, n)
             parts.append(rows)
         rows = tf.gather(tf.concat(parts, axis=1), self._back(), axis=1)
-        rows = tf.gather(rows, self._unobserved, axis=2)
-        batch = self._batch_shape_tensor()
-        return tf.reshape(rows, tf.concat([[n], batch, [self._event_size]], 0))
+        return tf.gather(rows, self._unobserved, axis=2)
 
     def _pattern_particles(self, values, known, seeds, n):
         """Draws `[n, N, D]` by weighted particles: seeds `[n N, 2]`."""

@@ -69,7 +69,7 @@ class Contexts:
         return self._model.conditioning.map(larger, self._context)
 
     def vectors(self):
-        """Returns what the layers see: float32 `[B, W]`, B contexts in all."""
+        """Returns what the layers see: float32 `[B, W]`, B contexts in all; a list for members."""
 
         def flat(part, event_shape):
             part = tf.convert_to_tensor(part)

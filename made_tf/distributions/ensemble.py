@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from made_tf.distributions.base import SeededRows
 from made_tf.distributions.made import MADEDistribution
+from made_tf.distributions.questions import AnswersQuestions
 from made_tf.models.ensemble import Ensemble
+from made_tf.queries.mixture import MixtureQueries
 from made_tf.sampling import random
 from made_tf.sampling.order_mixture import choose_set
 
 __all__ = ["EnsembleDistribution"]
 
 
-class EnsembleDistribution(SeededRows):
+class EnsembleDistribution(AnswersQuestions):
     """The density of an `Ensemble` as a TensorFlow Probability distribution.
 
     Event shape `[D]`, batch shape `[]` or that of the context, dtype float32. Row i of
@@ -22,12 +23,17 @@ class EnsembleDistribution(SeededRows):
     seed; the generator keyed by (s, i) chooses whose, so that the first 16 of
     1000 rows are the 16 rows. Samples carry no gradient.
 
+    It answers what `MADEDistribution` answers: exactly where all members do, else with errors
+    that follow from theirs. Given evidence e, a row is that of a member's own draws with this
+    seed, too, and the members are chosen by how probable e is under them.
+
     Args:
         ensemble: an `Ensemble`.
         validate_args: as in every `tfd.Distribution`.
         allow_nan_stats: as in every `tfd.Distribution`.
         name: the name of its operations.
         context: as in `MADEDistribution`, the same for all members.
+        num_particles: as in `MADEDistribution`, of each member.
 
     Raises:
         ValueError: if `ensemble` is none.
@@ -46,12 +52,16 @@ class EnsembleDistribution(SeededRows):
         allow_nan_stats=True,
         name="EnsembleDistribution",
         context=None,
+        num_particles=1000,
     ):
         parameters = dict(locals())
         if not isinstance(ensemble, Ensemble):
             raise ValueError(f"`ensemble` must be a made_tf.Ensemble. Received: {ensemble!r}")
         self._ensemble = ensemble
-        self._members = [MADEDistribution(each, context=context) for each in ensemble.members]
+        self._members = [
+            MADEDistribution(each, num_particles=num_particles, context=context)
+            for each in ensemble.members
+        ]
         super().__init__(ensemble, context, parameters)
 
     @classmethod
@@ -63,11 +73,10 @@ class EnsembleDistribution(SeededRows):
         """The ensemble whose density this is."""
         return self._ensemble
 
-    def _vectors(self):
-        """Returns what each member makes of the contexts."""
-        if self._contexts is None:
-            return None
-        return [member._vectors() for member in self._members]
+    @property
+    def queries(self) -> MixtureQueries:
+        """What answers questions about subsets of the variables."""
+        return MixtureQueries(self._ensemble, [member.queries for member in self._members])
 
     def _rows(self, seeds, vectors=None):
         size = self._event_size

@@ -21,47 +21,36 @@ class NoProbsError(NotImplementedError, AttributeError):
     """There are no `probs` here: an AttributeError, too, so that `hasattr` and its like can ask."""
 
 
-class Marginal(tfd.Distribution):
+class Variable(tfd.Distribution):
     """One variable given what is known of its row: batch shape `[...]`, event shape `[]`.
-
-    Made by `ConditionalMADE.marginal`. An equal mixture of the variable's conditionals under M
-    orders. `probs` and all moments of variables with classes are sums over the classes; those of
-    normal variables and of mixtures of normal or logistic ones have closed forms. Others have
-    `log_prob` and `sample`.
 
     Args:
         family: the variable's family, bound to it alone.
-        params: its parameters, `[M, N, P]`.
-        batch: the shape that the N rows stand for.
-        validate_args: as in every `tfd.Distribution`.
-        allow_nan_stats: as in every `tfd.Distribution`.
-        name: the name of its operations.
+        batch: the batch shape.
+        parameters: the arguments of the subclass' constructor by name, among
+            them `validate_args`, `allow_nan_stats` and `name`.
     """
 
-    def __init__(
-        self,
-        family: Conditionals,
-        params: Any,
-        batch: tuple[int, ...],
-        validate_args: bool = False,
-        allow_nan_stats: bool = True,
-        name: str = "Marginal",
-    ):
-        parameters = dict(locals())
-        self._family, self._params, self._batch = family, tf.constant(params), tuple(batch)
+    def __init__(self, family: Conditionals, batch: tuple[int, ...], parameters: dict[str, Any]):
+        self._family, self._batch = family, tuple(batch)
         (self._states,) = family.states()
         super().__init__(
             dtype=tf.float32,
             reparameterization_type=reparameterization.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=allow_nan_stats,
+            validate_args=parameters["validate_args"],
+            allow_nan_stats=parameters["allow_nan_stats"],
             parameters=parameters,
-            name=name,
+            name=parameters["name"],
         )
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {}
+
+    @property
+    def family(self) -> Conditionals:
+        """The variable's family."""
+        return self._family
 
     @property
     def states(self):
@@ -92,6 +81,85 @@ class Marginal(tfd.Distribution):
     def _event_shape_tensor(self):
         return tf.constant([], tf.int32)
 
+    def _mean(self):
+        return self.moments()[0]
+
+    def _variance(self):
+        return self.moments()[1]
+
+    def _stddev(self):
+        return tf.sqrt(self.moments()[1])
+
+    def _mode(self):
+        if self._states is not None:
+            return tf.gather(self._states, tf.argmax(self.probs, axis=-1))
+        raise self._has_no("mode", "draw samples and keep the one of the highest `log_prob`")
+
+    def _entropy(self):
+        if self._states is not None:
+            return -tf.reduce_sum(tf.math.xlogy(self.probs, self.probs), axis=-1)
+        raise self._has_no("entropy", "take `made_tf.distributions.entropy_estimate`")
+
+    def moments(self):
+        """Returns the mean and the variance, `[...]` each.
+
+        Raises:
+            NotImplementedError: if they have no closed form.
+        """
+        if self._states is not None:
+            probs = self.probs
+            mean = tf.reduce_sum(probs * self._states, axis=-1)
+            away = self._states - mean[..., None]
+            return mean, tf.reduce_sum(probs * away**2, axis=-1)
+        return self._moments_of_reals()
+
+    def _moments_of_reals(self):
+        """Returns what `moments` does, where there are no states."""
+        raise NotImplementedError
+
+    def _default_event_space_bijector(self):
+        return None
+
+    def _has_no(self, what: str, instead: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"A marginal of {self._family.name} conditionals has no exact `{what}`: {instead}."
+        )
+
+
+class Marginal(Variable):
+    """One variable given what is known of its row: batch shape `[...]`, event shape `[]`.
+
+    Made by `ConditionalMADE.marginal`. An equal mixture of the variable's conditionals under M
+    orders. `probs` and all moments of variables with classes are sums over the classes; those of
+    normal variables and of mixtures of normal or logistic ones have closed forms. Others have
+    `log_prob` and `sample`.
+
+    Args:
+        family: the variable's family, bound to it alone.
+        params: its parameters, `[M, N, P]`.
+        batch: the shape that the N rows stand for.
+        validate_args: as in every `tfd.Distribution`.
+        allow_nan_stats: as in every `tfd.Distribution`.
+        name: the name of its operations.
+    """
+
+    def __init__(
+        self,
+        family: Conditionals,
+        params: Any,
+        batch: tuple[int, ...],
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Marginal",
+    ):
+        parameters = dict(locals())
+        self._params = tf.constant(params)
+        super().__init__(family, batch, parameters)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}
+
     def _log_prob(self, value):
         shape = tf.broadcast_dynamic_shape(tf.shape(value), self._batch_shape_tensor())
         num_orders, num_rows = self._params.shape[:2]
@@ -118,36 +186,20 @@ class Marginal(tfd.Distribution):
         )
         return tf.reshape(x, tf.concat([[n], self._batch_shape_tensor()], axis=0))
 
-    def _mean(self):
-        return self._moments()[0]
-
-    def _variance(self):
-        return self._moments()[1]
-
-    def _stddev(self):
-        return tf.sqrt(self._moments()[1])
-
     def _mode(self):
-        if self._states is not None:
-            return tf.gather(self._states, tf.argmax(self.probs, axis=-1))
-        if isinstance(self._family, Normal) and len(self._params) == 1:
-            return self._moments()[0]
-        raise self._has_no("mode", "draw samples and keep the one of the highest `log_prob`")
+        if self._is_normal():
+            return self.moments()[0]
+        return super()._mode()
 
     def _entropy(self):
-        if self._states is not None:
-            return -tf.reduce_sum(tf.math.xlogy(self.probs, self.probs), axis=-1)
-        if isinstance(self._family, Normal) and len(self._params) == 1:
-            return 0.5 * tf.math.log(2 * np.pi * np.e * self._moments()[1])
-        raise self._has_no("entropy", "take `made_tf.distributions.entropy_estimate`")
+        if self._is_normal():
+            return 0.5 * tf.math.log(2 * np.pi * np.e * self.moments()[1])
+        return super()._entropy()
 
-    def _moments(self):
-        """Returns the mean and the variance, `[...]` each."""
-        if self._states is not None:
-            probs = self.probs
-            mean = tf.reduce_sum(probs * self._states, axis=-1)
-            away = self._states - mean[..., None]
-            return mean, tf.reduce_sum(probs * away**2, axis=-1)
+    def _is_normal(self) -> bool:
+        return isinstance(self._family, Normal) and len(self._params) == 1
+
+    def _moments_of_reals(self):
         if not isinstance(self._family, Normal | NormalMixture | LogisticMixture):
             raise self._has_no("moments", "draw samples and average: `sample(n, seed)`")
         means, variances = zip(*map(self._moments_under, tf.unstack(self._params)), strict=True)
@@ -166,14 +218,6 @@ class Marginal(tfd.Distribution):
         weights = tf.nn.softmax(found["logits"])
         mean = tf.reduce_sum(weights * loc, axis=-1)
         return mean, tf.reduce_sum(weights * (variance + (loc - mean[:, None]) ** 2), axis=-1)
-
-    def _default_event_space_bijector(self):
-        return None
-
-    def _has_no(self, what: str, instead: str) -> NotImplementedError:
-        return NotImplementedError(
-            f"A marginal of {self._family.name} conditionals has no exact `{what}`: {instead}."
-        )
 
 
 class DiscreteMarginal(tfd.distribution.DiscreteDistributionMixin, Marginal):

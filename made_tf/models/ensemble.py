@@ -22,9 +22,9 @@ class Ensemble(DensityModel):
 
     The members may differ in everything but the variables and the family: in
     weights, order, width, number of orders. Each is trained by itself, before;
-    the ensemble is for `log_prob`, `evaluate` and files. To draw from it,
-    `made_tf.EnsembleDistribution(ensemble)`. Members with a context take the
-    same one.
+    the ensemble is for `log_prob`, `evaluate` and files. To draw from it and to
+    ask it questions, `made_tf.EnsembleDistribution(ensemble)`; to take it to a
+    device, `made_tf.export.to_tflite`. Members with a context take the same one.
 
     Args:
         members: `MADE` models.
@@ -73,6 +73,17 @@ class Ensemble(DensityModel):
 
     def checked_log_prob(self, inputs):
         return self.call(inputs)
+
+    @property
+    def any_order(self) -> bool:
+        """Whether all members are models of all orders, which answer any question exactly."""
+        return all(member.any_order for member in self.members)
+
+    def encode_context(self, context, training=False):
+        """Returns the vectors that each member's layers see: a list of float32 `[N, W]`."""
+        if self.conditioning is None:
+            return None
+        return [member.encode_context(context, training) for member in self.members]
 
     def compute_output_shape(self, input_shape):
         return (number_of_rows(input_shape),)

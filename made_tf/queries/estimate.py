@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,3 +49,45 @@ class Estimate(NamedTuple):
             error = weights.std(axis=1, ddof=1) / np.sqrt(count) / (total / count)
             size = np.where(total > 0, total**2 / (weights**2).sum(axis=1), 0.0)
         return cls(log_prob, error, size)
+
+    @classmethod
+    def of_mixture(
+        cls, parts: Sequence[Estimate], evidence: Sequence[Estimate] | None = None
+    ) -> Estimate:
+        """Returns the log of the sum of w_m p_m, from the log p_m; the error to first order.
+
+        Args:
+            parts: those of M densities, `[N]` each, estimated independently of each other.
+            evidence: log-probabilities to which the weights w_m are in proportion, estimated
+                independently of the others, too; by default all w_m are 1 / M.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        found = cls(*(np.stack(each) for each in zip(*parts, strict=True)))  # [M, N]
+        before = cls.exact(np.zeros_like(found.log_prob))
+        if evidence is not None:
+            before = cls(*(np.stack(each) for each in zip(*evidence, strict=True)))
+        weights, log_weights = _shares(before.log_prob)
+        shares, _ = _shares(log_weights + found.log_prob)
+        # By how much the result moves with each log p_m, then with the log of each weight.
+        moves = np.stack([shares, np.abs(shares - weights)])  # [2, M, N]
+        errors, sizes = (np.stack(pair) for pair in list(zip(found, before, strict=True))[1:])
+        with np.errstate(divide="ignore", invalid="ignore"):  # of what has no weight
+            variance = np.where(moves > 0, moves * errors, 0.0) ** 2
+            inverse = np.where(moves > 0, moves**2 / sizes, 0.0)
+            return cls(
+                np.logaddexp.reduce(log_weights + found.log_prob),
+                np.sqrt(variance.sum(axis=(0, 1))),
+                1 / inverse.sum(axis=(0, 1)),
+            )
+
+
+def _shares(log_probs: npt.NDArray[np.float64]) -> tuple[npt.NDArray, npt.NDArray]:
+    """Returns the shares of M probabilities in their sum, and their logs: `[M, N]` each.
+
+    Of nothing but zeros all shares are equal.
+    """
+    total = np.logaddexp.reduce(log_probs)
+    with np.errstate(invalid="ignore"):
+        logs = np.where(np.isfinite(total), log_probs - total, -np.log(len(log_probs)))
+    return np.exp(logs), logs

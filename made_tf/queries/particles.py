@@ -77,11 +77,11 @@ class Particles:
         parts = self._in_pieces(values, known, seed, numbers, sets)
         return Estimate.of_weights(np.concatenate([weights.numpy() for _, weights in parts]))
 
-    def log_prob_in_graph(self, values: FloatArray, known: BoolArray, numbers: Rows):
-        """As the values of `log_prob` of seed 0, inside traced functions: a tensor `[N]`."""
+    def log_prob_in_graph(self, values, known: BoolArray, numbers: Rows, seed: int = 0):
+        """As the values of `log_prob`, inside traced functions: a tensor `[N]`."""
         parts = [
             tf.reduce_logsumexp(log_weights, axis=1) - np.log(np.float32(self.count))
-            for _, log_weights in self._in_pieces(values, known, 0, numbers)
+            for _, log_weights in self._in_pieces(values, known, seed, numbers)
         ]
         return tf.concat(parts, axis=0)
 

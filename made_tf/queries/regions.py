@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from made_tf.conditionals import MISSING, Conditionals
 from made_tf.conditionals.regions import Region
-from made_tf.models.made import MADE
+from made_tf.models.density_model import DensityModel
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import BoolArray
 from made_tf.queries.interval import Interval
@@ -34,7 +34,7 @@ class _Place(NamedTuple):
         )
 
 
-def regions_of_mappings(name: str, model: MADE, queries: Sequence[Any]) -> Region:
+def regions_of_mappings(name: str, model: DensityModel, queries: Sequence[Any]) -> Region:
     """Returns what queries say, as arrays: `[queries, D, K]` and `[queries, D]` twice.
 
     Args:
@@ -73,7 +73,7 @@ def regions_of_mappings(name: str, model: MADE, queries: Sequence[Any]) -> Regio
     return region
 
 
-def existing_choices(model: MADE) -> BoolArray:
+def existing_choices(model: DensityModel) -> BoolArray:
     """Returns which entries of `Region.allowed` each variable has, `[D, K]`; K is 1 at least."""
     return _existing(model.conditionals.choices())
 
@@ -83,7 +83,7 @@ def _existing(choices: list[npt.NDArray]) -> BoolArray:
     return np.arange(max(1, sizes.max())) < sizes[:, None]
 
 
-def restricted_variables(model: MADE, region: Region) -> BoolArray:
+def restricted_variables(model: DensityModel, region: Region) -> BoolArray:
     """Returns which variables may not have all their values: `[queries, D]`."""
     is_short = (existing_choices(model) & (region.allowed == 0)).any(axis=2)
     return is_short | (region.low > -np.inf) | (region.high < np.inf)

@@ -13,10 +13,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import numpy.typing as npt
+import tensorflow as tf
 
 from made_tf.conditionals.regions import Region
-from made_tf.conditionals.row_checks import check_partial_rows
 from made_tf.masks import comes_first
 from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
@@ -30,14 +29,14 @@ from made_tf.queries.few_variables import FewVariables
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
 from made_tf.queries.progressive import DrawSeeds, log_prob_within
-from made_tf.queries.value_sets import Values, written_down
+from made_tf.queries.questions import Questions
 
 __all__ = ["Queries"]
 
 _FEW_PARTICLES = 10.0  # effective ones, of which a draw is hardly one of the conditional
 
 
-class Queries:
+class Queries(Questions):
     """Answers questions about any subset of a model's variables.
 
     NaN stands for what is not known, or not asked for. Of a model with a context, answers need the
@@ -93,39 +92,19 @@ class Queries:
         """L, how many draws an estimate takes."""
         return self._weighted.count
 
-    # What is asked.
-
-    def log_marginal(
-        self, x: npt.ArrayLike, seed: int = 0, vectors: FloatArray | None = None
-    ) -> Estimate:
-        """Returns log p of the values that are not NaN, `[N, D]` -> `[N]`."""
-        nothing = np.full(np.shape(x), np.nan, np.float32)
-        return self.conditional_log_prob(x, nothing, seed, vectors)
-
-    def conditional_log_prob(
+    def score_rows(
         self,
-        x: npt.ArrayLike,
-        evidence: npt.ArrayLike,
+        values: FloatArray,
+        known: BoolArray,
+        asked: BoolArray,
         seed: int = 0,
+        first_row: int | Rows = 0,
         vectors: FloatArray | None = None,
     ) -> Estimate:
-        """Returns log p(x_A | x_B), x_A and x_B being what is not NaN: `[N, D]` twice -> `[N]`."""
-        x, asked = self.partial_rows("x", x)
-        values, known = self.partial_rows("evidence", evidence)
-        seed = checked_seed(seed)
-        if x.shape != values.shape:
-            raise ValueError(
-                "`x` and `evidence` must have equal shapes. Received: "
-                f"x.shape={x.shape}, evidence.shape={values.shape}"
-            )
-        if (asked & known).any():
-            row, column = np.argwhere(asked & known)[0]
-            raise ValueError(
-                "`x` must be NaN where `evidence` is known. Received: values in both of row "
-                f"{row}, variable {column}"
-            )
-        values = with_vectors(self.model, np.where(known, values, x), vectors)
-        parts = np.zeros((3, len(x)))
+        """As `Questions.score_rows`."""
+        values = with_vectors(self.model, values, vectors)
+        numbers = row_numbers(first_row, len(values))
+        parts = np.zeros((3, len(values)))
         groups = list(pattern_groups(np.concatenate([known, asked], axis=1)))
         if self._by_row is not None:
             rows, groups = separate_small_groups(groups)
@@ -134,30 +113,8 @@ class Queries:
                 parts[:, rows] = Estimate.exact(log_prob)
         for pattern, rows in groups:
             first, then = np.split(pattern, 2)
-            parts[:, rows] = self._conditional(values[rows], first, then, seed, rows)
+            parts[:, rows] = self._conditional(values[rows], first, then, seed, numbers[rows])
         return Estimate(*parts)
-
-    def sample_conditional(
-        self,
-        evidence: npt.ArrayLike,
-        num_samples: int = 1,
-        seed: int = 0,
-        first_row: int | Rows = 0,
-        vectors: FloatArray | None = None,
-    ) -> FloatArray:
-        """Draws whole rows that agree with the evidence: `[N, D]` -> `[num_samples, N, D]`.
-
-        Args:
-            evidence: NaN where nothing is known.
-            num_samples: how many rows each evidence gets.
-            seed: a 32-bit integer.
-            first_row: the number of the first row, from which on they are
-                drawn, so that pieces of a table get what the whole would; or
-                the number of each row, `[N]`.
-            vectors: the rows' encoded context, `[N, W]`; `None` for a model without one.
-        """
-        values, known = self.partial_rows("evidence", evidence)
-        return self.draw_rows(values, known, num_samples, seed, first_row, vectors, stacklevel=4)
 
     def draw_rows(
         self,
@@ -169,17 +126,7 @@ class Queries:
         vectors: FloatArray | None = None,
         stacklevel: int = 3,
     ) -> FloatArray:
-        """Returns what `sample_conditional` does, of values that were checked before, `[N, D]`.
-
-        Args:
-            values: anything finite where nothing is known.
-            known: where something is.
-            num_samples: as of `sample_conditional`, like the others.
-            seed: likewise.
-            first_row: likewise.
-            vectors: likewise.
-            stacklevel: of the warning.
-        """
+        """As `Questions.draw_rows`."""
         num_samples = integer("num_samples", num_samples)
         seed = checked_seed(seed)
         numbers = row_numbers(first_row, len(values))
@@ -220,36 +167,6 @@ class Queries:
             )
         return drawn[..., :size]
 
-    def log_prob_in(
-        self,
-        allowed: npt.ArrayLike | Values,
-        num_samples: int = 1000,
-        seed: int = 0,
-        vectors: FloatArray | None = None,
-    ) -> Estimate:
-        """Estimates the log of P(x_k in its region, for all k) by progressive sampling.
-
-        Each variable is drawn from its conditional within its region, and the
-        product of P(region | x_<k) along the way is the draw's weight.
-
-        Args:
-            allowed: a list of N mappings, as `MADEDistribution.log_prob_in`
-                takes. Or, where all variables have classes, `[N, D, K]`, 1 for
-                the values 0..K-1 that a query allows and 0 for the others; K is
-                the largest number of states.
-            num_samples: how many draws each query gets, at least 2.
-            seed: a 32-bit integer.
-            vectors: the encoded context of each query, `[N, W]`; `None` for a model without one.
-
-        Returns:
-            An `Estimate`, `[N]`.
-
-        References:
-            Yang et al. 2019, Deep Unsupervised Cardinality Estimation,
-            arXiv:1905.04278, section 5.1.
-        """
-        return self.log_prob_within(written_down(self.model, allowed), num_samples, seed, vectors)
-
     def log_prob_within(
         self,
         regions: Region,
@@ -258,15 +175,11 @@ class Queries:
         vectors: FloatArray | None = None,
         apart: bool = False,
     ) -> Estimate:
-        """Returns what `log_prob_in` does, of N regions; `apart` gives each draws of its own."""
+        """As `Questions.log_prob_within`."""
         num_samples = integer("num_samples", num_samples, 2)
         seeds = DrawSeeds(checked_seed(seed), num_samples, apart)
         rows_at_once = self._rows_at_once
         return log_prob_within(self._exact, self._few, rows_at_once, regions, seeds, vectors)
-
-    def partial_rows(self, name: str, x: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
-        """Returns values `[N, D]`, 0 where they are NaN, and where they are not."""
-        return check_partial_rows(name, x, self.model.conditionals)
 
     # For rows of one pattern, on tensors: what a distribution is made of.
 
@@ -286,9 +199,17 @@ class Queries:
         """Draws rows `[N, L, D]` and their log-weights `[N, L]`, as `Particles.draw`."""
         return self._weighted.draw(values, known, seeds, sets)
 
-    def evidence_log_prob(self, values: FloatArray, known: BoolArray, numbers: Rows):
-        """Estimates log p of the known values, as `Particles.log_prob_in_graph`."""
-        return self._weighted.log_prob_in_graph(values, known, numbers)
+    def evidence_log_prob(self, values, known: BoolArray, numbers: Rows, seed: int = 0):
+        """Returns log p of the known values, inside traced functions: a tensor `[N]`.
+
+        Exact where an order allows it, else as `Particles.log_prob_in_graph` of the seed.
+        """
+        sets = self.sets_for(known)
+        if not known.any():
+            return tf.zeros(len(numbers))
+        if sets is not None:
+            return self.log_prob_under(values, known, sets)
+        return self._weighted.log_prob_in_graph(values, known, numbers, seed)
 
     def log_marginal_of(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from made_tf.conditionals.regions import Region
-from made_tf.models.made import MADE
+from made_tf.models.density_model import DensityModel
 from made_tf.portable.arrays import BoolArray, FloatArray
 from made_tf.queries.interval import Interval
 from made_tf.queries.regions import regions_of_mappings
@@ -19,7 +19,7 @@ __all__ = ["Values", "allowed_sets", "written_down"]
 Values = Sequence[Mapping[int, Interval | Iterable[float | Interval]]]
 
 
-def allowed_sets(model: MADE, queries: Values) -> FloatArray:
+def allowed_sets(model: DensityModel, queries: Values) -> FloatArray:
     """Writes down sets of values for `log_prob_in`.
 
     Args:
@@ -42,7 +42,7 @@ def allowed_sets(model: MADE, queries: Values) -> FloatArray:
     return regions_of_mappings("queries", model, queries).allowed
 
 
-def written_down(model: MADE, allowed: npt.ArrayLike | Values) -> Region:
+def written_down(model: DensityModel, allowed: npt.ArrayLike | Values) -> Region:
     """Returns the argument `allowed` of `log_prob_in` as arrays.
 
     Args:
@@ -81,7 +81,7 @@ def written_down(model: MADE, allowed: npt.ArrayLike | Values) -> Region:
     return Region(array, -ends, ends)
 
 
-def _existing(model: MADE) -> BoolArray:
+def _existing(model: DensityModel) -> BoolArray:
     """Returns which of the values 0 to K - 1 each variable can have, `[D, K]`.
 
     Raises:

@@ -8,7 +8,14 @@ import tensorflow as tf
 
 from made_tf.networks.mask_sets import StackedSets
 
-__all__ = ["choose_set", "each_row_by_its_set", "log_mean_exp", "sample_mixture", "set_at"]
+__all__ = [
+    "choose_set",
+    "choose_weighted",
+    "each_row_by_its_set",
+    "log_mean_exp",
+    "sample_mixture",
+    "set_at",
+]
 
 
 def sample_mixture(draw: Callable, uniforms, sets: StackedSets, whole: bool = False, vectors=None):
@@ -44,6 +51,17 @@ def choose_set(uniforms, num_sets):
     # A uniform next to 1 times M can round to M.
     scaled = uniforms * tf.cast(num_sets, tf.float32)
     return tf.minimum(tf.cast(scaled, tf.int32), num_sets - 1)
+
+
+def choose_weighted(log_weights, uniforms):
+    """Turns uniforms into numbers of given weights: `[n, M]`, `[n]` -> int32 `[n]`.
+
+    Where a weight is NaN, or all are 0, the first one.
+    """
+    weights = tf.exp(log_weights - tf.reduce_max(log_weights, axis=1, keepdims=True))
+    sums = tf.cumsum(weights, axis=1)
+    below = sums[:, :-1] / sums[:, -1:] <= uniforms[:, None]
+    return tf.reduce_sum(tf.cast(below, tf.int32), axis=1)
 
 
 def set_at(sets: StackedSets, number) -> list:

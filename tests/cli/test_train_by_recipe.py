@@ -156,7 +156,7 @@ def test_train_by_a_recipe(tmp_path, rows):
     assert json.loads(run("inspect", output, "--json").stdout)["members"] == 2
     assert "mixture of 2 models" in run("inspect", output).stdout
     assert "must hold a MADE model. It holds: Ensemble" in fails(
-        "export", output, "-o", tmp_path / "m.tflite"
+        "export", output, "-o", tmp_path / "m.tflite", "--micro"
     )
     assert "--num-orders is for single models" in fails("evaluate", output, rows, "--num-orders", 2)
 

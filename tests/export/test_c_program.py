@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import reference
 
+import made_tf
 from made_tf import export
 from made_tf.export import vectors
 
@@ -60,6 +61,17 @@ def test_classes_are_printed_as_numbers(programs, tmp_path):
     done = run(programs, path, "--count", 50, "--seed", 3)
     rows = np.loadtxt(done.stdout.splitlines(), dtype=np.float32)
     np.testing.assert_array_equal(rows, export.LiteSampler(path).sample(50, seed=3))
+
+
+def test_an_ensemble_has_the_rows_of_python(programs, unverified, tmp_path):
+    members = [reference.loud("bernoulli", 5, 3.0, seed=seed) for seed in range(2)]
+    path, raw = tmp_path / "members.tflite", tmp_path / "rows.f32"
+    with unverified():
+        export.to_tflite(made_tf.Ensemble(members), path, signatures="sample")
+    done = run(programs, path, "--count", 700, "--seed", 3, "--raw", raw)
+    assert done.returncode == 0, done.stderr
+    rows = np.fromfile(raw, np.float32).reshape(-1, 5)
+    np.testing.assert_array_equal(rows, export.LiteSampler(path).sample(700, seed=3))
 
 
 def test_a_sheet_has_the_pictures(programs, model, tmp_path):

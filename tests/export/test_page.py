@@ -12,16 +12,21 @@ import pytest
 import reference
 from pages import NODE, WEB, screenshot, status, wait
 
+import made_tf
 from made_tf import export
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, unverified):
-    """Exported models: of pictures and one order, of all orders, of classes."""
+    """Exported models: of pictures and one order, of all orders, two of these, of classes."""
     folder = tmp_path_factory.mktemp("web")
     keras.utils.set_random_seed(0)
     pictures = reference.small_model("bernoulli", 64, hidden_units=(40,))
     any_order = reference.small_model("bernoulli", 64, hidden_units=(40,), num_masks=None)
+    members = [
+        reference.loud("bernoulli", 64, 2.0, hidden_units=(9,), num_masks=None, seed=seed)
+        for seed in range(2)
+    ]
     classes = reference.small_model("ragged", 4)
     names = [
         {"name": f"column {k}", "categories": [f"{k}-{c}" for c in range(len(states))]}
@@ -34,6 +39,9 @@ def files(tmp_path_factory, unverified):
         card = {"data": "made-up classes", "metrics": {"nll": 1.5}}
         export.to_tflite(classes, folder / "classes.tflite", variables=names, card=card, **options)
         export.to_tflite(any_order, folder / "any.tflite", image_shape=(8, 8), **of_any_order)
+        ensemble, path = made_tf.Ensemble(members), folder / "members.tflite"
+        of_ensemble = {"batch_sizes": (1,), "signatures": "impute"}
+        export.to_tflite(ensemble, path, image_shape=(8, 8), **of_ensemble)
     return folder
 
 
@@ -173,11 +181,12 @@ def test_classes_are_shown_by_their_names(browser, page, files):
         assert words in facts
 
 
-def test_a_drawing_is_completed_as_python_completes_it(browser, page, files):
+@pytest.mark.parametrize("name", ["any", "members"])
+def test_a_drawing_is_completed_as_python_completes_it(browser, page, files, name):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    page(files / "any.tflite")
+    page(files / f"{name}.tflite")
     pad = browser.find_element("id", "pad")
     side = pad.size["width"]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", pad)
@@ -192,7 +201,7 @@ def test_a_drawing_is_completed_as_python_completes_it(browser, page, files):
     top = found[0, :32]
     assert top.sum() >= 3 and (found[:, :32] == top).all()
     given = np.concatenate([top, np.full(32, np.nan)])
-    expected = export.LiteSampler(files / "any.tflite").impute(np.tile(given, (8, 1)), seed=0)
+    expected = export.LiteSampler(files / f"{name}.tflite").impute(np.tile(given, (8, 1)), seed=0)
     np.testing.assert_array_equal(found, expected)
     screenshot(browser, "completed", 1100)
 
