@@ -104,7 +104,7 @@ def find_sources(rows: PathLike | Iterable[PathLike]) -> list[Source]:
         FileNotFoundError: if there are none.
     """
     given = [rows] if isinstance(rows, str | os.PathLike) else list(rows)
-    found: dict[Path, Path] = {}  # to the folder that it was found in
+    found: dict[Path, tuple[Path, Path]] = {}  # by what it is: a file, and where it was found
     for each in given:
         path = Path(each)
         if path.is_dir():
@@ -116,12 +116,12 @@ def find_sources(rows: PathLike | Iterable[PathLike]) -> list[Source]:
             base = base if base.is_dir() else base.parent
             names = glob.glob(os.fspath(each), recursive=True)
             inner = [(Path(name), base) for name in names if os.path.isfile(name)]
-        found |= {file: base for file, base in inner if file.is_file()}
+        found |= {file.resolve(): (file, base) for file, base in inner if file.is_file()}
     if not found:
         raise FileNotFoundError(f"No Parquet files: {', '.join(map(str, given))}")
-    base = Path(os.path.commonpath([base.absolute() for base in found.values()]))
+    base = Path(os.path.commonpath([base.absolute() for _, base in found.values()]))
     sources = []
-    for file in found:
+    for file, _ in found.values():
         state = file.stat()
         name = file.absolute().relative_to(base).as_posix()
         sources.append(Source(str(file), name, state.st_size, state.st_mtime_ns))

@@ -34,6 +34,7 @@ class RowFiles:
         groups: their row groups.
         starts: the number of each group's first row, `[G]`.
         sizes: how many rows each has, `[G]`.
+        metadata: what the first file says of its columns beside their types.
 
     Raises:
         FileNotFoundError: if there are no Parquet files.
@@ -51,6 +52,8 @@ class RowFiles:
         fields = {source: columns_of(source) for source in sources}
         self.names = [name for name in fields[sources[0]].names if not _INDEX.fullmatch(name)]
         self._check_columns(fields)
+        self._check_folders()
+        self.metadata = fields[sources[0]].metadata
         numbered = list(numbered_pieces(sources, part_rows=1))
         self.groups: list[Piece] = [piece for piece, _ in numbered]
         self.starts = np.array([first for _, first in numbered], np.int64)
@@ -58,6 +61,15 @@ class RowFiles:
         self.num_rows = int(self.sizes.sum())
         if not self.num_rows or not self.names:
             raise ValueError(f"{sources[0].path} and its like must have rows and columns")
+
+    def _check_folders(self) -> None:
+        for source in self.sources:
+            keys = {part.split("=")[0] for part in source.name.split("/")[:-1] if "=" in part}
+            if lost := sorted(keys - set(self.names)):
+                raise ValueError(
+                    f"{source.path} must hold all columns of the table. Received: folders that are "
+                    f"named by the columns {lost}, which the files lack"
+                )
 
     def _check_columns(self, fields: dict[Source, Any]) -> None:
         first, known = next(iter(fields.items()))
@@ -94,7 +106,7 @@ class RowFiles:
 
         first = int(self.starts[group])
         for table in read_piece(self.groups[group]):
-            yield first, table.select(self.names).replace_schema_metadata(None)
+            yield first, _computable(table.select(self.names)).replace_schema_metadata(None)
             first += len(table)
 
     def all_tables(self) -> Iterator[tuple[int, Any]]:
@@ -146,3 +158,12 @@ class RowFiles:
     def identity(self) -> list[list[Any]]:
         """Returns what tells these files from others: names, sizes, times of writing."""
         return [[each.name, each.size, each.mtime_ns] for each in self.sources]
+
+
+def _computable(table: Any) -> Any:
+    """Returns a table without the types that Arrow has no functions for."""
+    import pyarrow as pa
+
+    others = {pa.float16(): pa.float32(), pa.string_view(): pa.large_string()}
+    fields = [field.with_type(others.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,17 @@ class RowSample:
         files: the table.
         count: how many rows are drawn.
         seed: of the draw.
+        dropped: columns that do not count.
 
     Attributes:
         table: the rows, a table of Arrow.
         crowded: columns that have more different texts than were looked for.
     """
 
-    def __init__(self, files: RowFiles, count: int, seed: int):
+    def __init__(self, files: RowFiles, count: int, seed: int, dropped: Collection[str] = ()):
         drawn = files.draw(count, seed)
-        seen = {name: _Seen() for name in files.names}
+        seen = {name: _Seen() for name in files.names if name not in dropped}
+        self._metadata = files.metadata
         self._parts: list[Any] = []
         for first, table in files.all_tables():
             inner = slice(*np.searchsorted(drawn, [first, first + len(table)]))
@@ -57,7 +60,7 @@ class RowSample:
 
     def frame(self) -> Any:
         """Returns the rows as pandas has them."""
-        return self.table.unify_dictionaries().to_pandas(ignore_metadata=True)
+        return self.table.unify_dictionaries().replace_schema_metadata(self._metadata).to_pandas()
 
 
 class _Seen:
@@ -80,8 +83,8 @@ class _Seen:
             self._has_missing = True
             rows.add(pc.index(missing, True).as_py())
         kind = column.type
-        if pa.types.is_primitive(kind) and not pa.types.is_boolean(kind):
-            return rows | self._new_ends(column)
+        if pa.types.is_decimal(kind) or (pa.types.is_primitive(kind) and kind != pa.bool_()):
+            return rows | self._new_ends(_as_numbers(column))
         if pa.types.is_nested(kind) or pa.types.is_null(kind) or self.is_crowded:
             return rows
         return rows | self._new_classes(column)
@@ -115,3 +118,15 @@ class _Seen:
         for row, cell in enumerate(column.to_pylist()):
             first.setdefault(cell, row)
         return {first[cell] for cell in different}
+
+
+def _as_numbers(column: Any) -> Any:
+    """Returns numbers and moments of any type as ones that Arrow compares."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        return column.cast(pa.float64())
+    if pa.types.is_date32(kind) or pa.types.is_time32(kind):
+        return column.cast(pa.int32())
+    return column.cast(pa.int64()) if pa.types.is_temporal(kind) else column

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import numbers
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class RowStream(keras.utils.PyDataset):
         memory: how many bytes the stream may take, a number or a text such as `"2GB"`. A quarter
             of a GB is for reading, 16,384 rows at a time; in the rest lie rows, of which each takes
             4 bytes for each variable and 4 more. (Model and training come on top.)
-        held_out: the numbers of rows that are left out, in order.
+        held_out: the numbers of rows that are left out.
         steps: how many batches make an epoch; `None` for one pass through the rows. Epochs then
             follow each other in an endless row of passes.
 
@@ -82,7 +83,8 @@ class RowStream(keras.utils.PyDataset):
         super().__init__()
         self.files = paths if isinstance(paths, RowFiles) else RowFiles(paths)
         self.schema = schema
-        self.held_out = np.empty(0, np.int64) if held_out is None else np.asarray(held_out)
+        self.held_out = _checked_rows(held_out, self.files.num_rows)
+        self._family: Any = None
         self.memory = bytes_of(memory)
         held = np.searchsorted(
             self.held_out, [self.files.starts, self.files.starts + self.files.sizes]
@@ -98,7 +100,7 @@ class RowStream(keras.utils.PyDataset):
         self.batch_size = integer("batch_size", batch_size)
         self.seed = integer("seed", seed, 0)
         self.in_pass = -(-self.shape[0] // batch_size)
-        self.steps = steps or self.in_pass
+        self.steps = self.in_pass if steps is None else integer("steps", steps, hint=" or None")
         self._windows = RowWindows(self._sizes, self.room, self.seed)
         self.set_epoch(0)
 
@@ -120,6 +122,12 @@ class RowStream(keras.utils.PyDataset):
         other = copy.copy(self)
         other._set_batches(batch_size, seed, steps)
         return other
+
+    def check_by(self, family: Any) -> None:
+        """Lets rows be checked as they are read: each must be one that a family can have."""
+        if self._family is not family:
+            self._family = family
+            self._held = (None, np.empty((0, 0), np.float32))
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch, counted from 0, as `fit` does when one begins."""
@@ -188,14 +196,38 @@ class RowStream(keras.utils.PyDataset):
                 f"column {names[place]!r} must have {what}. Received: {shown(cell)} in "
                 f"{self.files.where(first + row)}"
             )
+        self._check_support(first, x)
         inner = slice(*np.searchsorted(self.held_out, [first, first + len(x)]))
         return np.delete(x, self.held_out[inner] - first, axis=0)
+
+    def _check_support(self, first: int, x: FloatArray) -> None:
+        if self._family is None:
+            return
+        outside = ~keras.ops.convert_to_numpy(self._family.in_support(x))
+        if outside.any():
+            row, place = (int(each) for each in np.argwhere(outside)[0])
+            names = self.files.names if self.schema is None else self.schema.owners
+            received = f"{x[row, place]} in {self.files.where(first + row)}"
+            raise ValueError(self._family.refusal(f"column {names[place]!r}", place, received))
 
     def identity(self) -> str:
         """Returns a text that tells these rows and their possible orders from others."""
         schema = None if self.schema is None else self.schema.to_dict()
         content = [self.files.identity(), schema, self.held_out.tolist(), self.room]
         return json.dumps(content)
+
+
+def _checked_rows(rows: Any, num_rows: int) -> npt.NDArray[np.int64]:
+    """Returns numbers of different rows in order."""
+    given = np.asarray([] if rows is None else rows)
+    found = np.unique(given)
+    is_whole = not len(found) or np.issubdtype(given.dtype, np.integer)
+    if not is_whole or len(found) < given.size or np.any((found < 0) | (found >= num_rows)):
+        raise ValueError(
+            f"`held_out` must be numbers of different rows, from 0 to {num_rows - 1}. "
+            f"Received: {shown(rows)}"
+        )
+    return found.astype(np.int64)
 
 
 def numbers_of(table: Any) -> FloatArray:
@@ -227,6 +259,6 @@ def bytes_of(memory: int | str) -> int:
         if found:
             unit = _UNITS[found[2].upper()]
             return int(float(found[1]) * (1024 ** (len(str(unit)) // 3) if found[3] else unit))
-    elif isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
-        return memory
+    elif isinstance(memory, numbers.Integral) and not isinstance(memory, bool) and memory > 0:
+        return int(memory)
     raise ValueError(f"`memory` must be a size such as '2GB'. Received: memory={memory!r}")

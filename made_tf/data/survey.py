@@ -23,7 +23,7 @@ from made_tf.data.constraints import Constraint
 from made_tf.data.row_files import RowFiles
 from made_tf.data.row_sample import MOST_CLASSES, RowSample
 from made_tf.data.row_spread import RowSpread
-from made_tf.data.schema_text import Overrides, checked_overrides
+from made_tf.data.schema_text import DROP, Overrides, checked_overrides
 from made_tf.data.table_schema import TableSchema
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike, replacing
@@ -91,12 +91,14 @@ def survey(
             found = survey(files, held_out, known, constraints, find_facts, seed)
             _keep(folder / _FILE, key, found)
         return found
-    sample = RowSample(files, _SAMPLE, seed)
+    dropped = {name for name, own in known.items() if own.get("kind") == DROP}
+    sample = RowSample(files, _SAMPLE, seed, dropped)
     known = _row_numbers(files, sample, known) | known
     for _ in range(_PASSES):
         frame = sample.frame()
         schema = TableSchema.infer(frame, known, constraints, find_facts)
-        _check_classes(schema, sample.crowded)
+        if files.num_rows > _SAMPLE:
+            _check_classes(schema, sample.crowded)
         schema.num_rows = files.num_rows
         if files.num_rows <= _SAMPLE:
             x = schema.encode_frame(frame).x
@@ -128,7 +130,7 @@ def _row_numbers(files: RowFiles, sample: RowSample, known: Any) -> dict[str, An
 
 def _check_classes(schema: TableSchema, crowded: list[str]) -> None:
     for name in crowded:
-        if name in schema.names and schema.column(name).kind != "identifier":
+        if name in schema.names and schema.column(name).kind == "classes":
             raise ValueError(
                 f"column {name!r} has more than {MOST_CLASSES:,} different texts. Say by "
                 '`overrides` that it is an "identifier", or "drop" it'

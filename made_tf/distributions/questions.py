@@ -156,7 +156,7 @@ class AnswersQuestions(OneVariableMoments, SeededRows):
                 set that has none, or another argument is out of range.
 
         Example:
-            >>> from made_tf import Categorical, Interval, NormalMixture
+            >>> from made_tf import MADE, Categorical, Interval, MADEDistribution, NormalMixture
             >>> dist = MADEDistribution(MADE(2, conditionals=[NormalMixture(), Categorical(3)]))
             >>> estimate = dist.log_prob_in([{0: Interval(-1, 2), 1: [0, 2]}, {0: Interval(low=5)}])
             >>> estimate.log_prob.shape

@@ -156,6 +156,8 @@ class DensityModel(keras.Model):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
         check_devices(getattr(self, "distribute_strategy", None))
         x = self._arrays("x", x)
+        if hasattr(x, "check_by"):
+            x.check_by(self.conditionals)
         options = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")

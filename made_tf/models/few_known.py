@@ -33,4 +33,4 @@ def log_prob_of_few_known(model: Any, assembly: Assembly, inputs: Any) -> Any:
     known = model.mask_sets.one_known(model.mask_step + 0, count)
     features = model.conditionals.encode(ops.cast(x, "float32"))
     given_one = model.conditionals.log_prob(assembly.given_one(features, known, vectors), x)
-    return alone + GIVEN_ONE * ops.sum(given_one * (1.0 - known), axis=-1)
+    return alone + GIVEN_ONE * ops.sum(ops.where(known > 0, 0.0, given_one), axis=-1)

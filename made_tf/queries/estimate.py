@@ -68,7 +68,9 @@ class Estimate(NamedTuple):
         if evidence is not None:
             before = cls(*(np.stack(each) for each in zip(*evidence, strict=True)))
         weights, log_weights = _shares(before.log_prob)
-        shares, _ = _shares(log_weights + found.log_prob)
+        # What has no weight counts for nothing, whatever it says.
+        log_probs = np.where(log_weights > -np.inf, log_weights + found.log_prob, -np.inf)
+        shares, _ = _shares(log_probs)
         # By how much the result moves with each log p_m, then with the log of each weight.
         moves = np.stack([shares, np.abs(shares - weights)])  # [2, M, N]
         errors, sizes = (np.stack(pair) for pair in list(zip(found, before, strict=True))[1:])
@@ -76,7 +78,7 @@ class Estimate(NamedTuple):
             variance = np.where(moves > 0, moves * errors, 0.0) ** 2
             inverse = np.where(moves > 0, moves**2 / sizes, 0.0)
             return cls(
-                np.logaddexp.reduce(log_weights + found.log_prob),
+                np.logaddexp.reduce(log_probs),
                 np.sqrt(variance.sum(axis=(0, 1))),
                 1 / inverse.sum(axis=(0, 1)),
             )

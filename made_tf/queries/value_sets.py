@@ -34,6 +34,7 @@ def allowed_sets(model: DensityModel, queries: Values) -> FloatArray:
         ValueError: if there is no such variable or value, or the model has other variables.
 
     Example:
+        >>> from made_tf import MADE
         >>> model = MADE(3, conditionals="bernoulli")
         >>> allowed_sets(model, [{0: [1], 2: [0, 1]}])[0, :, 1]
         array([1., 1., 1.], dtype=float32)

@@ -219,3 +219,47 @@ def test_sizes_of_memory(text, expected):
 def test_what_is_no_size_is_told(wrong):
     with pytest.raises(ValueError, match="`memory` must be a size such as '2GB'"):
         bytes_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("held_out", [1, 1, 5], "different rows, from 0 to 899"),
+        ("held_out", [900], "different rows, from 0 to 899"),
+        ("held_out", [-1], "different rows, from 0 to 899"),
+        ("held_out", [0.5], "different rows, from 0 to 899"),
+        ("steps", 2.5, "`steps` must be a positive integer"),
+        ("steps", -1, "`steps` must be a positive integer"),
+    ],
+)
+def test_arguments_are_checked(folder, option, value, message):
+    with pytest.raises(ValueError, match=message):
+        stream_of(folder, **{option: value})
+
+
+def test_rows_that_are_held_out_may_be_named_in_any_order(folder):
+    left = one_pass(stream_of(folder, held_out=[700, 3, 250]))
+    np.testing.assert_array_equal(np.sort(left), np.delete(np.arange(ROWS), [3, 250, 700]))
+
+
+def test_a_file_counts_once_however_it_is_called(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    stream = stream_of(["part-0.parquet", folder / "part-0.parquet"])
+    assert stream.shape == (ROWS // 3, 10)
+
+
+def test_columns_that_are_folders_are_not_lost(tmp_path):
+    frame = pd.DataFrame({"a": [0, 1, 0, 1], "year": [2020, 2020, 2021, 2021]})
+    frame.to_parquet(tmp_path / "by-year", partition_cols=["year"])
+    with pytest.raises(ValueError, match=r"named by the columns \['year'\]"):
+        RowStream(tmp_path / "by-year")
+
+
+def test_values_that_a_family_cannot_have_are_found_where_they_lie(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 2, (400, 2))
+    rows[333, 1] = 5
+    write(tmp_path, pd.DataFrame(rows, columns=["a", "b"]), parts=2)
+    model = MADE(2, (4,))
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"column 'b' .* 0 or 1 only.*5.0 in row 133 of .*part-1"):
+        model.fit(RowStream(tmp_path), verbose=0)

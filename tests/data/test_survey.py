@@ -1,9 +1,12 @@
 """The schema of a table in files and the spread of its numbers, against the whole table."""
 
+import decimal
 import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from example_tables import rides
 
@@ -167,3 +170,51 @@ def test_too_many_texts_are_told(tmp_path, monkeypatch):
         surveyed(tmp_path)
     found, _ = surveyed(tmp_path, {"name": "identifier"})
     assert found.schema.variables == ["x"]
+
+
+def of_many_types(count):
+    """A table of every type of Arrow that a frame may have, and some that pandas has not."""
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 300, count), "D")
+    seconds = pd.to_timedelta(rng.integers(0, 900, count), "s")
+    table = pa.table(
+        {
+            "aware": pa.array((days + seconds).tz_localize("Europe/Berlin")),
+            "naive": pa.array(days + seconds),
+            "day": pa.array(days.date),
+            "lasts": pa.array(seconds),
+            "price": pa.array([decimal.Decimal(int(n)) / 100 for n in rng.permutation(count)]),
+            "half": pa.array(rng.normal(size=count).astype("float16")),
+            "whole": pa.array(rng.integers(0, 9, count), mask=rng.random(count) < 0.1),
+            "is": pa.array(rng.random(count) < 0.3, mask=rng.random(count) < 0.1),
+            "text": pa.array(rng.choice(["a", "b"], count)),
+            "view": pa.array(rng.choice(["a", "b"], count), pa.string_view()),
+            "class": pa.array(rng.choice(["a", "b"], count)).dictionary_encode(),
+        }
+    )
+    kept = pd.DataFrame({"whole": pd.array([1], "Int64"), "is": pd.array([True], "boolean")})
+    return table.replace_schema_metadata(pa.Table.from_pandas(kept).schema.metadata)
+
+
+@pytest.mark.parametrize("count", [400, 3000])
+def test_every_type_is_what_it_is_in_memory(tmp_path, count, monkeypatch):
+    monkeypatch.setattr(row_sample, "MOST_CLASSES", 100)  # numbers are no texts, however many
+    table = of_many_types(count)
+    for part in range(4):
+        own = table.slice(part * count // 4, count // 4)
+        pq.write_table(own, tmp_path / f"{part}.parquet", row_group_size=60)
+    found, _ = surveyed(tmp_path)
+    pq.write_table(table, tmp_path / "whole.parquet")
+    others = [name for name in table.column_names if name not in ("half", "view")]
+    expected = inferred(pd.read_parquet(tmp_path / "whole.parquet", columns=others))
+    for name in others:
+        ours, theirs = (schema.column(name) for schema in (found.schema, expected))
+        assert (ours.kind, ours.source.dtype) == (theirs.kind, theirs.source.dtype), name
+    assert found.schema.column("half").kind == "numbers"
+    assert found.schema.column("view").kind == "classes"
+
+
+def test_a_dropped_column_is_not_looked_at(tmp_path):
+    frame = rides(1200).assign(odd=[[1, 2]] * 1200)
+    found, _ = surveyed(written(frame, tmp_path), {"odd": "drop"})
+    assert "odd" not in found.schema.names
