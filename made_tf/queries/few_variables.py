@@ -24,7 +24,7 @@ from made_tf.sampling.sorted_weights import Weights
 
 __all__ = ["FewVariables", "steps_of"]
 
-_ENTRIES = 2**24  # of features, units and parameters, at once
+_ENTRIES = 2**25  # of features, units and parameters, at once
 
 
 def steps_of(model: MADE, restricted: BoolArray) -> IntArray:
