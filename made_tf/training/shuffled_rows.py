@@ -74,7 +74,7 @@ def shuffled(
 ) -> ShuffledRows | RowStream:
     """Returns rows, in memory or not, as batches: arguments as of `ShuffledRows`."""
     if isinstance(x, RowStream):
-        return x.batches(batch_size, seed, steps)
+        return x.batches(batch_size, seed, steps or None)  # 0 is a pass, too
     return ShuffledRows(x, batch_size, seed, steps)
 
 
