@@ -19,14 +19,9 @@ from made_tf.models.made import MADE
 from made_tf.sampling import random
 from made_tf.sampling.order_mixture import choose_set, choose_weighted
 
-__all__ = ["NetworkOfMembers", "member_uniforms", "network_of"]
+__all__ = ["NetworkOfMembers", "network_of"]
 
 _LOWEST = -1e30  # so that no infinity is taken from another
-
-
-def member_uniforms(seeds, event_size: int):
-    """Returns the uniforms that choose the members of rows: int32 `[n, 2]` -> `[n]`."""
-    return random.uniforms(seeds, event_size + 2)[:, event_size + 1]
 
 
 def network_of(
@@ -94,14 +89,14 @@ class NetworkOfMembers:
         log_weights = tf.stack(
             [member.log_marginal(x, observed, context) for member in members], axis=1
         )
-        chosen = choose_weighted(log_weights, member_uniforms(seeds, self._event_size))
+        chosen = choose_weighted(log_weights, random.member_uniforms(seeds, self._event_size))
         return self._each_from_its_own(
             chosen, lambda member: member.impute(x, observed, seeds, context)
         )
 
     def _members_of(self, seeds):
         """Returns the members' numbers, `[n]`, all equally probable."""
-        return choose_set(member_uniforms(seeds, self._event_size), len(self._members))
+        return choose_set(random.member_uniforms(seeds, self._event_size), len(self._members))
 
     def _each_from_its_own(self, chosen, draw: Callable) -> Answer:
         """Returns the rows `[n, D]` that members draw, each from the one that was chosen for it."""

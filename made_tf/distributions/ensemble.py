@@ -80,8 +80,7 @@ class EnsembleDistribution(AnswersQuestions):
 
     def _rows(self, seeds, vectors=None):
         size = self._event_size
-        # A row's first D uniforms draw its values, the next one its order, this one its member.
-        chosen = choose_set(random.uniforms(seeds, size + 2)[:, size + 1], len(self._members))
+        chosen = choose_set(random.member_uniforms(seeds, size), len(self._members))
         x = tf.zeros([tf.shape(seeds)[0], size])
         for number, member in enumerate(self._members):
             own = None if vectors is None else vectors[number]

@@ -156,14 +156,13 @@ class DensityModel(keras.Model):
         """Trains the model on rows: `keras.Model.fit` with the data checked first."""
         check_devices(getattr(self, "distribute_strategy", None))
         x = self._arrays("x", x)
-        if hasattr(x, "check_by"):
-            x.check_by(self.conditionals)
         options = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         if options.get("class_weight") is not None:
             raise ValueError("MADE has no classes: fit without `class_weight`.")
-        self._check_rows_and_weights("x", options)
         if getattr(x, "is_shuffled", False):
+            x.check_by(self.conditionals)
             _leave_order_to(x, options)
+        self._check_rows_and_weights("x", options)
         self._say_that_less_is_better(options.get("callbacks"))
         validation = options.get("validation_data")
         if isinstance(validation, tuple):

@@ -157,10 +157,8 @@ class MixtureQueries(Questions):
         log_weights = np.zeros((len(values), len(self.parts)), np.float32)
         log_weights[rows] = np.stack([each.log_prob for each in evidence], axis=1)
         places = np.arange(num_samples)[:, None] * len(values) + numbers
-        # As `EnsembleDistribution` of whole rows: the number behind those of values and order.
-        uniforms = random.uniforms(tf.constant(seed_pairs(seed, places.reshape(-1))), size + 2)[
-            :, size + 1
-        ]
+        seeds = tf.constant(seed_pairs(seed, places.reshape(-1)))
+        uniforms = random.member_uniforms(seeds, size)  # as `EnsembleDistribution` of whole rows
         chosen = choose_weighted(np.tile(log_weights, (num_samples, 1)), uniforms)
         return chosen.numpy().reshape(num_samples, -1)
 

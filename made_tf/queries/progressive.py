@@ -7,11 +7,12 @@ along the way is the draw's weight (Yang et al. 2019, arXiv:1905.04278, section 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
 from made_tf.conditionals.regions import Region
-from made_tf.portable.arrays import FloatArray, Rows
+from made_tf.portable.arrays import BoolArray, FloatArray, IntArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import seed_pairs
 from made_tf.queries.estimate import Estimate
@@ -71,31 +72,54 @@ def log_prob_within(
     found[2] = seeds.count
     restricted = restricted_variables(exact.model, regions)
     asked = np.flatnonzero(restricted.any(axis=1))
-    groups = list(pattern_groups(restricted[asked]))
-    steps = steps_of(exact.model, restricted[asked])
-    if few is not None and sum(len(np.unique(step)) for step in steps.T) <= _STEPS * len(groups):
-        for part in pieces(np.arange(len(asked)), max(1, few.rows_at_once // seeds.count)):
-            own = asked[part]
-            region = Region(*(each[own] for each in regions))
-            own_vectors = None if vectors is None else vectors[own]
-            seeds_of_part = seeds.of(own, seeds.count)
-            weights = few.log_weights(seeds_of_part, region, steps[part], own_vectors)
-            found[:, own] = Estimate.of_weights(weights)
-        return Estimate(*found)
+    groups = [(pattern, asked[own]) for pattern, own in pattern_groups(restricted[asked])]
+    weights = _of_whole_rows(exact, groups, rows_at_once, regions, seeds, vectors)
+    if few is not None:
+        steps = steps_of(exact.model, restricted[asked])
+        if sum(len(np.unique(step)) for step in steps.T) <= _STEPS * len(groups):
+            weights = _of_steps(few, asked, steps, regions, seeds, vectors)
+    # Piece by piece: the draws of all queries together may be more than the memory holds.
+    for queries, log_weights in weights:
+        found[:, queries] = Estimate.of_weights(log_weights)
+    return Estimate(*found)
+
+
+def _of_steps(
+    few: FewVariables,
+    asked: Rows,
+    steps: IntArray,
+    regions: Region,
+    seeds: DrawSeeds,
+    vectors: FloatArray | None,
+) -> Iterator[tuple[Rows, FloatArray]]:
+    """Yields queries and the logs of their draws' weights, `[n, L]`, all going forward together."""
+    for part in pieces(np.arange(len(asked)), max(1, few.rows_at_once // seeds.count)):
+        queries = asked[part]
+        region = Region(*(each[queries] for each in regions))
+        own_vectors = None if vectors is None else vectors[queries]
+        own_seeds = seeds.of(queries, seeds.count)
+        yield queries, few.log_weights(own_seeds, region, steps[part], own_vectors)
+
+
+def _of_whole_rows(
+    exact: EvidenceFirst,
+    groups: list[tuple[BoolArray, Rows]],
+    rows_at_once: int,
+    regions: Region,
+    seeds: DrawSeeds,
+    vectors: FloatArray | None,
+) -> Iterator[tuple[Rows, FloatArray]]:
+    """Yields the same, pattern by pattern."""
     at_once = min(rows_at_once, _MOST_ALLOWED // regions.allowed[0].size)
     for pattern, own in groups:
         sets = exact.sets_for(pattern) or exact.own
         # A single variable is the first of its order, and the same for all draws.
         is_same = sets.num_sets == 1 and sets.inputs[0][pattern].tolist() == [1]
         count = 1 if is_same else seeds.count
-        for part in pieces(asked[own], max(1, at_once // count)):
+        for part in pieces(own, max(1, at_once // count)):
             query = Region(*(each[part] for each in regions))
             if len(part) > 1:
                 query = Region(*(np.repeat(each, count, axis=0) for each in query))
             own_vectors = None if vectors is None else np.repeat(vectors[part], count, axis=0)
             weights = exact.draw_within(seeds.of(part, count), query, sets, own_vectors)[1]
-            weights = np.reshape(weights, [len(part), count])
-            # At once: the draws of all queries together may be more than the memory holds.
-            all_draws = np.broadcast_to(weights, (len(part), seeds.count))
-            found[:, part] = Estimate.of_weights(all_draws)
-    return Estimate(*found)
+            yield part, np.broadcast_to(np.reshape(weights, [-1, count]), (len(part), seeds.count))

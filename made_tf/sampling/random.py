@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from made_tf.conditionals import Conditionals
 
-__all__ = ["philox", "row_seeds", "row_uniforms", "uniforms"]
+__all__ = ["member_uniforms", "philox", "row_seeds", "row_uniforms", "uniforms"]
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -79,6 +79,14 @@ def row_uniforms(seeds, family: Conditionals, further: int = 0):
         for start, count in zip(starts, [size, *others], strict=True)
     ]
     return tf.concat([*own, *([numbers[:, size : size + further]] if further else [])], axis=1)
+
+
+def member_uniforms(seeds, event_size: int):
+    """Returns what chooses the members of rows of an ensemble: int32 `[n, 2]` -> float32 `[n]`.
+
+    It is the number behind those of a row's values and of its order.
+    """
+    return uniforms(seeds, event_size + 2)[:, event_size + 1]
 
 
 def uniforms(seeds, count: int):
