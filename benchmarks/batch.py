@@ -171,7 +171,8 @@ def spark_session(workers):
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = SparkSession.builder.master(f"local[{workers}]").config("spark.ui.enabled", "false")
-    return session.getOrCreate()
+    # A task for each file: with the default, 128 MB, few large ones are left for two workers.
+    return session.config("spark.sql.files.maxPartitionBytes", "16m").getOrCreate()
 
 
 def on_spark(path, count, out):

@@ -82,12 +82,12 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def make_model(found, args):
-    keras.utils.set_random_seed(0)
+def make_model(found, args, seed=0):
+    keras.utils.set_random_seed(seed)
     family = families_of(found.schema, found.values, found.moments)
     residual = len(args.hidden_units) > 1
     size = len(found.schema.variables)
-    model = made_tf.MADE(size, args.hidden_units, family, residual=residual, seed=0)
+    model = made_tf.MADE(size, args.hidden_units, family, residual=residual, seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(args.learning_rate, args.rounds * args.steps)
     model.compile(keras.optimizers.Adam(rate), run_eagerly=args.smoke)
     return model
@@ -136,11 +136,14 @@ def main():
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--steps", type=int, default=100, help="batches in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1, help="networks of each kind, for the NLL")
+    parser.add_argument("--new-rows", type=int, default=10_000, help="to compare the NLL of")
     parser.add_argument("--smoke", action="store_true")
     args = parser.parse_args()
     if args.smoke:
         args.rows, args.part_rows, args.sample, args.batch_size = 4000, 2000, 2048, 64
         args.hidden_units, args.steps, args.rounds = [16], 2, 1
+        args.new_rows = 200
     with tempfile.TemporaryDirectory() as temporary:
         measure(args, args.folder or pathlib.Path(temporary) / "rows")
 
@@ -194,15 +197,31 @@ def measure(args, folder):
         print(f"{name}: {told(np.median(own, axis=0))} (median of {args.rounds} rounds)")
     ratio = np.median(np.divide(seconds["memory"], seconds["files"]), axis=0)
     print(f"files to memory: {ratio[0]:.2f}, by seconds of a core {ratio[1]:.2f}")
-    count = 200 if args.smoke else 10_000
-    fresh = found.schema.encode_frame(make_rows(count, np.random.default_rng(1))).x
+    fresh = found.schema.encode_frame(make_rows(args.new_rows, np.random.default_rng(1))).x
     fresh = fresh[np.isfinite(fresh).all(axis=1)]
-    nll = {name: -score(model, fresh).log_prob for name, model in models.items()}
-    error = {name: own.std() / len(own) ** 0.5 for name, own in nll.items()}
-    for name, own in nll.items():
-        print(f"{name}: {own.mean():.3f} nats, standard error {error[name]:.3f}, of new rows")
-    away = abs(nll["files"].mean() - nll["memory"].mean())
-    print(f"difference: {away:.3f} nats, {away / error['files']:.2f} standard errors")
+    nll = [{name: told_nll(name, model, fresh) for name, model in models.items()}]
+    for seed in range(1, args.seeds):
+        both = {
+            "memory": ShuffledRows(own, args.batch_size, seed, args.steps),
+            "files": stream.batches(args.batch_size, seed, args.steps),
+        }
+        models = {name: make_model(found, args, seed) for name in both}
+        for number in range(args.rounds):
+            for name, model in models.items():
+                fit(model, both[name], number + 1)
+        nll.append({name: told_nll(name, model, fresh) for name, model in models.items()})
+    away = [own["files"].mean() - own["memory"].mean() for own in nll]
+    error = nll[0]["memory"].std() / len(fresh) ** 0.5
+    print(f"files less memory: {np.mean(away):+.3f} nats, standard error over rows {error:.3f}")
+    if len(away) > 1:
+        print(f"  over {len(away)} seeds {np.std(away, ddof=1) / len(away) ** 0.5:.3f}")
+
+
+def told_nll(name, model, rows):
+    """Prints the NLL of rows and returns that of each."""
+    nll = -score(model, rows).log_prob
+    print(f"{name}: {nll.mean():.3f} nats, of new rows")
+    return nll
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32
-from made_tf.conditionals.special_functions import log_sum_exp
+from made_tf.conditionals.special_functions import largest, log_sum_exp
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import IntArray
 
@@ -79,7 +79,7 @@ class Classes(Conditionals):
     def log_prob(self, params, x):
         (x,) = as_float32(x)
         logits = self.class_logits(params)  # [N, D, K]
-        logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+        logits = logits - ops.stop_gradient(largest(logits))
         classes = np.arange(logits.shape[-1], dtype=np.float32)
         chosen = ops.cast(ops.equal(ops.expand_dims(x, -1), classes), "float32")
         log_total = ops.log(ops.sum(ops.exp(logits), axis=-1))
@@ -138,7 +138,7 @@ class Classes(Conditionals):
 
 def number_of_steps(logits, uniforms):
     """Returns how many steps of the CDF lie at or below each uniform: `[..., K]` -> `[...]`."""
-    weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+    weights = ops.exp(logits - largest(logits))
     sums = ops.cumsum(weights, axis=-1)
     # Division by the last sum itself ends the CDF at exactly 1 > u with the last class that can
     # occur.

@@ -64,7 +64,7 @@ def _kinds() -> tuple[Any, Any]:
         def _log_prob(self, x):
             x = tf.broadcast_to(x, tf.broadcast_dynamic_shape(tf.shape(x), self._shape_of_one()))
             rows = tf.reshape(x, [-1, self._family.event_size])
-            times = tf.shape(rows)[0] // tf.shape(self._params)[0]
+            times = tf.shape(rows)[0] // tf.maximum(tf.shape(self._params)[0], 1)
             log_probs = self._family.log_prob(tf.tile(self._params, [times, 1]), rows)
             return tf.reshape(tf.reduce_sum(log_probs, axis=-1), tf.shape(x)[:-1])
 

@@ -11,7 +11,7 @@ from made_tf.conditionals.classes import number_of_steps
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers
-from made_tf.conditionals.special_functions import log_softmax, log_sum_exp
+from made_tf.conditionals.special_functions import largest, log_softmax, log_sum_exp
 
 __all__ = ["MISSING", "Inflated"]
 
@@ -159,10 +159,10 @@ class Inflated(Conditionals):
     def _at_point_or(self, masses, uniforms, drawn):
         """Returns the point that each uniform chooses, or what was drawn where it chooses none."""
         # The points come first, and what is left is the other family's.
-        largest = ops.relu(ops.max(masses, axis=-1, keepdims=True))
-        weights = ops.exp(masses - largest)
+        highest = ops.relu(largest(masses))
+        weights = ops.exp(masses - highest)
         sums = ops.cumsum(weights, axis=-1)
-        total = sums[..., -1:] + ops.exp(-largest)
+        total = sums[..., -1:] + ops.exp(-highest)
         passed = ops.cast(ops.expand_dims(uniforms, -1) >= sums / total, "float32")
         return self._chosen_point_or(ops.sum(passed, axis=-1, keepdims=True), drawn)
 
@@ -209,7 +209,7 @@ class Inflated(Conditionals):
         parts = ops.concatenate([at_points, elsewhere], axis=-1)
         total = log_sum_exp(parts)
         total = ops.where(total > 0.5 * IMPROBABLE, total, -np.inf)
-        is_all = ops.logical_and(ops.min(allowed, axis=-1) > 0, ops.equal(others, 0.0))
+        is_all = ops.logical_and(largest(-allowed)[..., 0] < 0, ops.equal(others, 0.0))
         return ops.where(is_all, 0.0, total), parts
 
     def _region_of_other(self, region):

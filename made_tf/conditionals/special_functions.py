@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from keras import ops
 
 __all__ = [
     "bounded",
+    "largest",
     "log_of_difference",
     "log_softmax",
     "log_sum_exp",
@@ -58,16 +60,22 @@ def bounded(x, bound):
     return bound * ops.tanh(x / bound)
 
 
+def largest(x):
+    """Returns the largest over the last axis, `[..., K]` -> `[..., 1]`; of no rows, too."""
+    # Keras refuses a tensor of no elements unless it is told where to begin.
+    return ops.max(x, axis=-1, keepdims=True, initial=-np.inf if 0 in x.shape else None)
+
+
 def log_sum_exp(logits):
     """Returns log sum exp over the last axis: `[..., K]` -> `[...]`."""
-    largest = ops.max(logits, axis=-1, keepdims=True)
-    return ops.log(ops.sum(ops.exp(logits - largest), axis=-1)) + largest[..., 0]
+    highest = largest(logits)
+    return ops.log(ops.sum(ops.exp(logits - highest), axis=-1)) + highest[..., 0]
 
 
 def log_softmax(logits):
     """Returns the logs of probabilities, `[..., K]`: accurate for large logits of any sign, too."""
     # What is common to all logits goes first: in a difference at the end it would round.
-    logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    logits = logits - ops.stop_gradient(largest(logits))
     return logits - ops.log(ops.sum(ops.exp(logits), axis=-1, keepdims=True))
 
 

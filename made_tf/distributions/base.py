@@ -118,9 +118,10 @@ class RowDistribution(tfd.Distribution):
         if not self.validate_args:
             return []
         family = self._conditionals
+        rows = tf.reshape(self._whole_rows(value), [-1, family.event_size])
         return [
             tf.debugging.Assert(
-                tf.reduce_all(family.in_support(self._whole_rows(value))),
+                tf.reduce_all(family.in_support(rows)),
                 [f"A value is outside the support of {family.name}: {family.support}", value],
             )
         ]

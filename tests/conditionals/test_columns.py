@@ -80,6 +80,17 @@ def test_sizes_count_what_the_law_counts(name):
         assert values.shape[:2] == (3, family.event_size)
 
 
+@EVERY
+def test_no_rows_are_rows(name):
+    family = laws.made(name)
+    x, params = laws.rows(family, 3)[:0], random_params(family, 3)[:0]
+    nothing = (0, family.event_size)
+    assert family.encode(x).shape == (0, family.layout.features.total)
+    assert family.in_support(x).shape == family.log_prob(params, x).shape == nothing
+    assert family.sample(params, laws.random_uniforms(family, 3)[:0]).shape == nothing
+    assert family.distribution(params).log_prob(x).shape == (0,)
+
+
 def allowance(family, params, x, expected):
     """How far float32 may be off: 1e-5, or 1e-4 nats, or what the values' own rounding does.
 

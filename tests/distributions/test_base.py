@@ -68,6 +68,22 @@ def test_values_outside_the_support_are_rejected(family, wrong):
         dist.log_prob(x)
 
 
+@pytest.mark.parametrize("validate_args", [False, True])
+@pytest.mark.parametrize("family", ["bernoulli", "categorical", "mixed"])
+def test_events_come_singly_in_batches_and_not_at_all(family, validate_args):
+    kinds = [made_tf.Categorical(3), made_tf.Normal(), made_tf.Bernoulli()]
+    model = made_tf.MADE(
+        3, (8,), {"categorical": kinds[0], "mixed": kinds}.get(family, family), seed=0
+    )
+    dist = made_tf.MADEDistribution(model, validate_args=validate_args)
+    x = dist.sample(6, seed=1)
+    expected = dist.log_prob(x)
+    np.testing.assert_allclose(dist.log_prob(x[2]), expected[2], rtol=1e-5)
+    batches = dist.log_prob(tf.reshape(x, [2, 3, 3]))
+    np.testing.assert_allclose(batches, tf.reshape(expected, [2, 3]), rtol=1e-5)
+    assert dist.log_prob(x[:0]).shape == (0,)
+
+
 @pytest.mark.parametrize("shape", [(), (4,), (3, 1), (2, 6)])
 def test_values_of_another_shape_are_refused(dist, shape):
     with pytest.raises(ValueError, match=r"`value` must have the shape \[..., 5\]"):
