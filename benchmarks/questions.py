@@ -9,7 +9,8 @@ Of networks trained with the same units, on binary rows, on validation rows:
 - `known`: mean log p(unknown | known), what is known being of random size, 64 patterns;
 - `one`, `two`: mean absolute error of the probabilities that one or two columns are 1, against
   counts of the training rows;
-- with `--particles` (TensorFlow), `known` of 256 rows, of one order by importance sampling.
+- with `--particles` (TensorFlow), `known` of 256 rows, of one order by importance sampling, and of
+  whole rows by the network for questions with `--proposals` draws.
 """
 
 from __future__ import annotations
@@ -112,34 +113,36 @@ def measures(model: MADE, splits: Splits) -> dict[str, float]:
     return found
 
 
-def of_few_rows(model: MADE, splits: Splits, count: int) -> dict[str, float]:
+def of_few_rows(model: MADE, splits: Splits, count: int, proposals: int) -> dict[str, float]:
     """Mean log p(unknown | known) of four rows for each pattern.
 
     Of one order it is log p(x) less the estimate of log p(known) by particles: that is too large on
     average, the more the fewer particles there are. With the row itself among the particles it is
     too small, and below the log-density of rows that are drawn from particles by their weights
-    (Grosse, Ghahramani and Adams 2015, arXiv:1511.02543, section 3).
+    (Grosse, Ghahramani and Adams 2015, arXiv:1511.02543, section 3). So is it of whole rows'
+    density of a network for questions, whose own conditionals propose the particles.
     """
     patterns = known_patterns(splits.valid.shape[1])
     rows = splits.valid[: 4 * len(patterns)]
     parts = np.array_split(rows, len(patterns))
-    terms = Terms(model)
+    known = np.repeat(patterns, [len(part) for part in parts], axis=0)
+    terms, found, options = Terms(model), {}, {"num_particles": count}
+    proposed = np.where(known, 0.0, terms.under(rows))
     if not model.mask_sets.is_fixed:
         each = zip(parts, patterns, strict=True)
-        found = [terms.under(rows, known)[:, ~known].sum(axis=1) for rows, known in each]
-        return {"known, of few rows": np.mean(np.concatenate(found))}
+        proposed = np.concatenate([terms.under(x, own) * ~own for x, own in each])
+        found = {"known, of few rows": np.mean(proposed.sum(axis=1))}
+        options = {"num_particles": proposals, "of_whole_rows": True}
     from made_tf.queries.subsets import Queries
 
-    known = np.repeat(patterns, [len(part) for part in parts], axis=0)
-    given = np.where(known, rows, np.nan)
-    evidence = Queries(model, num_particles=count).log_marginal(given).log_prob
-    of_each = terms.under(rows)
-    own_weight = np.where(known, of_each, 0.0).sum(axis=1)
-    with_row = np.logaddexp(np.log(count) + evidence, own_weight) - np.log(count + 1)
-    joint = of_each.sum(axis=1)
-    return {
-        "known, of few rows, above": np.mean(joint - evidence),
+    evidence = Queries(model, **options).log_marginal(np.where(known, rows, np.nan))
+    joint = terms.under(rows, np.zeros(rows.shape[1], bool)).sum(axis=1)
+    own_weight, size = joint - proposed.sum(axis=1), options["num_particles"]
+    with_row = np.logaddexp(np.log(size) + evidence.log_prob, own_weight) - np.log(size + 1)
+    return found | {
+        f"by {size} particles, above": np.mean(joint - evidence.log_prob),
         "below": np.mean(joint - with_row),
+        "effective": np.median(evidence.effective_sample_size[np.isfinite(evidence.standard_error)]),
     }
 
 
@@ -150,6 +153,7 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS).replace(", ", "; "))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--particles", type=int, default=0)
+    parser.add_argument("--proposals", type=int, default=64, help="of a network for questions")
     parser.add_argument("--models", type=pathlib.Path, help="Where models are kept, or are found.")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
@@ -167,7 +171,7 @@ def compare(options: argparse.Namespace, folder: pathlib.Path) -> None:
             model, seconds = trained(splits, name, variant, seed, options.smoke, folder)
             found = measures(model, splits)
             if options.particles:
-                found |= of_few_rows(model, splits, options.particles)
+                found |= of_few_rows(model, splits, options.particles, options.proposals)
             shown = ", ".join(f"{key} {value:.4f}" for key, value in found.items())
             print(f"{name:10} {variant:26} seed {seed}: {shown} ({seconds:.0f} CPU s)", flush=True)
 

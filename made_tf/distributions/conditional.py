@@ -147,9 +147,9 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
                 parts.append(one_variable(queries, self._values[rows], known, variable, own))
             except ValueError as error:
                 raise NotImplementedError(
-                    f"p(x_{variable} | evidence) is in no order of this model, whose order is "
-                    "fixed. Fit one of all orders (num_masks=None), or average over draws: "
-                    "`sample(n, seed)`."
+                    f"p(x_{variable} | evidence) is in no order that answers are taken from here. "
+                    "Fit a model of all orders (num_masks=None) and ask without `of_whole_rows`, "
+                    "or average over draws: `sample(n, seed)`."
                 ) from error
         together = np.concatenate([each.params for each in parts], axis=1)  # [M, N, P]
         return make_marginal(parts[0].family, together[:, self._back()], self._batch)

@@ -50,6 +50,9 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
             `num_orders`.
         num_particles: how many weighted draws an answer takes that no order
             gives exactly (`condition` and what follows it).
+        of_whole_rows: for a model of all orders: whether `condition`, `impute`, `log_marginal` and
+            `conditional_log_prob` answer for the density of whole rows (which is better than its
+            conditionals of one pass), by `num_particles` weighted draws of these. 64 are many.
         context: of a model with a context, what the rows are conditioned on:
             float32 `[..., W]`, or what its Keras model takes; the leading shape
             is the distribution's batch shape. Row i of `sample(n, seed=s)` for
@@ -88,6 +91,7 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
         num_orders=None,
         num_particles=1000,
         context=None,
+        of_whole_rows=False,
     ):
         parameters = dict(locals())
         if not isinstance(model, MADE):
@@ -104,7 +108,12 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
             model, block_length, batch_size, any_mask=self._num_orders > 1
         )
         self._make_queries = lambda: Queries(
-            model, self._num_orders, num_particles, block_length, batch_size
+            model,
+            self._num_orders,
+            num_particles,
+            block_length,
+            batch_size,
+            of_whole_rows=of_whole_rows,
         )
         integer("num_particles", num_particles, 2)
         self._trace()

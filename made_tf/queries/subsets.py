@@ -3,9 +3,10 @@
 For a model of all orders (`MADE(num_masks=None)`) every answer is exact, under an
 order that puts what is known first (`evidence_first`). For a fixed order that
 holds only where what is known is a prefix of the order. Elsewhere the answer is
-estimated by importance sampling (`particles`). (To put the known values in their
-places and not to weight what is drawn is wrong: it ignores what later values tell
-about earlier variables.)
+estimated by importance sampling (`particles`), as are those of a model of all orders
+that are to be of its density of whole rows (`proposed`). (To put the known values in
+their places and not to weight what is drawn is wrong: it ignores what later values
+tell about earlier variables.)
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from made_tf.queries.few_variables import FewVariables
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
 from made_tf.queries.progressive import DrawSeeds, log_prob_within
+from made_tf.queries.proposed import ProposedParticles
 from made_tf.queries.questions import Questions
 
 __all__ = ["Queries"]
@@ -51,9 +53,12 @@ class Queries(Questions):
         batch_size: as in `BlockedNetwork`.
         rows_at_once: how many rows pass through the network at once, at most;
             bounds the memory, and changes no draw.
+        of_whole_rows: for a model of all orders: whether conditionals and marginals are those of
+            its density of whole rows under its own order, estimated by `num_particles` draws.
+            Regions (`log_prob_in`) stay those of single passes.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, or the model has no such choice.
     """
 
     def __init__(
@@ -64,7 +69,14 @@ class Queries(Questions):
         block_length: int | None = None,
         batch_size: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
+        of_whole_rows: bool = False,
     ):
+        if of_whole_rows and not (model.any_order and num_orders == 1):
+            raise ValueError(
+                "`of_whole_rows` must be False but for one order (num_orders=1) of a model of all "
+                f"orders (num_masks=None). Received: of_whole_rows={of_whole_rows} with "
+                f"num_masks={model.settings.num_masks}, num_orders={num_orders}"
+            )
         self.model = model
         self._arguments = (
             model,
@@ -73,16 +85,20 @@ class Queries(Questions):
             block_length,
             batch_size,
             rows_at_once,
+            of_whole_rows,
         )
+        self._of_whole_rows = of_whole_rows
         self._rows_at_once = integer("rows_at_once", rows_at_once)
         network = block_length, batch_size, rows_at_once
         self._exact = EvidenceFirst(model, num_orders, *network)
-        self._weighted = Particles(self._exact, num_particles, rows_at_once)
+        weighted = ProposedParticles if of_whole_rows else Particles
+        self._weighted = weighted(self._exact, num_particles, rows_at_once)
         self._by_row: ManyPatterns | None = None
         self._few: FewVariables | None = None
         if model.any_order:
             self._few = FewVariables(model) if num_orders == 1 else None
-            self._by_row = ManyPatterns(model, self._exact.sets, *network)
+            if not of_whole_rows:
+                self._by_row = ManyPatterns(model, self._exact.sets, *network)
 
     def __reduce__(self):
         return type(self), self._arguments  # what it has traced is made again
@@ -185,6 +201,9 @@ class Queries(Questions):
 
     def sets_for(self, *known: BoolArray) -> StackedSets | None:
         """Returns mask sets that give an exact answer, as `EvidenceFirst.sets_for`."""
+        if self._of_whole_rows:
+            own = self._exact.own
+            return own if all(comes_first(order, *known) for order in own.inputs) else None
         return self._exact.sets_for(*known)
 
     def log_prob_under(self, x, asked: BoolArray, sets: StackedSets):

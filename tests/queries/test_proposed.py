@@ -1,0 +1,127 @@
+"""Conditionals of a model of all orders that are those of its density of whole rows."""
+
+import pickle
+
+import keras
+import numpy as np
+import pytest
+import reference
+import scipy.stats
+from queries.common import NAN, PARTICLES, assert_exact, only
+
+import made_tf
+
+ROW = np.array([0, 1, 1, 0], np.float32)
+SUBSETS = [[2], [0, 2], [3, 2], [1, 0, 2]]
+
+
+def made(**options):
+    """Weights that say about the same under all orders, as those of a trained model do."""
+    keras.utils.set_random_seed(0)
+    return made_tf.MADE(4, (9,), seed=0, input_order=[3, 1, 4, 2], **options)
+
+
+@pytest.fixture(scope="module", params=["both", "evidence"])
+def whole(request):
+    model = made(num_masks=None, resample=request.param)
+    return made_tf.MADEDistribution(model, num_particles=PARTICLES, of_whole_rows=True)
+
+
+@pytest.fixture(scope="module")
+def table(whole):
+    return reference.Table(whole.model)
+
+
+@pytest.mark.parametrize("known", SUBSETS)
+def test_marginals_are_sums_over_whole_rows_and_errors_are_calibrated(known, whole, table):
+    evidence = only(ROW, known)
+    found = whole.log_marginal(np.repeat([evidence], 200, axis=0), seed=3)
+    z = (found.log_prob - np.log(table(evidence))) / found.standard_error
+    assert (np.abs(z) < 4.5).all()
+    assert 0.7 < z.var() < 1.4
+    error = found.probability.std() / np.sqrt(200)
+    assert abs(found.probability.mean() - table(evidence)) < 4 * error
+    assert (found.effective_sample_size > 0.3 * PARTICLES).all()
+
+
+@pytest.mark.parametrize(("asked", "known"), [([0], [2]), ([1], [0, 2, 3]), ([1, 2], [3])])
+def test_conditionals_are_ratios_of_sums_over_whole_rows(asked, known, whole, table):
+    asked, known = only(ROW, asked), only(ROW, known)
+    found = whole.conditional_log_prob([asked] * 200, [known] * 200, seed=5)
+    z = (found.log_prob - np.log(table(asked, known) / table(known))) / found.standard_error
+    assert (np.abs(z) < 4.5).all()
+    assert 0.6 < z.var() < 1.5
+
+
+def test_what_the_own_order_gives_is_exact(whole, table):
+    found = whole.log_marginal([ROW, only(ROW, [1]), only(ROW, [1, 3])])
+    assert_exact(found)
+    expected = [table(ROW), table(only(ROW, [1])), table(only(ROW, [1, 3]))]
+    np.testing.assert_allclose(found.probability, expected, atol=1e-5)
+    np.testing.assert_allclose(found.log_prob[0], whole.log_prob(ROW), rtol=1e-5)
+
+
+def test_draws_are_of_the_conditional_of_whole_rows(whole, table):
+    known = only(ROW, [0, 2])
+    drawn = whole.impute(np.repeat([known], 4000, axis=0), seed=1)
+    np.testing.assert_array_equal(drawn[:, [0, 2]], np.broadcast_to(ROW[[0, 2]], (4000, 2)))
+    states = [[0, a, 1, b] for a in (0, 1) for b in (0, 1)]
+    counts = [(drawn == state).all(axis=1).sum() for state in states]
+    expected = [table(np.array(state, np.float32)) / table(known) for state in states]
+    assert scipy.stats.chisquare(counts, 4000 * np.array(expected)).pvalue > 1e-3
+    conditional = whole.condition(known)
+    assert not conditional.is_exact
+    again = conditional.sample(4000, seed=2).numpy()  # of the same weighted draws
+    share = np.mean((again == ROW[[1, 3]]).all(axis=1))
+    assert abs(share - table(ROW) / table(known)) < 0.15
+    total = sum(np.exp(conditional.log_prob(np.array(s, np.float32))) for s in np.ndindex(2, 2))
+    assert total == pytest.approx(1, abs=0.2)
+
+
+def test_a_proposal_that_is_the_conditional_leaves_no_error():
+    """Of independent variables all orders say the same."""
+    model = made_tf.MADE(4, (8,), num_masks=None, seed=0)
+    for weight in model.trainable_variables:
+        weight.assign(np.linspace(-1, 1, 4) if weight.shape == (4,) else np.zeros(weight.shape))
+    dist = made_tf.MADEDistribution(model, num_particles=50, of_whole_rows=True)
+    found = dist.log_marginal([only(ROW, [2]), only(ROW, [3, 0])])
+    np.testing.assert_allclose(found.effective_sample_size, 50, rtol=1e-4)
+    np.testing.assert_allclose(found.standard_error, 0, atol=1e-5)
+    exact = made_tf.MADEDistribution(model).log_marginal([only(ROW, [2]), only(ROW, [3, 0])])
+    np.testing.assert_allclose(found.log_prob, exact.log_prob, atol=1e-5)
+
+
+def test_rows_are_drawn_from_their_numbers_and_after_pickling():
+    model = made(num_masks=None)
+    dist = made_tf.MADEDistribution(model, num_particles=40, of_whole_rows=True)
+    x = np.where(np.random.default_rng(0).random((30, 4)) < 0.5, NAN, ROW)
+    whole = dist.impute(x, seed=4)
+    np.testing.assert_array_equal(dist.impute(x[11:], seed=4, first_row=11), whole[11:])
+    again = pickle.loads(pickle.dumps(dist))
+    assert again.parameters["of_whole_rows"]
+    np.testing.assert_array_equal(again.impute(x, seed=4), whole)
+
+
+def test_with_a_context():
+    keras.utils.set_random_seed(0)
+    model = made_tf.MADE(3, (8,), num_masks=None, context=2, seed=0)
+    contexts = np.array([[0, 1], [1, 0]], np.float32)
+    dist = made_tf.MADEDistribution(
+        model, context=contexts, num_particles=4000, of_whole_rows=True
+    )
+    rows = np.array([[NAN, 1, NAN], [NAN, 0, 1]], np.float32)
+    found = dist.log_marginal(rows, seed=1)
+    states = np.array(list(np.ndindex(2, 2, 2)), np.float32)
+    for number, row in enumerate(rows):
+        own = made_tf.MADEDistribution(model, context=contexts[number])
+        agrees = (np.isnan(row) | (states == row)).all(axis=1)
+        expected = np.logaddexp.reduce(np.asarray(own.log_prob(states))[agrees])
+        assert abs(found.log_prob[number] - expected) < 4.5 * found.standard_error[number] + 1e-5
+
+
+@pytest.mark.parametrize("options", [{}, {"num_masks": 3}, {"num_masks": None, "num_orders": 2}])
+def test_other_models_have_no_choice(options):
+    orders = options.pop("num_orders", 1)
+    dist = made_tf.MADEDistribution(made(**options), num_orders=orders, of_whole_rows=True)
+    with pytest.raises(ValueError, match=r"`of_whole_rows` must be False but for one order"):
+        dist.condition(only(ROW, [2]))
