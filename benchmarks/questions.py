@@ -138,11 +138,12 @@ def of_few_rows(model: MADE, splits: Splits, count: int, proposals: int) -> dict
     evidence = Queries(model, **options).log_marginal(np.where(known, rows, np.nan))
     joint = terms.under(rows, np.zeros(rows.shape[1], bool)).sum(axis=1)
     own_weight, size = joint - proposed.sum(axis=1), options["num_particles"]
+    effective = evidence.effective_sample_size
     with_row = np.logaddexp(np.log(size) + evidence.log_prob, own_weight) - np.log(size + 1)
     return found | {
         f"by {size} particles, above": np.mean(joint - evidence.log_prob),
         "below": np.mean(joint - with_row),
-        "effective": np.median(evidence.effective_sample_size[np.isfinite(evidence.standard_error)]),
+        "effective": np.median(effective[np.isfinite(effective)]),
     }
 
 

@@ -147,8 +147,8 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
                 parts.append(one_variable(queries, self._values[rows], known, variable, own))
             except ValueError as error:
                 raise NotImplementedError(
-                    f"p(x_{variable} | evidence) is in no order that answers are taken from here. "
-                    "Fit a model of all orders (num_masks=None) and ask without `of_whole_rows`, "
+                    f"p(x_{variable} | evidence) is in no order of this model that counts. "
+                    "Fit one of all orders (num_masks=None), ask it without `of_whole_rows`, "
                     "or average over draws: `sample(n, seed)`."
                 ) from error
         together = np.concatenate([each.params for each in parts], axis=1)  # [M, N, P]
@@ -241,7 +241,7 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
             return self._queries.log_prob_under(rows, ~known, sets)
         evidence = self._pattern_log_evidence(known, numbers, vectors)
         values, own_vectors = split_row(model, rows)
-        joint = model.statistics_given(values, own_vectors, num_orders=1).log_prob
+        joint = self._queries.whole.statistics_given(values, own_vectors, num_orders=1).log_prob
         joint = tf.reshape(joint, [-1, len(numbers)]) - tf.stop_gradient(evidence)
         return tf.reshape(joint, [-1])
 

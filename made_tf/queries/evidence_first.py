@@ -40,6 +40,7 @@ class EvidenceFirst:
         block_length: as in `BlockedNetwork`.
         batch_size: as in `BlockedNetwork`.
         rows_at_once: how many rows are scored at once, at most.
+        own_order: whether the model's own order alone counts, of a model of all orders, too.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -52,12 +53,14 @@ class EvidenceFirst:
         block_length: int | None = None,
         batch_size: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
+        own_order: bool = False,
     ):
         self._model = model
+        self._any_order = model.any_order and not own_order
         self._rows_at_once = rows_at_once
         self._is_fixed = model.mask_sets.is_fixed
         self._sets = model.mask_sets.first(num_orders)
-        if not model.any_order and not self._is_fixed:  # all that there are, to choose from
+        if not (model.any_order or self._is_fixed or own_order):  # all that there are
             self._sets = model.mask_sets.first(model.mask_sets.num_masks or num_orders)
         self._network = BlockedNetwork(model, block_length, batch_size, any_mask=not self._is_fixed)
         observed = tf.TensorSpec([None, model.event_size], tf.float32)
@@ -95,7 +98,7 @@ class EvidenceFirst:
         Args:
             *known: booleans `[D]`: what comes first, what comes next, ...
         """
-        if self._model.any_order:
+        if self._any_order:
             return self._sets.evidence_first(*known)
         for number, order in enumerate(self._sets.inputs):
             if comes_first(order, *known):

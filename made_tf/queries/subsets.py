@@ -54,8 +54,9 @@ class Queries(Questions):
         rows_at_once: how many rows pass through the network at once, at most;
             bounds the memory, and changes no draw.
         of_whole_rows: for a model of all orders: whether conditionals and marginals are those of
-            its density of whole rows under its own order, estimated by `num_particles` draws.
-            Regions (`log_prob_in`) stay those of single passes.
+            its density of whole rows under its own order, estimated by `num_particles` draws; or
+            another model of the same columns, whose density of whole rows counts. Regions
+            (`log_prob_in`) stay those of single passes.
 
     Raises:
         ValueError: if an argument is out of range, or the model has no such choice.
@@ -69,9 +70,9 @@ class Queries(Questions):
         block_length: int | None = None,
         batch_size: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
-        of_whole_rows: bool = False,
+        of_whole_rows: bool | MADE = False,
     ):
-        if of_whole_rows and not (model.any_order and num_orders == 1):
+        if of_whole_rows is not False and not (model.any_order and num_orders == 1):
             raise ValueError(
                 "`of_whole_rows` must be False but for one order (num_orders=1) of a model of all "
                 f"orders (num_masks=None). Received: of_whole_rows={of_whole_rows} with "
@@ -87,21 +88,31 @@ class Queries(Questions):
             rows_at_once,
             of_whole_rows,
         )
-        self._of_whole_rows = of_whole_rows
         self._rows_at_once = integer("rows_at_once", rows_at_once)
         network = block_length, batch_size, rows_at_once
         self._exact = EvidenceFirst(model, num_orders, *network)
-        weighted = ProposedParticles if of_whole_rows else Particles
-        self._weighted = weighted(self._exact, num_particles, rows_at_once)
+        self._answers = self._exact
+        self._weighted = Particles(self._exact, num_particles, rows_at_once)
+        if of_whole_rows is not False:
+            whole = model if of_whole_rows is True else of_whole_rows
+            self._answers = EvidenceFirst(whole, 1, *network, own_order=True)
+            self._weighted = ProposedParticles(
+                self._exact, self._answers, num_particles, rows_at_once
+            )
         self._by_row: ManyPatterns | None = None
         self._few: FewVariables | None = None
         if model.any_order:
             self._few = FewVariables(model) if num_orders == 1 else None
-            if not of_whole_rows:
+            if of_whole_rows is False:
                 self._by_row = ManyPatterns(model, self._exact.sets, *network)
 
     def __reduce__(self):
         return type(self), self._arguments  # what it has traced is made again
+
+    @property
+    def whole(self) -> MADE:
+        """Whose density of whole rows estimates are of."""
+        return self._answers.model
 
     @property
     def num_particles(self) -> int:
@@ -201,18 +212,15 @@ class Queries(Questions):
 
     def sets_for(self, *known: BoolArray) -> StackedSets | None:
         """Returns mask sets that give an exact answer, as `EvidenceFirst.sets_for`."""
-        if self._of_whole_rows:
-            own = self._exact.own
-            return own if all(comes_first(order, *known) for order in own.inputs) else None
-        return self._exact.sets_for(*known)
+        return self._answers.sets_for(*known)
 
     def log_prob_under(self, x, asked: BoolArray, sets: StackedSets):
         """Returns exact log-probabilities `[N]`, as `EvidenceFirst.log_prob_under`."""
-        return self._exact.log_prob_under(x, asked, sets)
+        return self._answers.log_prob_under(x, asked, sets)
 
     def draw(self, seeds, known: BoolArray, values, sets: StackedSets):
         """Draws rows `[n, D]` and their log-weights `[n]`, as `EvidenceFirst.draw`."""
-        return self._exact.draw(seeds, known, values, sets)
+        return self._answers.draw(seeds, known, values, sets)
 
     def particles(self, values, known: BoolArray, seeds, sets: StackedSets | None = None):
         """Draws rows `[N, L, D]` and their log-weights `[N, L]`, as `Particles.draw`."""
@@ -253,7 +261,7 @@ class Queries(Questions):
         if sets is None:
             sets = self.sets_for(known)
         if sets is not None and all(comes_first(order, known) for order in sets.inputs):
-            return Estimate.exact(self._exact.log_prob(values, known, sets))
+            return Estimate.exact(self._answers.log_prob(values, known, sets))
         return self._weighted.log_prob(values, known, seed, numbers, sets)
 
     def _conditional(
@@ -261,9 +269,9 @@ class Queries(Questions):
     ) -> Estimate:
         sets = self.sets_for(known, asked)
         if sets is not None:
-            return Estimate.exact(self._exact.log_prob(values, asked, sets))
+            return Estimate.exact(self._answers.log_prob(values, asked, sets))
         # Both parts under one order: p / q of two models is no conditional.
-        sets = self.sets_for(known) or self.sets_for(known | asked) or self._exact.own
+        sets = self.sets_for(known) or self.sets_for(known | asked) or self._answers.own
         joint = self.log_marginal_of(values, known | asked, seed, numbers, sets)
         evidence = self.log_marginal_of(values, known, seed + 1, numbers, sets)
         return Estimate(

@@ -10,6 +10,7 @@ import scipy.stats
 from queries.common import NAN, PARTICLES, assert_exact, only
 
 import made_tf
+from made_tf.queries.subsets import Queries
 
 ROW = np.array([0, 1, 1, 0], np.float32)
 SUBSETS = [[2], [0, 2], [3, 2], [1, 0, 2]]
@@ -102,13 +103,29 @@ def test_rows_are_drawn_from_their_numbers_and_after_pickling():
     np.testing.assert_array_equal(again.impute(x, seed=4), whole)
 
 
+def test_the_density_of_whole_rows_may_be_another_network_s():
+    proposing, whole = made(num_masks=None), made()
+    queries = Queries(proposing, num_particles=500, of_whole_rows=whole)
+    table = reference.Table(whole)
+    for known in ([2], [0, 2], [1, 3]):  # the last is a prefix of its order
+        evidence = only(ROW, known)
+        found = queries.log_marginal([evidence] * 20)
+        error = np.hypot(4.5 * found.standard_error, 1e-5)
+        assert (np.abs(found.log_prob - np.log(table(evidence))) < error).all()
+        asked = np.where(np.isnan(evidence), ROW, NAN)
+        given = queries.conditional_log_prob([asked], [evidence]).log_prob
+        assert given + found.log_prob[0] == pytest.approx(np.log(table(ROW)), abs=0.2)
+    assert_exact(found)
+    drawn = queries.sample_conditional([only(ROW, [2])] * 3000, seed=1)[0]
+    counts, expected = table.counts(drawn), 3000 * table.given(only(ROW, [2]))
+    assert reference.chi_squared_pvalue(counts, expected) > 1e-3
+
+
 def test_with_a_context():
     keras.utils.set_random_seed(0)
     model = made_tf.MADE(3, (8,), num_masks=None, context=2, seed=0)
     contexts = np.array([[0, 1], [1, 0]], np.float32)
-    dist = made_tf.MADEDistribution(
-        model, context=contexts, num_particles=4000, of_whole_rows=True
-    )
+    dist = made_tf.MADEDistribution(model, context=contexts, num_particles=4000, of_whole_rows=True)
     rows = np.array([[NAN, 1, NAN], [NAN, 0, 1]], np.float32)
     found = dist.log_marginal(rows, seed=1)
     states = np.array(list(np.ndindex(2, 2, 2)), np.float32)
