@@ -215,8 +215,8 @@ class Mixed(Conditionals):
             noise = group.family.noise(take(uniforms, np.array(places).T.reshape(-1)))
             if largest > 1:
                 noise = noise if len(noise.shape) == 3 else ops.expand_dims(noise, -1)
-                rest = largest - noise.shape[-1]  # what no value is made from
-                noise = ops.concatenate([noise, *[noise[..., :1]] * rest], axis=-1)
+                # What no value is made from.
+                noise = ops.pad(noise, ((0, 0), (0, 0), (0, largest - noise.shape[-1])))
             parts.append(noise)
         return in_order(parts, self._columns())
 

@@ -108,15 +108,18 @@ class Mixture(RealColumns):
 
     def components(self, params):
         """Returns logits, locations and log scales of standardised values, `[N, D, K]` each."""
+        logits, shapes = self._logits_and_shapes(params)
+        below = ops.expand_dims(self.constant("log_min_scale"), -1)
+        return logits, shapes[..., 0, :], _bounded(shapes[..., 1, :], below)
+
+    def _logits_and_shapes(self, params):
+        """Returns logits `[N, D, K]`, and locations beside unbounded log scales `[N, D, 2, K]`."""
         (params,) = as_float32(params)
         params, k = self.layout.parameters.pad(params), self.num_components  # [N, D, 3 K]
-        loc = self.constant("starts") + params[..., k : 2 * k]
-        raw = _START + params[..., 2 * k :]
-        # Downwards and upwards the bounds differ; both sides start with the slope 1.
-        below = ops.expand_dims(self.constant("log_min_scale"), -1)
-        down = below * ops.tanh(ops.minimum(raw, 0.0) / below)
-        up = _LOG_SCALE_BOUND * ops.tanh(ops.maximum(raw, 0.0) / _LOG_SCALE_BOUND)
-        return params[..., :k], loc, down + up
+        starts = self.constant("starts")
+        starts = ops.stack([starts, ops.full_like(starts, _START)], axis=-2)
+        shapes = ops.reshape(params[..., k:], (-1, self.event_size, 2, k))
+        return params[..., :k], starts + shapes
 
     def unpack(self, params):
         logits, loc, log_scale = self.components(params)
@@ -142,10 +145,12 @@ class Mixture(RealColumns):
         return ops.stack([uniforms[:, :size], place], axis=-1)
 
     def transform(self, params, noise):
-        logits, loc, log_scale = self.components(params)
-        chosen = self._one_of(number_of_steps(logits, noise[..., 0]))
-        loc, log_scale = ops.sum(chosen * loc, axis=-1), ops.sum(chosen * log_scale, axis=-1)
-        z = loc + ops.exp(log_scale) * noise[..., 1]
+        logits, shapes = self._logits_and_shapes(params)
+        component = number_of_steps(logits, noise[..., 0])
+        # Bounded after the choice: of one scale in place of K.
+        shape = ops.sum(self._one_of(ops.expand_dims(component, -1)) * shapes, axis=-1)
+        log_scale = _bounded(shape[..., 1], self.constant("log_min_scale"))
+        z = shape[..., 0] + ops.exp(log_scale) * noise[..., 1]
         return self.constant("data_loc") + self.constant("data_scale") * z
 
     def log_prob_between(self, params, low, high):
@@ -187,7 +192,7 @@ class Mixture(RealColumns):
         return ops.where(width > 0, log_masses, IMPROBABLE)
 
     def _one_of(self, component):
-        """Returns 1 for the component of a number and 0 for the others: `[N, D]` -> `[N, D, K]`."""
+        """Returns 1 for the component of a number and 0 for the others: `[...]` -> `[..., K]`."""
         components = np.arange(self.num_components, dtype=np.float32)
         return ops.cast(ops.equal(ops.expand_dims(component, -1), components), "float32")
 
@@ -257,6 +262,13 @@ class LogisticMixture(Mixture):
         from tensorflow_probability import distributions as tfd
 
         return _mixture(self.unpack(params), tfd.Logistic)
+
+
+def _bounded(raw, below):
+    """Returns log scales within their bounds, of which the lower one is `below`."""
+    # Downwards and upwards the bounds differ; both sides start with the slope 1.
+    down = below * ops.tanh(ops.minimum(raw, 0.0) / below)
+    return down + _LOG_SCALE_BOUND * ops.tanh(ops.maximum(raw, 0.0) / _LOG_SCALE_BOUND)
 
 
 def _within_components(loc, log_scale, lower, upper, width):

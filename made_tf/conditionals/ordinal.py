@@ -93,16 +93,17 @@ class Ordinal(Classes):
         (params,) = as_float32(params)
         params = self.layout.parameters.pad(params)  # [N, D, K - 1]
         cuts = ops.expand_dims(self.constant("first") - params[..., 0], -1)
-        below = -softplus(-cuts)  # of class 0: all that lies below the first cut
         if params.shape[-1] == 1:
-            return ops.concatenate([below, -softplus(cuts)], axis=-1)
+            return ops.concatenate([-softplus(-cuts), -softplus(cuts)], axis=-1)
         # Columns that are not selected may have more classes.
         log_widths = self.constant("log_widths")[..., : params.shape[-1] - 1]
         log_widths = log_widths + bounded(params[..., 1:], _LOG_WIDTH_BOUND)
         widths = ops.exp(log_widths)
         uppers = cuts + ops.cumsum(widths, axis=-1)  # of the classes 1 to K - 2
         lowers = ops.concatenate([cuts, uppers], axis=-1)  # of the classes 1 to K - 1
-        ended = log_of_difference(widths) - softplus(-uppers)
+        not_above = softplus(-lowers)
+        below = -not_above[..., :1]  # of class 0: all that lies below the first cut
+        ended = log_of_difference(widths) - not_above[..., 1:]
         ended = ops.concatenate([ended, ops.zeros_like(cuts)], axis=-1)
         # A variable with less classes than others ends sooner.
         classes = np.arange(1, params.shape[-1] + 1, dtype=np.float32)

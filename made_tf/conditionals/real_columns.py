@@ -73,8 +73,12 @@ class RealColumns(Lines):
         constants = {"data_loc": loc, "data_scale": scale}
         if self.knots is not None:
             places = self.knot_places(event_size)
-            constants["knots"] = places[:, :-1].astype(np.float32)
-            constants["slopes"] = (1 / np.diff(places)).astype(np.float32)
+            # One way more at each end: below any value lies all of the first, nothing of the last.
+            beyond, one = np.full((event_size, 1), 2 * _INPUT_BOUND), np.ones((event_size, 1))
+            begins = np.concatenate([-beyond, places[:, :-1], beyond], axis=1)
+            slopes = np.concatenate([one, 1 / np.diff(places), one], axis=1)
+            constants["knots"] = begins.astype(np.float32)
+            constants["slopes"] = slopes.astype(np.float32)
         return constants
 
     def knot_places(self, event_size: int) -> npt.NDArray[np.float64]:
@@ -97,8 +101,8 @@ class RealColumns(Lines):
         # How much of the way from each knot to the next lies below z; a hat is what is left of
         # the way from the knot before.
         ramps = ops.clip((z - self.constant("knots")) * self.constant("slopes"), 0.0, 1.0)
-        hats = [1.0 - ramps[..., :1], ramps[..., :-1] - ramps[..., 1:], ramps[..., -1:]]
-        features = ops.concatenate([z, *hats], axis=-1)  # [N, D, 1 + H]
+        hats = ramps[..., :-1] - ramps[..., 1:]
+        features = ops.concatenate([z, hats], axis=-1)  # [N, D, 1 + H]
         return ops.reshape(features, (-1, self.layout.features.total))
 
     def standardise(self, x):

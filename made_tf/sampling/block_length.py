@@ -137,9 +137,11 @@ def sampling_work(plan: SamplingPlan, rows: int) -> Work:
         if last - first == 1:
             length = variables[last] - variables[first]
             passes = expected_passes(length, rows, plan.late) + 1
+            inside = kernels
             if plan.late and length == 1:  # which needs no loop; others stay as they were cut
                 passes = 1.0
-            for source, target in kernels:
+                inside = [ends for ends in kernels if ends[1] < len(levels) - 1]
+            for source, target in inside:
                 product(source, target, first, last, first, passes)
             leaf = _LEAF_OPERATORS + plan.late * _LATE_OPERATORS
             operators += passes * leaf

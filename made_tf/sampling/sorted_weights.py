@@ -78,11 +78,13 @@ class Kernel:
         return self._part(self.inputs.span(first, middle), self.outputs.span(block, block + 1))
 
     def triangle(self, block: int):
-        """Returns what leads from a block to itself, masked."""
+        """Returns what leads from a block to itself, masked; of no inputs where nothing does."""
         rows, columns = self.inputs.span(block, block + 1), self.outputs.span(block, block + 1)
         mask = degrees_to_mask(
             self.inputs.degrees[rows], self.outputs.degrees[columns], self.strict
         )
+        if not mask.any():  # no parameter of a single variable sees anything of the block
+            return self._part(slice(rows.start, rows.start), columns)
         part = self._part(rows, columns)
         where = np.where if isinstance(part.weights, np.ndarray) else tf.where
         mask = mask.T if self.transposed else mask

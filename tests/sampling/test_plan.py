@@ -12,6 +12,7 @@ from made_tf.sampling.block_length import (
     sampling_cost,
     sampling_work,
 )
+from made_tf.sampling.sorted_weights import Kernel
 
 
 def made(event_size, hidden, block_length, input_sizes=1, parameter_sizes=1, **kwargs):
@@ -106,6 +107,33 @@ def test_the_work_of_one_block_is_counted_by_hand():
     assert work.products == pytest.approx(passes * 12 * (4 * 16 + 16 * 16))  # 4 columns take 16
     assert work.operators == pytest.approx(passes * (2 * 2 + 8))
     assert work.copies == pytest.approx(passes * 10 * (16 + 4 + 4 * 4))
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_what_leads_from_a_block_to_itself_is_what_the_mask_allows(length):
+    degrees, cut = made(6, (9,), length, input_order="random")
+    ends = cut.hidden[0], cut.parameters
+    weights = np.random.default_rng(0).normal(size=[len(level.units) for level in ends])
+    mask = masks.degrees_to_mask(degrees.hidden[0], degrees.inputs, strict=True)
+    mask = mask[ends[0].units][:, ends[1].units]
+    for block in range(cut.num_blocks):
+        rows, columns = (level.span(block, block + 1) for level in ends)
+        found = Kernel(weights, *ends, strict=True, transposed=False).triangle(block).weights
+        expected = np.where(mask, weights, 0)[rows, columns]
+        if expected.any():
+            np.testing.assert_array_equal(found, expected)
+        else:  # as of a single variable: there is no product
+            assert found.shape == (0, expected.shape[1])
+    assert expected.any() == (length > 1)
+
+
+def test_a_block_of_one_real_variable_counts_no_product_with_its_own_parameters():
+    degrees = masks.make_degrees(3, (6,))
+    layout = Layout.of_sizes(np.ones(3), np.ones(3))
+    work = sampling_work(make_plan(degrees, layout, 1, late=1.0), 10)
+    # Within: from two variables to three units each. Beside: from one variable to the six units
+    # of both others' blocks and from the hidden units before to the later parameters.
+    assert work.products == pytest.approx(12 * 16 * (1 + 1 + 1 + 3 + 3 + 3))
 
 
 def test_no_block_needs_more_passes_than_it_has_variables_and_one():
