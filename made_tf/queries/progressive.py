@@ -24,6 +24,7 @@ __all__ = ["DrawSeeds", "log_prob_within"]
 
 _MOST_ALLOWED = 2**24  # entries of `Region.allowed` at once
 _STEPS = 8  # variables of a step that take as long as the draws of whole rows
+_STEPS_IN_TURN = 32  # likewise of a model of one order, which draws all of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +73,16 @@ def log_prob_within(
     found[2] = seeds.count
     restricted = restricted_variables(exact.model, regions)
     asked = np.flatnonzero(restricted.any(axis=1))
-    groups = [(pattern, asked[own]) for pattern, own in pattern_groups(restricted[asked])]
+    alike = restricted[asked]
+    if exact.model.mask_sets.is_fixed:  # under one order all are alike that go beyond its first
+        beyond = exact.model.degrees.inputs > 1
+        alike = np.where((alike & beyond).any(axis=1, keepdims=True), beyond, alike)
+    groups = [(pattern, asked[own]) for pattern, own in pattern_groups(alike)]
     weights = _of_whole_rows(exact, groups, rows_at_once, regions, seeds, vectors)
     if few is not None:
         steps = steps_of(exact.model, restricted[asked])
-        if sum(len(np.unique(step)) for step in steps.T) <= _STEPS * len(groups):
+        most = _STEPS_IN_TURN if exact.model.mask_sets.is_fixed else _STEPS * len(groups)
+        if sum(len(np.unique(step[step >= 0])) for step in steps.T) <= most:
             weights = _of_steps(few, asked, steps, regions, seeds, vectors)
     # Piece by piece: the draws of all queries together may be more than the memory holds.
     for queries, log_weights in weights:

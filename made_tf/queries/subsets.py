@@ -101,8 +101,9 @@ class Queries(Questions):
             )
         self._by_row: ManyPatterns | None = None
         self._few: FewVariables | None = None
+        if num_orders == 1 and (model.any_order or model.mask_sets.is_fixed):
+            self._few = FewVariables(model)
         if model.any_order:
-            self._few = FewVariables(model) if num_orders == 1 else None
             if of_whole_rows is False:
                 self._by_row = ManyPatterns(model, self._exact.sets, *network)
 

@@ -76,6 +76,13 @@ class Fitted:
         model = self.questions
         return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))
 
+    @cached_property
+    def ranges(self) -> Queries:
+        """What estimates how probable ranges are: that, or the network of whole rows alone."""
+        if self.has_questions:
+            return self.queries
+        return Queries(self.joint, block_length=min(_BLOCK_LENGTH, self.joint.event_size))
+
     def named(self, network: str) -> MADE:
         """Returns the network `"joint"` or `"questions"`.
 

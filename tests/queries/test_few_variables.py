@@ -69,6 +69,7 @@ def restriction(model, variable, rng):
 
 def answers(model, regions, vectors, monkeypatch, steps, **kwargs):
     monkeypatch.setattr(progressive, "_STEPS", steps)
+    monkeypatch.setattr(progressive, "_STEPS_IN_TURN", steps)
     used = []
     original = FewVariables.log_weights
     monkeypatch.setattr(
@@ -108,8 +109,21 @@ def test_steps_are_the_restricted_variables_in_the_models_order(asked):
         assert (found[len(expected) :] == -1).all()
 
 
-def test_one_model_of_one_order_has_no_such_steps(monkeypatch):
-    model = reference.small_model("bernoulli", 4)
-    regions = written_down(model, [{2: [1]}, {0: [1], 3: [0]}])
-    _, used = answers(model, regions, None, monkeypatch, steps=1000)
+@pytest.mark.parametrize("family", ["bernoulli", "mixed"])
+def test_a_model_of_one_order_draws_all_up_to_the_last_restricted_variable(family, monkeypatch):
+    family = MIXED if family == "mixed" else family
+    model = made_tf.MADE(4, (9, 9), family, input_order=[3, 1, 4, 2], residual=True, seed=0)
+    restricted = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
+    turn = [[1, 3, 0, 2], [1, 3, 0, -1], [1, -1, -1, -1], [-1, -1, -1, -1]]
+    np.testing.assert_array_equal(steps_of(model, restricted), turn)
+    rng = np.random.default_rng(0)
+    mappings = [{2: 0}, {0: 0, 3: 0}, {}, {1: 0}]
+    mappings = [{k: restriction(model, k, rng) for k in mapping} for mapping in mappings]
+    regions = written_down(model, mappings)
+    by_rows, used = answers(model, regions, None, monkeypatch, steps=0)
     assert not used
+    by_steps, used = answers(model, regions, None, monkeypatch, steps=1000)
+    assert used
+    for own, other in zip(by_steps[:2], by_rows[:2], strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5)
+    assert (by_rows.standard_error[:2] > 0).all() and (by_rows.standard_error[2:] == 0).all()

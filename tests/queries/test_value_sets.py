@@ -118,3 +118,20 @@ def test_sets_of_real_values_are_refused(normal):
         allowed_sets(normal.model, [{0: [1]}])
     with pytest.raises(ValueError, match=r"a finite number only. Received: x\[0, 1\]=inf"):
         normal.log_marginal([[NAN, 1e300, NAN]])
+
+
+def test_queries_of_one_order_are_answered_together_as_alone(fixed, monkeypatch):
+    sets = [{1: [1]}, {3: [0]}, {1: [0], 2: [1]}, {}, {0: [1]}]
+    alone = [fixed.log_prob_in([query], num_samples=50, seed=2) for query in sets]
+    exact, calls = fixed.queries._exact, []
+    draw = exact.draw_within
+
+    def counted(seeds, *rest):
+        calls.append(len(seeds))
+        return draw(seeds, *rest)
+
+    monkeypatch.setattr(exact, "draw_within", counted)
+    together = fixed.log_prob_in(sets, num_samples=50, seed=2)
+    assert sorted(calls) == [1, 150]  # the first variable of the order needs one draw
+    for ours, own in zip(together, zip(*alone, strict=True), strict=True):
+        np.testing.assert_allclose(ours, np.concatenate(own), rtol=1e-5, atol=1e-6)
