@@ -28,8 +28,11 @@ _FEW_ROWS = 20  # too few to call names that differ identifiers
 _WORDS = 3.5  # in a cell on average, from which on it is a text
 _MOST_OFTEN = 0.01  # of the cells: a real number that recurs so often is a point of its own
 _MOST_POINTS = 8
+_FEWEST_OF_A_SPIKE = 5  # cells: fewer are chance
 _SPIKE = 0.05  # of the cells in one of many points of a grid: bins, not a smooth curve
 _CELLS = 300  # points of a grid that bins can have one by one
+_FEW_FOR_BINS = 3000  # numbers, of which a smooth curve needs fewer than bins
+_LEAST_FILLED = 0.25  # of a grid's points that so many numbers could reach
 _DIGITS = 6
 _LARGEST_WHOLE = 2**62  # that floats stand for, and of differences
 _LARGEST_DECIMAL = 1e12  # on a grid of six decimals
@@ -143,7 +146,11 @@ def numbers_of(name: str, source: Source, cells: Cells, family: str | None = Non
         often = often[np.argsort(-counts[often])][:_MOST_POINTS]
         if len(often) < len(values):
             column.points = [float(value) for value in values[np.sort(often)]]
-    return dataclasses.replace(column, family=family or _family(codes, bool(column.step)))
+    if family is None:
+        family = _family(codes, bool(column.step))
+        if family == "binned" and len(codes) < _FEW_FOR_BINS and _is_smooth(codes):
+            family = "discretized"
+    return dataclasses.replace(column, family=family)
 
 
 def _check_sizes(column: Numbers, given: np.ndarray) -> None:
@@ -165,13 +172,24 @@ def _check_sizes(column: Numbers, given: np.ndarray) -> None:
 def _family(codes: np.ndarray, on_grid: bool) -> str:
     if not on_grid:
         return "logistic_mixture"
-    values, counts = np.unique(codes, return_counts=True)
+    values = np.unique(codes)
     if values[-1] < 2:
         return "ordinal"
     if len(values) <= _CELLS:
         suggested = suggest(codes)
         return "ordinal" if suggested == "ordinal" else "binned"
-    return "binned" if counts.max() > _SPIKE * len(codes) else "discretized"
+    return "binned" if _has_spike(codes) else "discretized"
+
+
+def _is_smooth(codes: np.ndarray) -> bool:
+    """Returns whether numbers fill their grid, with no more repeats than it explains."""
+    reached = min(len(codes), codes.max() - codes.min() + 1)
+    return not _has_spike(codes) and _distinct(codes) > _LEAST_FILLED * reached
+
+
+def _has_spike(codes: np.ndarray) -> bool:
+    counts = np.unique(codes, return_counts=True)[1]
+    return bool(counts.max() > max(_FEWEST_OF_A_SPIKE, _SPIKE * len(codes)))
 
 
 def _grid(values: np.ndarray, integer: bool) -> tuple[int, int, int] | None:

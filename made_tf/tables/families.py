@@ -22,6 +22,8 @@ __all__ = ["families_of"]
 _MANY_CLASSES = 100
 _NUM_BINS = 256
 _ROWS_OF_A_BIN = 5
+_ROWS_OF_A_HAT = 150  # hats of fewer rows are learned by heart
+_FEWEST_HATS = 4
 
 
 def families_of(
@@ -94,7 +96,22 @@ def _of_numbers(
         family = families.Binned.from_data(given, num_bins=bins)
     else:
         family = families.FAMILIES[name].from_data(given)
+    family = _with_hats(family, len(given) // _ROWS_OF_A_HAT)
     return families.Inflated(family, points) if points else family
+
+
+def _with_hats(family: families.Conditionals, most: int) -> families.Conditionals:
+    """Returns a family of one column whose network sees so many hat functions at most, or none."""
+    config = family.get_config()
+    if isinstance(family, families.Discretized):
+        config["mixture"] = _with_hats(family.mixture, most)
+    elif config.get("knots") and most < len(config["knots"][0]):
+        (knots,) = config["knots"]  # on quantiles: so are those at even distances among them
+        places = np.linspace(0, len(knots) - 1, most).round().astype(int).tolist()
+        config["knots"] = [[knots[at] for at in places]] if most >= _FEWEST_HATS else None
+    else:
+        return family
+    return type(family)(**config)
 
 
 def _spread(family: families.Conditionals, loc: float, scale: float) -> families.Conditionals:

@@ -279,6 +279,22 @@ def test_what_is_said_is_done():
     round_trips.assert_same(frame[["zip", "grade", "price"]], back[["zip", "grade", "price"]])
 
 
+def test_few_numbers_on_a_grid_are_a_smooth_curve_and_those_with_a_spike_are_bins():
+    rng = np.random.default_rng(0)
+    heights = rng.normal(170, 20, 3200).round()
+    doses = np.where(rng.random(3200) < 0.2, 0, rng.integers(40, 300, 3200))
+    levels = np.sort(rng.integers(0, 10**6, 40))[rng.integers(0, 40, 3200)]  # of a fine grid few
+    frame = pandas.DataFrame({"height": heights, "dose": doses, "level": levels})
+    found = {count: kinds_of(frame[:count]) for count in (60, 2900, 3200)}
+    assert [each["height"].family for each in found.values()] == [
+        "discretized",
+        "discretized",
+        "binned",
+    ]
+    assert {found[count]["dose"].family for count in found} == {"binned"}
+    assert {found[count]["level"].family for count in (2900, 3200)} == {"binned"}
+
+
 @pytest.mark.parametrize(
     "said, message",
     [
