@@ -10,7 +10,7 @@ from command_line import TINY, make_rows, run
 
 @pytest.fixture(scope="session", autouse=True)
 def opened_once():
-    """Opens a model once as long as its file stays the same: what was traced serves all commands."""
+    """Opens a model once as long as its file stays the same: what was traced serves all."""
     from made_tf.cli import opening
 
     load, make = opening.load_keras, opening.distribution_of
