@@ -62,34 +62,19 @@ def optimiser(request):
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": off})
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once():
-    """Keeps what TensorFlow has compiled when it is seeded, unless something has drawn from it.
+@pytest.fixture(autouse=True)
+def seed():
+    """Seeds all generators.
 
-    To seed it drops all that was compiled, which is compiled again when another test calls it.
+    Whenever TensorFlow's is seeded, all that was compiled is dropped, to be compiled again when
+    another test calls it. So that one is seeded only where something has drawn from it.
     """
-    import tensorflow as tf
+    import keras
     from tensorflow.python.eager import context
 
-    set_seed = tf.random.set_seed
-
-    def seed_what_has_drawn(seed):
-        now = context.context()
-        generator, last = (getattr(now, name, None) for name in ("_rng", "_seed"))
-        if generator is None or generator.getstate() != random.Random(last).getstate():
-            set_seed(seed)
-        else:
-            now._seed, now._rng = seed, random.Random(seed)
-
+    generator = getattr(context.context(), "_rng", None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tensorflow.random.set_seed", seed_what_has_drawn)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def seed(compiled_once):
-    """Seeds all generators."""
-    import keras
-
-    keras.utils.set_random_seed(0)
+        if generator is not None and generator.getstate() == random.Random(0).getstate():
+            patch.setattr("tensorflow.random.set_seed", lambda seed: None)
+        keras.utils.set_random_seed(0)
     return 0
