@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("reference")
 
 #: Folders of many small graphs, each of which takes TensorFlow longer to optimise than to run. What
 #: its optimiser makes of the package's graphs shows in the other folders: sampling, export, models.
-GRAPHS_AS_TRACED = ("cli", "distributions", "quality", "queries", "tables")
+GRAPHS_AS_TRACED = ("cli", "distributions", "queries", "tables")
 
 
 def pytest_configure(config):
