@@ -13,6 +13,20 @@ gc.set_threshold(1_000_000)  # imports make objects that stay
 pytest.register_assert_rewrite("reference")
 
 
+#: Folders of many small graphs, each of which takes TensorFlow longer to optimise than to run. What
+#: its optimiser makes of the package's graphs shows in the other folders: sampling, export, models.
+GRAPHS_AS_TRACED = ("cli", "distributions", "queries", "tables")
+
+
+def pytest_configure(config):
+    """Lets workers take files in the order of the folders.
+
+    By default those of the fewest tests come last, some of which take longest: one worker waits.
+    """
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--data-dir",
@@ -37,6 +51,15 @@ def data_dir(request):
     if not folder or not pathlib.Path(folder).is_dir():
         pytest.skip("needs benchmark data: --data-dir=DIR or MADE_TF_DATA")
     return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def optimiser(request):
+    """TensorFlow's optimiser of graphs, on or off for the tests of a file."""
+    import tensorflow as tf
+
+    off = request.path.parent.name in GRAPHS_AS_TRACED
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": off})
 
 
 @pytest.fixture(autouse=True)

@@ -181,7 +181,15 @@ class DensityModel(keras.Model):
             self._check_data("validation_data", inputs)
             # A pair of inputs alone would be inputs and targets.
             options["validation_data"] = (inputs,) if isinstance(inputs, tuple) else inputs
+        self._build_optimizer()
         return super().fit(**options)
+
+    def _build_optimizer(self) -> None:
+        """Makes the variables of the optimizer: a step that makes them is traced twice."""
+        optimizer = getattr(self, "optimizer", None)
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if on_tensorflow and optimizer and not optimizer.built and self._num_replicas() == 1:
+            optimizer.build(self.trainable_variables)
 
     def _say_that_less_is_better(self, callbacks: Any) -> None:
         """Sets the mode of callbacks that monitor a metric of the model and leave it to Keras.

@@ -54,7 +54,7 @@ def test_other_files_are_no_tables(tmp_path):
 
     path = tmp_path / "bits.tflite"
     model = made_tf.MADE(2, (4,))
-    to_tflite(model, path)
+    to_tflite(model, path, signatures="log_prob")
     with pytest.raises(ValueError, match="tells of no table"):
         LiteTable(path)
     with pytest.raises(ValueError, match="`schema` must be of a table whose columns have 2"):

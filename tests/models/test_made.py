@@ -620,6 +620,13 @@ def test_positional_weights_count_like_named_ones():
     model.fit(x, validation_data=x.tolist(), verbose=0)
 
 
+def test_a_step_is_traced_once(monkeypatch):
+    traced, train_step = [], MADE.train_step
+    monkeypatch.setattr(MADE, "train_step", lambda *args: traced.append(1) or train_step(*args))
+    model_of(run_eagerly=False).fit(data(), batch_size=16, epochs=2, verbose=0)
+    assert len(traced) == 1
+
+
 def test_a_large_model_trains_under_xla_unless_told_otherwise():
     model = MADE(400, hidden_units=(500,))
     model.compile("adam", jit_compile=False)

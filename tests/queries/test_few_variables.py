@@ -79,24 +79,29 @@ def answers(model, regions, vectors, monkeypatch, steps, **kwargs):
     return found, bool(used)
 
 
+@pytest.fixture(scope="module")
+def by_steps(asked):
+    with pytest.MonkeyPatch.context() as patch:
+        found, used = answers(*asked, patch, steps=1000)
+    assert used
+    return found
+
+
 @pytest.mark.filterwarnings("ignore:.*out of the network's reach")
-def test_answers_are_those_of_whole_rows(asked, monkeypatch):
+def test_answers_are_those_of_whole_rows(asked, by_steps, monkeypatch):
     model = asked[0]
     by_rows, used = answers(*asked, monkeypatch, steps=0)
     assert not used
-    by_steps, used = answers(*asked, monkeypatch, steps=1000)
-    assert used
     np.testing.assert_allclose(by_steps.log_prob, by_rows.log_prob, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(by_steps.standard_error, by_rows.standard_error, atol=1e-4)
     if len(model.conditionals.choices()[0]) != 2:  # of two values the restricted one is certain
         assert (by_rows.standard_error > 0).any()
 
 
-def test_pieces_change_nothing(asked, monkeypatch):
-    whole, _ = answers(*asked, monkeypatch, steps=1000)
+def test_pieces_change_nothing(asked, by_steps, monkeypatch):
     monkeypatch.setattr("made_tf.queries.few_variables._ENTRIES", 2000)
     in_pieces, _ = answers(*asked, monkeypatch, steps=1000)
-    np.testing.assert_allclose(in_pieces.log_prob, whole.log_prob, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(in_pieces.log_prob, by_steps.log_prob, rtol=1e-5, atol=1e-6)
 
 
 def test_steps_are_the_restricted_variables_in_the_models_order(asked):

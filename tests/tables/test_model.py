@@ -324,7 +324,7 @@ def test_time_is_kept():
 
     started = time.monotonic()
     TableModel(recipe=JOINT.overridden(looks=10_000, patience=10_000), questions=None).set_params(
-        time_budget=2
+        time_budget=1
     ).fit(grades(60))
     assert time.monotonic() - started < 60
 
