@@ -121,10 +121,8 @@ def test_a_model_of_one_order_draws_all_up_to_the_last_restricted_variable(famil
     restricted = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
     turn = [[1, 3, 0, 2], [1, 3, 0, -1], [1, -1, -1, -1], [-1, -1, -1, -1]]
     np.testing.assert_array_equal(steps_of(model, restricted), turn)
-    rng = np.random.default_rng(0)
-    mappings = [{2: 0}, {0: 0, 3: 0}, {}, {1: 0}]
-    mappings = [{k: restriction(model, k, rng) for k in mapping} for mapping in mappings]
-    regions = written_down(model, mappings)
+    allowed = [Interval(-0.5, 1.2) if is_line else [0] for is_line in model.conditionals.is_line]
+    regions = written_down(model, [{k: allowed[k] for k in own} for own in ([2], [0, 3], [], [1])])
     by_rows, used = answers(model, regions, None, monkeypatch, steps=0)
     assert not used
     by_steps, used = answers(model, regions, None, monkeypatch, steps=1000)
