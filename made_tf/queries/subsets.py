@@ -103,9 +103,8 @@ class Queries(Questions):
         self._few: FewVariables | None = None
         if num_orders == 1 and (model.any_order or model.mask_sets.is_fixed):
             self._few = FewVariables(model)
-        if model.any_order:
-            if of_whole_rows is False:
-                self._by_row = ManyPatterns(model, self._exact.sets, *network)
+        if model.any_order and of_whole_rows is False:
+            self._by_row = ManyPatterns(model, self._exact.sets, *network)
 
     def __reduce__(self):
         return type(self), self._arguments  # what it has traced is made again
