@@ -290,6 +290,23 @@ def test_one_seed_fixes_training(without_questions):
     np.testing.assert_array_equal(without_questions.log_prob(grades()), again.log_prob(grades()))
 
 
+def test_conditions_without_a_network_of_questions(without_questions):
+    """By that of whole rows: against how many of drawn rows meet them."""
+    drawn = without_questions.sample(4000, seed=3)
+    conditions = {
+        "level = 'low'": drawn["level"] == "low",
+        "colour = 'red' AND side = 'left'": (drawn["colour"] == "red") & (drawn["side"] == "left"),
+        "colour IS NULL": drawn["colour"].isna(),
+    }
+    found = without_questions.probability(list(conditions))
+    both = found.probability, found.standard_error
+    for probability, error, met in zip(*both, conditions.values(), strict=True):
+        by_rows = met.mean()
+        error = np.hypot(error, (by_rows * (1 - by_rows) / len(met)) ** 0.5)
+        assert 0.02 < by_rows < 0.9
+        assert abs(probability - by_rows) < 4.5 * error
+
+
 def test_scikit_learn_conventions():
     model = TableModel(recipe=JOINT, questions=None)
     assert model.get_params()["seed"] == 0
