@@ -170,14 +170,14 @@ def measure(args, folder):
     )
     models = {name: make_model(found, args) for name in ("memory", "files")}
     stream = RowStream(files, found.schema, memory=args.memory, held_out=held)
-    own = sample_of(stream, files, args.sample)
+    sample = sample_of(stream, files, args.sample)
     rows = {
-        "memory": ShuffledRows(own, args.batch_size, 0, args.steps),
+        "memory": ShuffledRows(sample, args.batch_size, 0, args.steps),
         "files": stream.batches(args.batch_size, 0, args.steps),
     }
     forget_peak()
     for model in models.values():  # compiles
-        model.fit(own[: args.batch_size], batch_size=args.batch_size, verbose=0)
+        model.fit(sample[: args.batch_size], batch_size=args.batch_size, verbose=0)
     one_batch = peak()
     forget_peak()
     _, reading = timed(rows["files"].__getitem__, 0)
@@ -202,7 +202,7 @@ def measure(args, folder):
     nll = [{name: told_nll(name, model, fresh) for name, model in models.items()}]
     for seed in range(1, args.seeds):
         both = {
-            "memory": ShuffledRows(own, args.batch_size, seed, args.steps),
+            "memory": ShuffledRows(sample, args.batch_size, seed, args.steps),
             "files": stream.batches(args.batch_size, seed, args.steps),
         }
         models = {name: make_model(found, args, seed) for name in both}

@@ -9,6 +9,7 @@ from made_tf.distributions.base import is_discrete
 from made_tf.distributions.questions import AnswersQuestions
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
+from made_tf.queries.proposed import whole_of
 from made_tf.queries.subsets import Queries
 from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
@@ -51,13 +52,9 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
         num_particles: how many weighted draws an answer takes that no order
             gives exactly (`condition` and what follows it).
         of_whole_rows: for a model of all orders: whether `condition`, `impute`, `log_marginal` and
-            `conditional_log_prob` answer for the density of whole rows (which is better than its
-            conditionals of one pass), by `num_particles` weighted draws of these. 64 are many.
-        context: of a model with a context, what the rows are conditioned on:
-            float32 `[..., W]`, or what its Keras model takes; the leading shape
-            is the distribution's batch shape. Row i of `sample(n, seed=s)` for
-            context b of B is drawn from the generator keyed by (s, i B + b).
-            `log_prob` has a gradient with respect to it.
+            `conditional_log_prob` answer for the density of whole rows (which is better learned
+            than conditionals of one pass), by `num_particles` weighted draws that these propose:
+            64 usually suffice. Answers of `log_prob_in` stay those of single passes.
 
     Raises:
         ValueError: if `model` is no `MADE`, or another argument is out of range.
@@ -116,6 +113,9 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
             of_whole_rows=of_whole_rows,
         )
         integer("num_particles", num_particles, 2)
+        if not isinstance(of_whole_rows, bool):
+            raise ValueError(f"`of_whole_rows` must be True or False. Received: {of_whole_rows!r}")
+        whole_of(model, self._num_orders, of_whole_rows)  # raises where it cannot be
         self._trace()
         super().__init__(model, context, parameters)
 

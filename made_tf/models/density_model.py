@@ -189,7 +189,8 @@ class DensityModel(keras.Model):
         optimizer = getattr(self, "optimizer", None)
         on_tensorflow = keras.backend.backend() == "tensorflow"
         if on_tensorflow and optimizer and not optimizer.built and self._num_replicas() == 1:
-            optimizer.build(self.trainable_variables)
+            with self.distribute_strategy.scope():
+                optimizer.build(self.trainable_variables)
 
     def _say_that_less_is_better(self, callbacks: Any) -> None:
         """Sets the mode of callbacks that monitor a metric of the model and leave it to Keras.

@@ -1,9 +1,8 @@
 """Progressive sampling of queries that restrict few variables, whichever these are.
 
-A query's restricted variables come first in an order of its own (of a model of one order all come
-in turn), and nothing is drawn beyond the last of them. So all queries go forward together, a
-variable a step, and the family is asked variable by variable: a call serves all rows that have come
-to this variable.
+A query's restricted variables come first in an order of its own, and nothing is drawn beyond the
+last of them. So all queries go forward together, a variable a step, and the family is asked
+variable by variable: a call serves all rows that have come to this variable.
 """
 
 from __future__ import annotations
@@ -29,18 +28,13 @@ _ENTRIES = 2**25  # of features, units and parameters, at once
 
 
 def steps_of(model: MADE, restricted: BoolArray) -> IntArray:
-    """Returns what each query draws, in the model's own order, then -1: `[N, S]`.
-
-    These are the restricted variables; of a model of one order all, up to the last of these.
+    """Returns the restricted variables of each query in the model's own order, then -1: `[N, S]`.
 
     Args:
-        model: a model of all orders or of one.
+        model: a model of all orders.
         restricted: booleans `[N, D]`.
     """
     order = np.argsort(model.degrees.inputs)
-    if model.mask_sets.is_fixed:
-        restricted = np.logical_or.accumulate(restricted[:, order[::-1]], axis=1)[:, ::-1]
-        restricted = restricted[:, np.argsort(order)]
     lengths = restricted.sum(axis=1)
     # Of booleans the true ones come first, and in their order.
     first = np.argsort(~restricted[:, order], axis=1, kind="stable")[:, : lengths.max(initial=0)]
@@ -48,10 +42,10 @@ def steps_of(model: MADE, restricted: BoolArray) -> IntArray:
 
 
 class FewVariables:
-    """Draws the restricted variables of queries, and what comes before them.
+    """Draws the restricted variables of queries, and nothing else.
 
     Args:
-        model: a model of all orders or of one; its weights are read at each call.
+        model: a model of all orders; its weights are read at each call.
 
     Attributes:
         rows_at_once: how many draws should be made by a call, at most.

@@ -84,7 +84,7 @@ def one_variable(
     Raises:
         ValueError: if no order of the model gives it exactly.
     """
-    model: MADE = queries.model
+    model: MADE = queries.whole
     asked = np.zeros_like(known)
     asked[variable] = True
     sets = queries.sets_for(known, asked)

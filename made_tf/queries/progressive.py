@@ -24,7 +24,6 @@ __all__ = ["DrawSeeds", "log_prob_within"]
 
 _MOST_ALLOWED = 2**24  # entries of `Region.allowed` at once
 _STEPS = 8  # variables of a step that take as long as the draws of whole rows
-_STEPS_IN_TURN = 32  # likewise of a model of one order, which draws all of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +80,7 @@ def log_prob_within(
     weights = _of_whole_rows(exact, groups, rows_at_once, regions, seeds, vectors)
     if few is not None:
         steps = steps_of(exact.model, restricted[asked])
-        most = _STEPS_IN_TURN if exact.model.mask_sets.is_fixed else _STEPS * len(groups)
-        if sum(len(np.unique(step[step >= 0])) for step in steps.T) <= most:
+        if sum(len(np.unique(step)) for step in steps.T) <= _STEPS * len(groups):
             weights = _of_steps(few, asked, steps, regions, seeds, vectors)
     # Piece by piece: the draws of all queries together may be more than the memory holds.
     for queries, log_weights in weights:

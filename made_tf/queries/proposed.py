@@ -9,15 +9,50 @@ known) is p(known), and the nearer q comes to the conditional, the fewer rows ar
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
 from made_tf.portable.arrays import BoolArray
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst
 from made_tf.queries.particles import Particles
 
-__all__ = ["ProposedParticles"]
+__all__ = ["ProposedParticles", "whole_of"]
+
+
+def whole_of(model: MADE, num_orders: int, of_whole_rows: Any) -> MADE | None:
+    """Returns the model whose density of whole rows is asked for; `None` if there is none.
+
+    Args:
+        model: what proposes draws.
+        num_orders: over how many orders its answers are averaged.
+        of_whole_rows: whether it is that of the same model; or another one.
+
+    Raises:
+        ValueError: if the model cannot propose, or the other one has other columns or a context.
+    """
+    if of_whole_rows is False:
+        return None
+    if not (model.any_order and num_orders == 1):
+        raise ValueError(
+            "`of_whole_rows` must be False but for one order (num_orders=1) of a model of all "
+            f"orders (num_masks=None). Received: of_whole_rows={of_whole_rows!r} with "
+            f"num_masks={model.settings.num_masks}, num_orders={num_orders}"
+        )
+    if of_whole_rows is True:
+        return model
+    other = of_whole_rows
+    if not (isinstance(other, MADE) and other.event_size == model.event_size) or (
+        other.conditioning is not None or model.conditioning is not None
+    ):
+        raise ValueError(
+            "`of_whole_rows` must be True, False, or a made_tf.MADE of the same columns, both "
+            f"without a context. Received: {other!r}"
+        )
+    return other
 
 
 class ProposedParticles(Particles):

@@ -30,7 +30,7 @@ from made_tf.queries.few_variables import FewVariables
 from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
 from made_tf.queries.particles import Particles
 from made_tf.queries.progressive import DrawSeeds, log_prob_within
-from made_tf.queries.proposed import ProposedParticles
+from made_tf.queries.proposed import ProposedParticles, whole_of
 from made_tf.queries.questions import Questions
 
 __all__ = ["Queries"]
@@ -72,12 +72,7 @@ class Queries(Questions):
         rows_at_once: int = ROWS_AT_ONCE,
         of_whole_rows: bool | MADE = False,
     ):
-        if of_whole_rows is not False and not (model.any_order and num_orders == 1):
-            raise ValueError(
-                "`of_whole_rows` must be False but for one order (num_orders=1) of a model of all "
-                f"orders (num_masks=None). Received: of_whole_rows={of_whole_rows} with "
-                f"num_masks={model.settings.num_masks}, num_orders={num_orders}"
-            )
+        whole = whole_of(model, num_orders, of_whole_rows)
         self.model = model
         self._arguments = (
             model,
@@ -93,17 +88,16 @@ class Queries(Questions):
         self._exact = EvidenceFirst(model, num_orders, *network)
         self._answers = self._exact
         self._weighted = Particles(self._exact, num_particles, rows_at_once)
-        if of_whole_rows is not False:
-            whole = model if of_whole_rows is True else of_whole_rows
+        if whole is not None:
             self._answers = EvidenceFirst(whole, 1, *network, own_order=True)
             self._weighted = ProposedParticles(
                 self._exact, self._answers, num_particles, rows_at_once
             )
         self._by_row: ManyPatterns | None = None
         self._few: FewVariables | None = None
-        if num_orders == 1 and (model.any_order or model.mask_sets.is_fixed):
+        if model.any_order and num_orders == 1:
             self._few = FewVariables(model)
-        if model.any_order and of_whole_rows is False:
+        if model.any_order and whole is None:
             self._by_row = ManyPatterns(model, self._exact.sets, *network)
 
     def __reduce__(self):

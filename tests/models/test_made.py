@@ -627,6 +627,15 @@ def test_a_step_is_traced_once(monkeypatch):
     assert len(traced) == 1
 
 
+def test_a_strategy_of_one_replica_trains():
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        model = model_of(run_eagerly=False)
+    before = model.evaluate(data(), verbose=0)
+    model.fit(data(), batch_size=16, epochs=2, verbose=0)
+    assert model.optimizer.iterations.numpy() > 0
+    assert model.evaluate(data(), verbose=0) != before
+
+
 def test_a_large_model_trains_under_xla_unless_told_otherwise():
     model = MADE(400, hidden_units=(500,))
     model.compile("adam", jit_compile=False)

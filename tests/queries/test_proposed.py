@@ -10,6 +10,7 @@ import scipy.stats
 from queries.common import NAN, PARTICLES, assert_exact, only
 
 import made_tf
+from made_tf.distributions.conditional import ConditionalMADE
 from made_tf.queries.subsets import Queries
 
 ROW = np.array([0, 1, 1, 0], np.float32)
@@ -72,11 +73,15 @@ def test_draws_are_of_the_conditional_of_whole_rows(whole, table):
     assert scipy.stats.chisquare(counts, 4000 * np.array(expected)).pvalue > 1e-3
     conditional = whole.condition(known)
     assert not conditional.is_exact
+    share = table(ROW) / table(known)
+    estimate = conditional.evidence_log_prob()
+    error = 4.5 * estimate.standard_error
+    assert abs(conditional.log_prob(ROW[[1, 3]]) - np.log(share)) < error
     again = conditional.sample(4000, seed=2).numpy()  # of the same weighted draws
-    share = np.mean((again == ROW[[1, 3]]).all(axis=1))
-    assert abs(share - table(ROW) / table(known)) < 0.15
+    found = np.mean((again == ROW[[1, 3]]).all(axis=1))
+    assert abs(found - share) < 4.5 * (share * (1 - share) / estimate.effective_sample_size) ** 0.5
     total = sum(np.exp(conditional.log_prob(np.array(s, np.float32))) for s in np.ndindex(2, 2))
-    assert total == pytest.approx(1, abs=0.2)
+    assert abs(np.log(total)) < error
 
 
 def test_a_proposal_that_is_the_conditional_leaves_no_error():
@@ -136,9 +141,31 @@ def test_with_a_context():
         assert abs(found.log_prob[number] - expected) < 4.5 * found.standard_error[number] + 1e-5
 
 
-@pytest.mark.parametrize("options", [{}, {"num_masks": 3}, {"num_masks": None, "num_orders": 2}])
-def test_other_models_have_no_choice(options):
-    orders = options.pop("num_orders", 1)
-    dist = made_tf.MADEDistribution(made(**options), num_orders=orders, of_whole_rows=True)
-    with pytest.raises(ValueError, match=r"`of_whole_rows` must be False but for one order"):
-        dist.condition(only(ROW, [2]))
+def test_single_columns_are_those_of_the_network_that_answers():
+    proposing, whole = made(num_masks=None), made()
+    queries = Queries(proposing, of_whole_rows=whole)
+    evidence = only(ROW, [1])  # the first of both orders
+    found = ConditionalMADE(queries, evidence)
+    asked = only([0, 0, 0, 1], [3])
+    whole_says = np.exp(queries.conditional_log_prob([asked], [evidence]).log_prob[0])
+    assert float(found.marginal(3).mean()) == pytest.approx(whole_says, abs=1e-5)
+    proposed = made_tf.MADEDistribution(proposing).condition(evidence).marginal(3).mean()
+    assert abs(found.marginal(3).mean() - proposed) > 1e-4
+    with pytest.raises(NotImplementedError, match="in no order of this model that counts"):
+        found.marginal(2)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"num_masks": 3}, {"num_masks": None, "num_orders": 2}, {"of_whole_rows": None}]
+)
+def test_other_models_and_other_values_are_refused(options):
+    options = {"num_orders": 1, "of_whole_rows": True, "num_masks": 1, **options}
+    model = made(num_masks=options.pop("num_masks"))
+    with pytest.raises(ValueError, match="`of_whole_rows` must be "):
+        made_tf.MADEDistribution(model, **options)
+
+
+@pytest.mark.parametrize("other", [None, 1, "x", made_tf.MADE(3, (4,))])
+def test_other_networks_are_checked(other):
+    with pytest.raises(ValueError, match="`of_whole_rows` must be True, False, or a made_tf.MADE"):
+        Queries(made(num_masks=None), of_whole_rows=other)

@@ -4,7 +4,6 @@ import reference
 from queries.common import NAN, made, only
 
 import made_tf
-from made_tf.queries import progressive
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.value_sets import allowed_sets
 
@@ -124,7 +123,6 @@ def test_sets_of_real_values_are_refused(normal):
 def test_queries_of_one_order_are_answered_together_as_alone(fixed, monkeypatch):
     sets = [{1: [1]}, {3: [0]}, {1: [0], 2: [1]}, {}, {0: [1]}]
     alone = [fixed.log_prob_in([query], num_samples=50, seed=2) for query in sets]
-    monkeypatch.setattr(progressive, "_STEPS_IN_TURN", 0)
     exact, calls = fixed.queries._exact, []
     draw = exact.draw_within
 
