@@ -143,6 +143,8 @@ def test_with_a_context():
 
 def test_single_columns_are_those_of_the_network_that_answers():
     proposing, whole = made(num_masks=None), made()
+    for weight in whole.trainable_variables:
+        weight.assign(1.5 * weight)
     queries = Queries(proposing, of_whole_rows=whole)
     evidence = only(ROW, [1])  # the first of both orders
     found = ConditionalMADE(queries, evidence)
