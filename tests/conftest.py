@@ -12,10 +12,10 @@ import pytest
 gc.set_threshold(1_000_000)  # imports make objects that stay
 pytest.register_assert_rewrite("reference")
 
-
-#: Folders of many small graphs, each of which takes TensorFlow longer to optimise than to run. What
-#: its optimiser makes of the package's graphs shows in the other folders: sampling, export, models.
+# Folders of many small graphs, each of which takes TensorFlow longer to optimise than to run. What
+# its optimiser makes of the package's graphs shows in the other folders and in some of their files.
 GRAPHS_AS_TRACED = ("cli", "distributions", "queries", "tables")
+OPTIMISED = ("test_composition.py", "test_evidence_first.py", "test_probability.py")
 
 
 def pytest_configure(config):
@@ -58,7 +58,7 @@ def optimiser(request):
     """TensorFlow's optimiser of graphs, on or off for the tests of a file."""
     import tensorflow as tf
 
-    off = request.path.parent.name in GRAPHS_AS_TRACED
+    off = request.path.parent.name in GRAPHS_AS_TRACED and request.path.name not in OPTIMISED
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": off})
 
 

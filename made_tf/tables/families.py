@@ -23,7 +23,11 @@ _MANY_CLASSES = 100
 _NUM_BINS = 256
 _ROWS_OF_A_BIN = 5
 _ROWS_OF_A_HAT = 150  # hats of fewer rows are learned by heart
-_FEWEST_HATS = 4
+_HATS = (
+    4,
+    8,
+    16,
+)  # or all, or none: few numbers, since columns of as many are one group of the family
 
 
 def families_of(
@@ -107,8 +111,9 @@ def _with_hats(family: families.Conditionals, most: int) -> families.Conditional
         config["mixture"] = _with_hats(family.mixture, most)
     elif config.get("knots") and most < len(config["knots"][0]):
         (knots,) = config["knots"]  # on quantiles: so are those at even distances among them
-        places = np.linspace(0, len(knots) - 1, most).round().astype(int).tolist()
-        config["knots"] = [[knots[at] for at in places]] if most >= _FEWEST_HATS else None
+        count = max((hats for hats in _HATS if hats <= most), default=0)
+        places = np.linspace(0, len(knots) - 1, count).round().astype(int).tolist()
+        config["knots"] = [[knots[at] for at in places]] if count else None
     else:
         return family
     return type(family)(**config)
