@@ -130,10 +130,11 @@ def main() -> None:
     parser.add_argument("--tables", default="census,diamonds")
     parser.add_argument("--queries", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--recipe", default="questions", help="or table: of whole rows alone")
     parser.add_argument("--model", type=pathlib.Path, help="A model to use, or to write.")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    recipe = Recipe.load("questions")
+    recipe = Recipe.load(options.recipe)
     if options.smoke:
         options.tables, options.queries = "made-up", 20
         recipe = recipe.overridden(looks=2, steps=5, hidden_units=[16, 16])
