@@ -1,7 +1,9 @@
 import ast
 import importlib
 import importlib.metadata
+import inspect
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -131,3 +133,14 @@ def test_the_model_needs_no_tensorflow_probability_and_leaves_keras_and_generato
     ).split()
     assert "keras" in loaded
     assert not {"tensorflow_probability", "tf_keras", "ai_edge_litert"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES - {"Conditionals"}))
+def test_each_argument_of_a_class_is_explained_there_or_in_its_base(name):
+    own = getattr(made_tf, name)
+    parameters = inspect.signature(own.__init__).parameters.values()
+    named = {each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD}
+    texts = [inspect.cleandoc(each.__doc__ or "") for each in own.__mro__]
+    texts = texts[:1] if "Args:" in texts[0] else texts
+    explained = re.findall(r"^    (\w+)(?: \([^)]*\))?:", "\n".join(texts), re.MULTILINE)
+    assert named - {"self"} <= set(explained)

@@ -51,6 +51,11 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
             `num_orders`.
         num_particles: how many weighted draws an answer takes that no order
             gives exactly (`condition` and what follows it).
+        context: of a model with a context, what the rows are conditioned on:
+            float32 `[..., W]`, or what its Keras model takes; the leading shape
+            is the distribution's batch shape. Row i of `sample(n, seed=s)` for
+            context b of B is drawn from the generator keyed by (s, i B + b).
+            `log_prob` has a gradient with respect to it.
         of_whole_rows: for a model of all orders: whether `condition`, `impute`, `log_marginal` and
             `conditional_log_prob` answer for the density of whole rows (which is better learned
             than conditionals of one pass), by `num_particles` weighted draws that these propose:
