@@ -21,10 +21,9 @@ import numpy as np
 from made_tf import MADE, MADEDistribution, Mixed
 from made_tf import conditionals as families
 from made_tf.export import LiteSampler, to_tflite
-from made_tf.export.checks.compare import check_samples
-from made_tf.export.checks.host import Host
+from made_tf.export.checks.verify import verify_rows
 from made_tf.portable.seeds import seed_pairs
-from made_tf.sampling import random
+from made_tf.sampling.random import row_uniforms
 
 
 def columns(event_size: int) -> dict[str, families.Conditionals]:
@@ -121,9 +120,7 @@ def compare(model: MADE, file: LiteSampler, count: int) -> None:
         f"rows; in the others real cells differ by at most {apart.max(initial=0):.1e} of a "
         "standard deviation"
     )
-    seeds = seed_pairs(1, np.arange(count))
-    uniforms = random.row_uniforms(seeds, model.conditionals)
-    check_samples(Host.of(model, 1), device, uniforms, np.zeros(count, np.int32))
+    verify_rows(model, device, row_uniforms(seed_pairs(1, np.arange(count)), model.conditionals))
     print("  value by value, after the same values before it, all that differ are ties")
 
 

@@ -124,7 +124,7 @@ def verify_rows(
     Args:
         model: the model, computing in float32.
         rows: `[n, D]`.
-        inputs: the uniforms that they are made from, `[n, U]`.
+        inputs: the uniforms that they are made from, `[n, U]`, and what chooses the order.
         num_orders: the number of orders that were mixed.
 
     Raises:
@@ -133,7 +133,7 @@ def verify_rows(
     sets = np.zeros(len(rows), np.int32)
     if num_orders > 1:
         sets = choose_set(tf.constant(inputs[:, -1]), num_orders).numpy()
-    uniforms = tf.constant(inputs[:, : model.event_size])
+    uniforms = tf.constant(inputs[:, : model.conditionals.num_uniforms])
     check_samples(Host.of(model, num_orders), rows, uniforms, sets)
 
 

@@ -23,11 +23,7 @@ _MANY_CLASSES = 100
 _NUM_BINS = 256
 _ROWS_OF_A_BIN = 5
 _ROWS_OF_A_HAT = 150  # hats of fewer rows are learned by heart
-_HATS = (
-    4,
-    8,
-    16,
-)  # or all, or none: few numbers, since columns of as many are one group of the family
+_HATS = 4, 8, 16  # or all, or none: columns that have as many are computed together
 
 
 def families_of(

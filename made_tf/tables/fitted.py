@@ -73,15 +73,12 @@ class Fitted:
         Raises:
             ValueError: if there is no network of questions.
         """
-        model = self.questions
-        return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))
+        return _queries_of(self.questions)
 
     @cached_property
     def ranges(self) -> Queries:
         """What estimates how probable ranges are: that, or the network of whole rows alone."""
-        if self.has_questions:
-            return self.queries
-        return Queries(self.joint, block_length=min(_BLOCK_LENGTH, self.joint.event_size))
+        return self.queries if self.has_questions else _queries_of(self.joint)
 
     def named(self, network: str) -> MADE:
         """Returns the network `"joint"` or `"questions"`.
@@ -94,3 +91,7 @@ class Fitted:
                 f"`network` must be 'joint' or 'questions'. Received: network={network!r}"
             )
         return self.joint if network == "joint" else self.questions
+
+
+def _queries_of(model: MADE) -> Queries:
+    return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))

@@ -4,7 +4,10 @@ import pytest
 from command_line import run
 from example_tables import fitted_grades, fitted_rides, grades, rides
 
-from made_tf.export import LiteSampler, LiteTable, to_tflite
+from made_tf.export import ExportError, LiteSampler, LiteTable, to_tflite
+from made_tf.export.checks.verify import verify_rows
+from made_tf.portable.seeds import seed_pairs
+from made_tf.sampling.random import row_uniforms
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,12 @@ def test_rows_are_those_of_the_host(file):
     away = np.abs(np.array(device["total"]) - host["total"].to_numpy())
     assert (away < 0.0101).all()  # a cent, where float32 decides between two: a tie
     assert np.count_nonzero(away > 1e-9) <= 2
+    model, numbers = fitted_rides().network_.joint, LiteSampler(file).sample(200, seed=3)
+    uniforms = row_uniforms(seed_pairs(3, np.arange(200)), model.conditionals)
+    verify_rows(model, numbers, uniforms)  # raises where a cell differs that is no tie
+    moved = np.random.default_rng(0).permutation(200)
+    with pytest.raises(ExportError, match="draws other samples than the model"):
+        verify_rows(model, numbers[moved], uniforms)
 
 
 def test_scores_are_those_of_the_host(file):
