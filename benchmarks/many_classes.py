@@ -1,6 +1,6 @@
 """Columns of many classes: one-hot codes (`Categorical`) beside learned vectors (`Embedded`).
 
-    python benchmarks/many_classes.py [--classes 100,1000,5000]
+    python benchmarks/many_classes.py [--classes 100,1000,5000] [--families Categorical,Embedded]
 
 Two columns of K classes, the second being a shuffle of the first in nine rows of ten, and a column
 of ten; one hidden layer of 200 units. For each K: weights, milliseconds for a training step of 100
@@ -39,6 +39,7 @@ def rows_of(classes: int, count: int, rng: np.random.Generator) -> tuple[np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--classes", default="100,1000,5000")
+    parser.add_argument("--families", default="Categorical,Embedded")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
@@ -50,6 +51,8 @@ def main() -> None:
         test, _ = rows_of(classes, 5000, rng)
         print(f"{classes} classes, entropy {entropy:.3f}")
         for family in (Categorical, Embedded):
+            if family.__name__ not in options.families.split(","):
+                continue
             keras.utils.set_random_seed(0)
             columns = [family(classes), family(classes), Categorical(10)]
             model = MADE(3, (200,), columns, seed=0)

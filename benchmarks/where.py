@@ -102,12 +102,15 @@ def bucketed(frame: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def by_model(model: TableModel, queries: list[list[str]], samples: int) -> tuple[list, float]:
+def by_model(
+    model: TableModel, queries: list[list[str]], samples: int, tolerance: float
+) -> tuple[list, float]:
     texts = [" AND ".join(atoms) for atoms in queries]
-    model.probability(texts[:_BATCH], num_samples=samples)  # traced once
+    options = {"num_samples": samples, "tolerance": tolerance}
+    model.probability(texts[:_BATCH], **options)  # traced once
     found, start = [], time.perf_counter()
     for first in range(0, len(texts), _BATCH):
-        part = model.probability(texts[first : first + _BATCH], num_samples=samples)
+        part = model.probability(texts[first : first + _BATCH], **options)
         found.extend(part.probability)
     return found, 1000 * (time.perf_counter() - start) / len(texts)
 
@@ -129,7 +132,8 @@ def main() -> None:
     parser.add_argument("--data-dir", type=pathlib.Path)
     parser.add_argument("--tables", default="census,diamonds")
     parser.add_argument("--queries", type=int, default=2000)
-    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=1000, help="draws of a query, at most")
+    parser.add_argument("--tolerance", type=float, default=0.2, help="0 for all draws")
     parser.add_argument("--recipe", default="questions", help="or table: of whole rows alone")
     parser.add_argument("--model", type=pathlib.Path, help="A model to use, or to write.")
     parser.add_argument("--smoke", action="store_true")
@@ -150,7 +154,7 @@ def main() -> None:
             model = TableModel(recipe=recipe, questions=None, find_facts=False).fit(frame)
             if options.model is not None:
                 model.save(options.model)
-        shares, ms = by_model(model, queries, options.samples)
+        shares, ms = by_model(model, queries, options.samples, options.tolerance)
         report(name, "model", shares, truth, len(frame), ms)
         for how, counter in (
             ("independent columns", exact),

@@ -26,6 +26,12 @@ __all__ = ["probability"]
     show_default=True,
     help="How many draws an answer takes.",
 )
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="The standard error, as a part of the probability, that needs no more draws.",
+)
 @SEED
 @JSON
 def probability(
@@ -33,6 +39,7 @@ def probability(
     where: tuple[str, ...],
     given: str | None,
     num_samples: int,
+    tolerance: float,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -44,7 +51,7 @@ def probability(
     """
     opened = open_table(model)
     with quiet():
-        found = opened.probability(list(where), given, num_samples, seed)
+        found = opened.probability(list(where), given, num_samples, seed, tolerance)
     answers = [
         {"where": text, "probability": float(p), "standard_error": float(e), "count": float(c)}
         for text, p, e, c in zip(

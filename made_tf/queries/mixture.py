@@ -100,12 +100,18 @@ class MixtureQueries(Questions):
         seed: int,
         vectors: Vectors = None,
         apart: bool = False,
+        tolerance: float = 0.0,
     ) -> Estimate:
         """As `Questions.log_prob_within`."""
         seed = checked_seed(seed)
         found = [
             part.log_prob_within(
-                regions, num_samples, seed_of_round(seed, number), _of(vectors, number), apart
+                regions,
+                num_samples,
+                seed_of_round(seed, number),
+                _of(vectors, number),
+                apart,
+                tolerance,
             )
             for number, part in enumerate(self.parts)
         ]

@@ -84,6 +84,7 @@ class Questions(abc.ABC):
         num_samples: int = 1000,
         seed: int = 0,
         vectors: Any = None,
+        tolerance: float = 0.0,
     ) -> Estimate:
         """Estimates the log of P(x_k in its region, for all k) by progressive sampling.
 
@@ -98,6 +99,7 @@ class Questions(abc.ABC):
             num_samples: how many draws each query gets, at least 2.
             seed: a 32-bit integer.
             vectors: the encoded context of each query, `[N, W]`; `None` for a model without one.
+            tolerance: the standard error that is enough, as `MADEDistribution.log_prob_in` has it.
 
         Returns:
             An `Estimate`, `[N]`.
@@ -106,7 +108,8 @@ class Questions(abc.ABC):
             Yang et al. 2019, Deep Unsupervised Cardinality Estimation,
             arXiv:1905.04278, section 5.1.
         """
-        return self.log_prob_within(written_down(self.model, allowed), num_samples, seed, vectors)
+        regions = written_down(self.model, allowed)
+        return self.log_prob_within(regions, num_samples, seed, vectors, tolerance=tolerance)
 
     def partial_rows(self, name: str, x: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
         """Returns values `[N, D]`, 0 where they are NaN, and where they are not."""
@@ -166,5 +169,6 @@ class Questions(abc.ABC):
         seed: int,
         vectors: Any = None,
         apart: bool = False,
+        tolerance: float = 0.0,
     ) -> Estimate:
         """Returns what `log_prob_in` does, of N regions; `apart` gives each draws of its own."""

@@ -20,7 +20,7 @@ from made_tf.conditionals.regions import Region
 from made_tf.masks import comes_first
 from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
-from made_tf.portable.arguments import integer
+from made_tf.portable.arguments import fraction, integer
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import checked_seed, row_numbers, seed_pairs
@@ -195,12 +195,14 @@ class Queries(Questions):
         seed: int,
         vectors: FloatArray | None = None,
         apart: bool = False,
+        tolerance: float = 0.0,
     ) -> Estimate:
         """As `Questions.log_prob_within`."""
         num_samples = integer("num_samples", num_samples, 2)
+        tolerance = fraction("tolerance", tolerance)
         seeds = DrawSeeds(checked_seed(seed), num_samples, apart)
-        rows_at_once = self._rows_at_once
-        return log_prob_within(self._exact, self._few, rows_at_once, regions, seeds, vectors)
+        network = self._exact, self._few, self._rows_at_once
+        return log_prob_within(*network, regions, seeds, vectors, tolerance)
 
     # For rows of one pattern, on tensors: what a distribution is made of.
 

@@ -73,12 +73,14 @@ class Fitted:
         Raises:
             ValueError: if there is no network of questions.
         """
-        return _queries_of(self.questions)
+        model = self.questions
+        return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))
 
     @cached_property
     def ranges(self) -> Queries:
         """What estimates how probable ranges are: that, or the network of whole rows alone."""
-        return self.queries if self.has_questions else _queries_of(self.joint)
+        # Whose one order needs no longer graph for short blocks: they are chosen.
+        return self.queries if self.has_questions else Queries(self.joint)
 
     def named(self, network: str) -> MADE:
         """Returns the network `"joint"` or `"questions"`.
@@ -91,7 +93,3 @@ class Fitted:
                 f"`network` must be 'joint' or 'questions'. Received: network={network!r}"
             )
         return self.joint if network == "joint" else self.questions
-
-
-def _queries_of(model: MADE) -> Queries:
-    return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))

@@ -267,7 +267,9 @@ class TableModel(BaseEstimator):
         """
         return prediction.predict(self._asked(), X, column, seed, num_draws)
 
-    def probability(self, where, given=None, num_samples: int = 1000, seed: int = 0) -> Probability:
+    def probability(
+        self, where, given=None, num_samples: int = 1000, seed: int = 0, tolerance: float = 0.0
+    ) -> Probability:
         """Returns how probable it is that a row meets a condition.
 
         Args:
@@ -276,6 +278,8 @@ class TableModel(BaseEstimator):
             given: what is known of the row: a condition as well, or cells by the column's name.
             num_samples: how many draws an answer takes; one of a single column is exact.
             seed: of the draws.
+            tolerance: which standard error, as a part of the probability (of each alternative of an
+                OR), is small enough for fewer draws, as `MADEDistribution.log_prob_in`.
 
         Returns:
             A `Probability`; its `count` is that of rows in a table like the one of `fit`.
@@ -283,14 +287,10 @@ class TableModel(BaseEstimator):
         Raises:
             ValueError: if it is no such condition, or about columns or values that are not there.
         """
-        return probability(self._asked(), where, given, num_samples, seed)
+        return probability(self._asked(), where, given, num_samples, seed, tolerance)
 
     def surprise(self, X) -> Any:
-        """Returns how surprising each cell is given the others of its row, in nats.
-
-        Returns:
-            A frame `[N, C]` with the table's columns.
-        """
+        """Returns how surprising each cell is given its row's others, in nats: a frame `[N, C]`."""
         return oddities.surprise(self._asked(), X)
 
     def anomalies(self, X, top: int | None = None) -> Any:

@@ -43,7 +43,9 @@ class Probability:
         return self.probability * self.num_rows
 
 
-def probability(fitted: Fitted, where: Any, given: Any, num_samples: int, seed: int) -> Probability:
+def probability(
+    fitted: Fitted, where: Any, given: Any, num_samples: int, seed: int, tolerance: float
+) -> Probability:
     """Returns what `TableModel.probability` does."""
     several = not isinstance(where, str)
     if several and not isinstance(where, Sequence):
@@ -55,7 +57,7 @@ def probability(fitted: Fitted, where: Any, given: Any, num_samples: int, seed: 
         evidence = Boxes(fitted.schema, fitted.ranges.model, "given").of(_given(given))
         asked = [[box for own in one for box in boxes.met(own, evidence)] for one in asked]
         asked.append(evidence)
-    found, error = _of_unions(fitted, boxes, asked, num_samples, seed)
+    found, error = _of_unions(fitted, boxes, asked, num_samples, seed, tolerance)
     if given is not None:
         *found, below = found
         *error, below_error = error
@@ -98,7 +100,12 @@ def _plain(cell: Any) -> Any:
 
 
 def _of_unions(
-    fitted: Fitted, boxes: Boxes, unions: list[list[Region]], num_samples: int, seed: int
+    fitted: Fitted,
+    boxes: Boxes,
+    unions: list[list[Region]],
+    num_samples: int,
+    seed: int,
+    tolerance: float,
 ) -> tuple[Any, Any]:
     """Returns the probabilities of unions of boxes, and their standard errors, `[N]` each."""
     terms = [_inclusion_and_exclusion(boxes, union) for union in unions]
@@ -108,7 +115,9 @@ def _of_unions(
         return np.zeros(len(unions)), np.zeros(len(unions))
     regions = [region for union in terms for _, region in union]
     whole = Region(*(np.concatenate(part) for part in zip(*regions, strict=True)))
-    estimate: Estimate = fitted.ranges.log_prob_within(whole, num_samples, seed, apart=True)
+    estimate: Estimate = fitted.ranges.log_prob_within(
+        whole, num_samples, seed, apart=True, tolerance=tolerance
+    )
     each = np.exp(np.asarray(estimate.log_prob, np.float64))
     # Of a logarithm the error is relative.
     errors = each * np.where(each > 0, estimate.standard_error, 0.0)

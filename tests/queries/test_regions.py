@@ -159,6 +159,25 @@ def test_errors_are_calibrated(kind):
     assert np.abs(z).max() < 4.5 and 0.5 < z.var() < 1.7
 
 
+@pytest.mark.parametrize(("kind", "num_masks"), [("real and class", 1), ("real and class", None)])
+def test_draws_end_where_the_error_is_small(kind, num_masks):
+    dist, queries = dist_of(kind, num_masks=num_masks), QUERIES[kind]
+    few, all_draws = (dist.log_prob_in(queries, count, seed=1) for count in (32, 300))
+    tolerance = np.sort(few.standard_error)[-2]  # which one query alone does not meet
+    assert 0 < tolerance < few.standard_error.max()
+    found = dist.log_prob_in(queries, 300, seed=1, tolerance=tolerance)
+    enough = few.standard_error <= tolerance
+    for ours, first in zip(found, few, strict=True):
+        np.testing.assert_allclose(ours[enough], first[enough], rtol=1e-5)
+    goes_on = found.effective_sample_size[~enough] > few.effective_sample_size[~enough]
+    assert goes_on.all()
+    # What no number of draws meets gets all of them, the same as at once.
+    last = dist.log_prob_in(queries, 300, seed=1, tolerance=1e-9)
+    np.testing.assert_allclose(last.log_prob, all_draws.log_prob, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"`tolerance` must be a number in \[0, 1\)"):
+        dist.log_prob_in(queries, tolerance=1)
+
+
 @pytest.mark.parametrize("kind", ["real and count", "bins and inflated class"])
 def test_a_range_is_as_frequent_among_rows_that_are_drawn(kind):
     dist = dist_of(kind)
