@@ -37,7 +37,7 @@ RECIPE = {
         "steps": 100,
         "average_steps": 500,
         "patience": 20,
-        "looks": 100,
+        "looks": 130,
     },
 }
 

@@ -315,6 +315,7 @@ class Real(Law):
         )
         knots = config.get("knots") and config["knots"][column]
         self.knots = None if knots is None else (np.array(knots) - self.loc) / self.scale
+        self.num_hats = config.get("num_hats")
 
     def standardise(self, x):
         return (x - self.loc) / self.scale
@@ -329,7 +330,9 @@ class Real(Law):
         z = np.clip(self.standardise(x), -1e3, 1e3)
         if self.knots is None:
             return z[:, None]
-        hats = [np.interp(z, self.knots, peak) for peak in np.eye(len(self.knots))]
+        count = len(self.knots) if self.num_hats is None else self.num_hats
+        knots = self.knots[np.rint(np.linspace(0, len(self.knots) - 1, count)).astype(int)]
+        hats = [np.interp(z, knots, peak) for peak in np.eye(count)]
         return np.stack([z, *hats], axis=1)
 
 

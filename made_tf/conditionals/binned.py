@@ -49,6 +49,7 @@ class Binned(RealColumns, OnGrids):
         data_loc: where the data lie, for the network's inputs, a number or one for each variable.
         data_scale: how far they spread, likewise.
         knots: for each variable where the hat functions peak that the network sees.
+        num_hats: how many of the knots have hat functions, as in `NormalMixture`; `None` for all.
 
     Raises:
         ValueError: if edges do not increase or another argument is out of range.
@@ -59,8 +60,10 @@ class Binned(RealColumns, OnGrids):
     per_column = ("edges", "tails", "steps", *RealColumns.per_column)
     has_temperature = False
 
-    def __init__(self, edges, tails, steps=0.0, data_loc=0.0, data_scale=1.0, knots=None):
-        super().__init__(data_loc, data_scale, knots)
+    def __init__(
+        self, edges, tails, steps=0.0, data_loc=0.0, data_scale=1.0, knots=None, num_hats=None
+    ):
+        super().__init__(data_loc, data_scale, knots, num_hats)
         self.edges = [check_numbers("edges", list(each)) for each in edges]
         self.tails = [check_numbers("tails", list(each)) for each in tails]
         self.steps = check_numbers("steps", steps)

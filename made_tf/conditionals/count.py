@@ -30,6 +30,7 @@ class Count(Intervals):
         data_scale: how far it spreads, a positive number or one for each.
         knots: as in `LogisticMixture`, of log(x + 1).
         min_scale: as in `LogisticMixture`, of log(x + 1).
+        num_hats: as in `LogisticMixture`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -39,8 +40,17 @@ class Count(Intervals):
     support = "a count: an integer of at least 0"
     per_column = LogisticMixture.per_column
 
-    def __init__(self, num_components=5, data_loc=1.0, data_scale=1.0, knots=None, min_scale=None):
-        super().__init__(LogisticMixture(num_components, data_loc, data_scale, knots, min_scale))
+    def __init__(
+        self,
+        num_components=5,
+        data_loc=1.0,
+        data_scale=1.0,
+        knots=None,
+        min_scale=None,
+        num_hats=None,
+    ):
+        mixture = num_components, data_loc, data_scale, knots, min_scale, num_hats
+        super().__init__(LogisticMixture(*mixture))
 
     def interval(self, x):
         log_above = ops.log(x + 1.0)

@@ -54,6 +54,8 @@ class Mixture(RealColumns):
             `None`, for all or for one, for e^-7 times `data_scale`; 0.3 times `data_scale` at
             most. A density may grow as narrow as this around a repeated value: where the data are
             rounded, `from_data` takes half of the smallest difference between two values.
+        num_hats: how many of the knots, at even distances from the first to the last, have hat
+            functions; `None` for all.
 
     Raises:
         ValueError: if a number is out of range.
@@ -62,8 +64,16 @@ class Mixture(RealColumns):
     per_column = (*RealColumns.per_column, "min_scale")
     has_temperature = False
 
-    def __init__(self, num_components=10, data_loc=0.0, data_scale=1.0, knots=None, min_scale=None):
-        super().__init__(data_loc, data_scale, knots)
+    def __init__(
+        self,
+        num_components=10,
+        data_loc=0.0,
+        data_scale=1.0,
+        knots=None,
+        min_scale=None,
+        num_hats=None,
+    ):
+        super().__init__(data_loc, data_scale, knots, num_hats)
         self.num_components = integer("num_components", num_components)
         self.min_scale = check_positive("min_scale", min_scale, optional=True)
 

@@ -3,7 +3,8 @@
 A value alone is a poor input: what a network has to say changes fast where the data are dense, and
 hardly elsewhere. So beside it stand soft bins, hat functions on quantiles of the data: the network
 can say something else in each of them, and something in between where two of them meet. They add
-up to 1, so that an unknown value, whose inputs are all 0, is no value that occurs.
+up to 1, so that an unknown value, whose inputs are all 0, is no value that occurs. Few hats are
+better than many: with 33 of them networks learn rows by heart (benchmarks/RESULTS.md, Hats).
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from made_tf.conditionals.numbers_of_columns import (
     spread_lists,
 )
 from made_tf.conditionals.truncated import LARGEST
+from made_tf.portable.arguments import integer
 
 __all__ = ["RealColumns", "quantile_knots"]
 
 _INPUT_BOUND = 1e3  # of the standardised values that the network sees
 _NUM_KNOTS = 33
+_NUM_HATS = 5
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -36,15 +39,18 @@ class RealColumns(Lines):
         data_scale: how far they spread, a positive number or one for each.
         knots: for each variable increasing numbers, as many for all, where the hat functions peak
             that the network sees beside the standardised value; `None` for none.
+        num_hats: how many of the knots, at even distances from the first to the last, have hat
+            functions; `None` for all.
 
     Raises:
-        ValueError: if a number is not finite, a scale not positive, or knots do not increase.
+        ValueError: if a number is not finite, a scale not positive, or knots do not increase or are
+            fewer than hats.
     """
 
     support = "a finite number"
     per_column: tuple[str, ...] = ("data_loc", "data_scale", "knots")
 
-    def __init__(self, data_loc=0.0, data_scale=1.0, knots=None):
+    def __init__(self, data_loc=0.0, data_scale=1.0, knots=None, num_hats=None):
         self.data_loc = check_numbers("data_loc", data_loc)
         self.data_scale = check_positive("data_scale", data_scale)
         self.knots = None if knots is None else [check_numbers("knots", each) for each in knots]
@@ -58,21 +64,30 @@ class RealColumns(Lines):
                 "`knots` must be increasing numbers, two at least and as many for each variable. "
                 f"Received: {sorted(sizes)} of them"
             )
+        most = len(self.knots[0]) if self.knots else 0
+        self._hats = most if num_hats is None else integer("num_hats", num_hats, 0, most + 1)
+        if num_hats == 1:
+            raise ValueError("`num_hats` must be 0, or 2 at least. Received: num_hats=1")
+        self.num_hats = num_hats
 
     def together_with(self):
-        return f"{super().together_with()} {self.num_features}"
+        return (
+            f"{super().together_with()} {self._hats} of {len(self.knots[0]) if self.knots else 0}"
+        )
 
     @property
     def num_features(self) -> int:
         """How many features each variable has."""
-        return 1 if self.knots is None else 1 + len(self.knots[0])
+        return 1 + self._hats
 
     def make_constants(self, event_size):
         loc = spread("data_loc", self.data_loc, event_size)
         scale = spread("data_scale", self.data_scale, event_size)
         constants = {"data_loc": loc, "data_scale": scale}
-        if self.knots is not None:
+        if self._hats:
             places = self.knot_places(event_size)
+            chosen = np.linspace(0, places.shape[1] - 1, self._hats).round().astype(int)
+            places = places[:, chosen]
             # One way more at each end: below any value lies all of the first, nothing of the last.
             beyond, one = np.full((event_size, 1), 2 * _INPUT_BOUND), np.ones((event_size, 1))
             begins = np.concatenate([-beyond, places[:, :-1], beyond], axis=1)
@@ -95,7 +110,7 @@ class RealColumns(Lines):
     def encode(self, x):
         # Bounded, so that no product with a masked weight is 0 times infinity.
         z = ops.clip(self.standardise(x), -_INPUT_BOUND, _INPUT_BOUND)
-        if self.knots is None:
+        if not self._hats:
             return z
         z = ops.expand_dims(z, -1)
         # How much of the way from each knot to the next lies below z; a hat is what is left of
@@ -134,10 +149,12 @@ class RealColumns(Lines):
             "data_loc": x.mean(axis=0).tolist(),
             "data_scale": scale.tolist(),
             "knots": [quantile_knots(column) for column in x.T],
+            "num_hats": _NUM_HATS,
         }
 
     def get_config(self):
-        return {"data_loc": self.data_loc, "data_scale": self.data_scale, "knots": self.knots}
+        config = {"data_loc": self.data_loc, "data_scale": self.data_scale, "knots": self.knots}
+        return config if self.num_hats is None else {**config, "num_hats": self.num_hats}
 
 
 def quantile_knots(values: npt.NDArray[np.float64], count: int = _NUM_KNOTS) -> list[float]:

@@ -22,8 +22,7 @@ __all__ = ["families_of"]
 _MANY_CLASSES = 100
 _NUM_BINS = 256
 _ROWS_OF_A_BIN = 5
-_ROWS_OF_A_HAT = 150  # hats of fewer rows are learned by heart
-_HATS = 4, 8, 16  # or all, or none: columns that have as many are computed together
+_ROWS_OF_HATS = 750  # those of fewer rows are learned by heart
 
 
 def families_of(
@@ -96,20 +95,18 @@ def _of_numbers(
         family = families.Binned.from_data(given, num_bins=bins)
     else:
         family = families.FAMILIES[name].from_data(given)
-    family = _with_hats(family, len(given) // _ROWS_OF_A_HAT)
+    if len(given) < _ROWS_OF_HATS:
+        family = _without_hats(family)
     return families.Inflated(family, points) if points else family
 
 
-def _with_hats(family: families.Conditionals, most: int) -> families.Conditionals:
-    """Returns a family of one column whose network sees so many hat functions at most, or none."""
+def _without_hats(family: families.Conditionals) -> families.Conditionals:
+    """Returns a family whose network sees numbers alone, without hat functions."""
     config = family.get_config()
     if isinstance(family, families.Discretized):
-        config["mixture"] = _with_hats(family.mixture, most)
-    elif config.get("knots") and most < len(config["knots"][0]):
-        (knots,) = config["knots"]  # on quantiles: so are those at even distances among them
-        count = max((hats for hats in _HATS if hats <= most), default=0)
-        places = np.linspace(0, len(knots) - 1, count).round().astype(int).tolist()
-        config["knots"] = [[knots[at] for at in places]] if count else None
+        config["mixture"] = _without_hats(family.mixture)
+    elif "num_hats" in config:
+        config["num_hats"] = 0
     else:
         return family
     return type(family)(**config)

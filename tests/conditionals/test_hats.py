@@ -1,0 +1,67 @@
+"""The hat functions that the network sees of a real number, beside its standardised value."""
+
+import keras
+import numpy as np
+import pytest
+
+from made_tf import conditionals as families
+
+VALUES = np.random.default_rng(0).lognormal(size=(400, 2)).astype("float32")
+
+
+def expected(values, knots):
+    """Each hat is 1 at its knot and 0 at the others; beyond the last ones nothing changes."""
+    hats = [np.interp(values, knots, one) for one in np.eye(len(knots))]
+    return np.reshape(hats, (len(knots), len(values))).T
+
+
+@pytest.mark.parametrize("num_hats", [None, 7, 2, 0])
+@pytest.mark.parametrize("name", ["normal_mixture", "binned"])
+def test_hats_are_at_even_distances_among_the_knots(name, num_hats):
+    family = families.FAMILIES[name].from_data(VALUES, num_hats=num_hats)
+    count = 33 if num_hats is None else num_hats
+    x = np.concatenate([VALUES[:50], [[-3.0, 0.0], [1e3, 1e6]]]).astype("float32")
+    features = keras.ops.convert_to_numpy(family.encode(x)).reshape(len(x), 2, 1 + count)
+    for column, (values, knots) in enumerate(zip(x.T, family.get_config()["knots"], strict=True)):
+        places = np.linspace(0, 32, count).round().astype(int)
+        hats = expected(values, np.array(knots)[places])
+        np.testing.assert_allclose(features[:, column, 1:], hats, atol=1e-4)
+
+
+def test_quantiles_are_where_components_start_whatever_hats_there_are():
+    few, many = (families.NormalMixture.from_data(VALUES, num_hats=n) for n in (0, None))
+    np.testing.assert_array_equal(few.constant("starts"), many.constant("starts"))
+    assert families.NormalMixture.from_data(VALUES).num_features == 6
+
+
+@pytest.mark.parametrize(
+    "family", [families.NormalMixture, families.Binned, families.Count, families.LogisticMixture]
+)
+def test_families_of_some_hats_come_back_from_their_config(family):
+    made = family.from_data(np.floor(VALUES), num_hats=3)
+    again = family(**made.get_config()).bind(2)
+    assert again.layout.features.total == made.layout.features.total == 2 * 4
+    old = {key: value for key, value in made.get_config().items() if key != "num_hats"}
+    assert family(**old).bind(2).layout.features.total == 2 * 34  # as files of before have it
+
+
+def test_columns_of_other_hats_are_groups_of_their_own():
+    columns = [families.NormalMixture.from_data(VALUES[:, :1], num_hats=n) for n in (5, 3, 5)]
+    mixed = families.Mixed(columns).bind(3)
+    assert sorted(list(own) for own, _ in mixed.groups()) == [[0, 2], [1]]
+    x = VALUES[:20, [0, 0, 0]]
+    alone = [np.asarray(each.bind(1).encode(x[:, :1])) for each in columns]
+    np.testing.assert_array_equal(mixed.encode(x), np.concatenate(alone, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("num_hats", "message"),
+    [
+        (1, "`num_hats` must be 0, or 2 at least"),
+        (34, r"`num_hats` must be an integer in \[0, 34\)"),
+        (2.5, "`num_hats` must be an integer"),
+    ],
+)
+def test_hats_that_cannot_be_get_an_error(num_hats, message):
+    with pytest.raises(ValueError, match=message):
+        families.NormalMixture.from_data(VALUES, num_hats=num_hats)
