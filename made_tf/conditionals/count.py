@@ -91,9 +91,9 @@ class Count(Intervals):
     def of_table(cls, x, **options):
         """Takes what `LogisticMixture.from_data` takes, of log(x + 1)."""
         x = np.log1p(np.maximum(np.asarray(x, np.float64), 0.0))
-        arguments = LogisticMixture.arguments_of(x)
         # The interval of a large count is narrower than what the data resolve.
-        return cls(**{**arguments, "min_scale": None, **options}).bind(x.shape[1])
+        arguments = {**LogisticMixture.arguments_of(x), "min_scale": None}
+        return cls(**LogisticMixture.chosen(arguments, options)).bind(x.shape[1])
 
     def get_config(self):
         return self.mixture.get_config()

@@ -139,7 +139,14 @@ class RealColumns(Lines):
     def of_table(cls, x, **options):
         """Takes each variable's mean and standard deviation (1 for a constant), and quantiles."""
         x = np.asarray(x, np.float64)
-        return cls(**{**cls.arguments_of(x), **options}).bind(x.shape[1])
+        return cls(**cls.chosen(cls.arguments_of(x), options)).bind(x.shape[1])
+
+    @staticmethod
+    def chosen(arguments: dict, options: dict) -> dict:
+        """Returns what data determine, where nothing else is asked for; of own knots all count."""
+        if "knots" in options:
+            arguments = {name: each for name, each in arguments.items() if name != "num_hats"}
+        return {**arguments, **options}
 
     @classmethod
     def arguments_of(cls, x: npt.NDArray[np.float64]) -> dict:

@@ -45,6 +45,14 @@ def test_families_of_some_hats_come_back_from_their_config(family):
     assert family(**old).bind(2).layout.features.total == 2 * 34  # as files of before have it
 
 
+@pytest.mark.parametrize("name", ["normal_mixture", "binned", "count"])
+def test_knots_of_ones_own_have_hats_all(name):
+    x = np.floor(VALUES)
+    for knots, count in ((None, 0), ([[0.0, 1.0, 2.0]] * 2, 3)):
+        family = families.FAMILIES[name].from_data(x, knots=knots)
+        assert family.layout.features.total == 2 * (1 + count)
+
+
 def test_columns_of_other_hats_are_groups_of_their_own():
     columns = [families.NormalMixture.from_data(VALUES[:, :1], num_hats=n) for n in (5, 3, 5)]
     mixed = families.Mixed(columns).bind(3)
