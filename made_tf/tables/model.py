@@ -18,8 +18,7 @@ from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.network import TableNetwork
 from made_tf.tables.probability import Probability, probability
-from made_tf.tables.training import checked_budget, prepare, train_network
-from made_tf.training.recipe import Recipe
+from made_tf.tables.training import checked_budget, prepare, recipes_of, train_network
 
 if TYPE_CHECKING:
     from made_tf.quality import QualityReport
@@ -39,9 +38,11 @@ class TableModel(BaseEstimator):
         overrides: what is known of columns, as `TableSchema.infer`.
         constraints: what holds in all rows: `Inequality`, `Sum`, `FixedCombinations`, `Unique`.
         find_facts: whether to look for what columns determine.
-        recipe: how the density of whole rows is trained: a name, a `.toml` file or a `Recipe`.
+        recipe: how the density of whole rows is trained: a name, a `.toml` file or a `Recipe`. That
+            of several members is theirs in equal parts.
         questions: how the network is trained that answers what is asked of some columns given
-            others (`impute`, `predict`, `anomalies`, `sample(given=)`); `None` for none.
+            others (`impute`, `predict`, `anomalies`, `sample(given=)`), a recipe of one member;
+            `None` for none.
         validation_fraction: the part of the rows that says when to stop.
         time_budget: how many seconds training may take; `None` for as long as the recipes say.
         memory: how many bytes a table in files may take, as of `made_tf.data.RowStream`.
@@ -112,11 +113,7 @@ class TableModel(BaseEstimator):
         schema, splits, family = prepare(frame, self, seed, folder)
         if self.verbose:
             echo(str(schema))
-        recipes = [
-            each if isinstance(each, Recipe) else Recipe.load(each)
-            for each in (self.recipe, self.questions)
-            if each is not None
-        ]
+        recipes = recipes_of(self)
         seconds = None if budget is None else budget / len(recipes)
         trained = [
             train_network(
@@ -124,9 +121,9 @@ class TableModel(BaseEstimator):
             )
             for recipe in recipes
         ]
-        self.network_ = TableNetwork(schema, *(network for network, _ in trained))
-        self.validation_nll_ = trained[0][1].valid_nll
-        self.history_ = trained[0][1].history
+        self.network_ = TableNetwork(schema, *(each.network for each in trained))
+        self.validation_nll_ = trained[0].valid_nll
+        self.history_ = trained[0].history
         return self
 
     @property

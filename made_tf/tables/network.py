@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from made_tf.data.table_schema import TableSchema
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 
 __all__ = ["TableNetwork"]
@@ -21,14 +22,18 @@ class TableNetwork(keras.Model):
 
     Args:
         schema: of the table; a `TableSchema`, or its JSON text.
-        joint: the density of whole rows.
+        joint: the density of whole rows: of one network, or of several.
         questions: a model of all orders over the same variables, which answers what is asked of
             some columns given others; `None` for none.
         **kwargs: `name`.
     """
 
     def __init__(
-        self, schema: TableSchema | str, joint: MADE, questions: MADE | None = None, **kwargs: Any
+        self,
+        schema: TableSchema | str,
+        joint: MADE | Ensemble,
+        questions: MADE | None = None,
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         self.schema = (
