@@ -12,13 +12,13 @@ from made_tf.data.table_schema import TableSchema
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
-from made_tf.tables import oddities, prediction, rows
+from made_tf.tables import assessment, oddities, prediction, rows
 from made_tf.tables.device import variables_of
 from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
-from made_tf.tables.network import TableNetwork
+from made_tf.tables.likeness import checked_near
 from made_tf.tables.probability import Probability, probability
-from made_tf.tables.training import checked_budget, prepare, recipes_of, train_network
+from made_tf.tables.training import checked_budget, prepare, recipes_of, together, train_network
 
 if TYPE_CHECKING:
     from made_tf.quality import QualityReport
@@ -115,13 +115,12 @@ class TableModel(BaseEstimator):
             echo(str(schema))
         recipes = recipes_of(self)
         seconds = None if budget is None else budget / len(recipes)
+        titles = [recipe.name if self.verbose else "" for recipe in recipes]
         trained = [
-            train_network(
-                recipe, splits, family, seed, seconds, folder, recipe.name if self.verbose else ""
-            )
-            for recipe in recipes
+            train_network(recipe, splits, family, seed, seconds, folder, title)
+            for recipe, title in zip(recipes, titles, strict=True)
         ]
-        self.network_ = TableNetwork(schema, *(each.network for each in trained))
+        self.network_ = together(schema, splits, trained)
         self.validation_nll_ = trained[0].valid_nll
         self.history_ = trained[0].history
         return self
@@ -290,18 +289,31 @@ class TableModel(BaseEstimator):
         """
         return oddities.surprise(self._asked(), X)
 
-    def anomalies(self, X, top: int | None = None) -> Any:
+    def log_prob_near(self, X, near: float = 0.5) -> FloatArray:
+        """Returns the log-probability of a row like each one, in nats, `[N]`.
+
+        Like it is a row of the same classes whose numbers lie within `near` standard deviations: a
+        probability, whatever the columns are. Cells that never came count as in `log_prob`.
+
+        Raises:
+            ValueError: as `log_prob`, and if `near` is no positive number.
+        """
+        fitted, near = self._asked(), checked_near(near)
+        return oddities.log_prob_near(fitted, fitted.schema.encode_frame(X, "X"), near)
+
+    def anomalies(self, X, top: int | None = None, near: float = 0.5) -> Any:
         """Returns how odd rows are, and in words what is odd about them.
 
         Args:
             X: a frame.
             top: how many rows, the oddest first; `None` for all in their order.
+            near: as of `log_prob_near`.
 
         Returns:
-            A frame with the columns `row` (counted from 0), `score` (-log-probability, in nats) and
+            A frame with the columns `row` (counted from 0), `score` (-`log_prob_near`, in nats) and
             `why` (the most surprising cells, with what was expected); of pandas, with X's index.
         """
-        return oddities.anomalies(self._asked(), X, top)
+        return oddities.anomalies(self._asked(), X, top, checked_near(near))
 
     def quality(
         self, X, train=None, target: str | None = None, n: int | None = None, seed: int = 0
@@ -323,16 +335,7 @@ class TableModel(BaseEstimator):
             ValueError: if there are fewer than 20 rows of a sort, columns are not there or hold
                 cells of another sort, or `target` is no column that can be compared.
         """
-        from made_tf.quality.assess import assess_cells
-
-        fitted, seed = self._asked(), integer("seed", seed, 0, 2**31)
-        tables = {"real": fitted.schema.cells_of(X, "X")}
-        if train is not None:
-            tables["train"] = fitted.schema.cells_of(train, "train")
-        longest = max(len(next(iter(table.values())).known) for table in tables.values())
-        count = integer("n", longest if n is None else n)
-        tables["synthetic"] = rows.drawn(fitted, count, seed)
-        return assess_cells(fitted.schema, tables, target, seed, "X")
+        return assessment.quality(self._asked(), X, train, target, n, seed)
 
     def _asked(self) -> Fitted:
         """Returns the networks.

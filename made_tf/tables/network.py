@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -25,6 +26,8 @@ class TableNetwork(keras.Model):
         joint: the density of whole rows: of one network, or of several.
         questions: a model of all orders over the same variables, which answers what is asked of
             some columns given others; `None` for none.
+        spread: of each variable how far its numbers lie apart (`likeness.spread_of`); `None` where
+            nobody knows.
         **kwargs: `name`.
     """
 
@@ -33,6 +36,7 @@ class TableNetwork(keras.Model):
         schema: TableSchema | str,
         joint: MADE | Ensemble,
         questions: MADE | None = None,
+        spread: Sequence[float] | None = None,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -41,6 +45,7 @@ class TableNetwork(keras.Model):
         )
         self.joint = joint
         self.questions = questions
+        self.spread = None if spread is None else [float(each) for each in spread]
         self.built = True
 
     def call(self, x, training=None):
@@ -53,6 +58,8 @@ class TableNetwork(keras.Model):
             "schema": json.dumps(self.schema.to_dict(), ensure_ascii=False),
             "joint": keras.saving.serialize_keras_object(self.joint),
         }
+        if self.spread is not None:
+            own["spread"] = list(self.spread)
         if self.questions is not None:
             own["questions"] = keras.saving.serialize_keras_object(self.questions)
         return own

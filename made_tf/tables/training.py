@@ -24,6 +24,8 @@ from made_tf.portable.arguments import fraction as checked_fraction
 from made_tf.portable.arrays import FloatArray
 from made_tf.scoring import mean_nll
 from made_tf.tables.families import families_of
+from made_tf.tables.likeness import spread_of
+from made_tf.tables.network import TableNetwork
 from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import member_path
@@ -36,6 +38,7 @@ __all__ = [
     "prepare",
     "recipes_of",
     "split_rows",
+    "together",
     "train_network",
 ]
 
@@ -203,6 +206,20 @@ def train_network(
         return Trained(networks[0], members[0].valid_nll, members[0].history)
     ensemble = Ensemble(networks)
     return Trained(ensemble, mean_nll(ensemble, splits.valid)[0], members[0].history)
+
+
+def together(schema: TableSchema, splits: Splits, trained: list[Trained]) -> TableNetwork:
+    """Returns what was learned as one model.
+
+    Args:
+        schema: of the table.
+        splits: the rows, as `prepare` has them.
+        trained: of whole rows, and of questions if there is such a network.
+    """
+    known = splits.train if isinstance(splits.train, np.ndarray) else splits.valid
+    joint, *others = (each.network for each in trained)
+    questions = cast(MADE, others[0]) if others else None
+    return TableNetwork(schema, joint, questions, spread_of(schema, known))
 
 
 def _for_rows(recipe: Recipe, splits: Splits) -> Recipe:
