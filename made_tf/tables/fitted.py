@@ -12,6 +12,7 @@ from made_tf.models.made import MADE
 from made_tf.queries.questions import Questions
 from made_tf.queries.subsets import Queries
 from made_tf.tables.network import TableNetwork
+from made_tf.tables.spread import spread_of
 
 __all__ = ["Fitted"]
 
@@ -58,8 +59,6 @@ class Fitted:
         """How far the numbers of each variable lie apart; by rows that are drawn, of old files."""
         if self.network.spread is not None:
             return self.network.spread
-        from made_tf.tables.likeness import spread_of  # which knows this class
-
         return spread_of(self.schema, self.rows.sample(_DRAWN, seed=0).numpy())
 
     @property

@@ -18,35 +18,12 @@ from keras import ops
 from made_tf.conditionals.regions import Region
 from made_tf.models.made import MADE
 from made_tf.portable.arrays import FloatArray
-from made_tf.portable.schema import Schema
-from made_tf.portable.schema.classes import Classes
-from made_tf.portable.schema.columns import MISSING
-from made_tf.portable.schema.combined import Combined
 from made_tf.tables.fitted import Fitted
 
-__all__ = ["checked_near", "log_prob_near", "spread_of"]
+__all__ = ["checked_near", "log_prob_near"]
 
 _AT_ONCE = 2**22  # numbers of a table of what rows may be
 _LEAST = -1e38  # nats, of what is impossible
-
-
-def spread_of(schema: Schema, x: FloatArray) -> list[float]:
-    """Returns the standard deviation of each variable, 0 for classes without an order.
-
-    Args:
-        schema: of the table.
-        x: rows `[N, D]`, as the schema encodes them.
-    """
-    found = []
-    for column in schema.columns:
-        unordered = isinstance(column, Combined) or (
-            isinstance(column, Classes) and not column.ordered
-        )
-        for values in x[:, schema.place(column.name)].T:
-            given = values[np.isfinite(values) & (values != np.float32(MISSING))]
-            spread = float(np.std(given, dtype=np.float64)) if len(given) else 0.0
-            found.append(0.0 if unordered else spread or 1.0)
-    return found
 
 
 def checked_near(near: Any) -> float:

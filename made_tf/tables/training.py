@@ -24,8 +24,8 @@ from made_tf.portable.arguments import fraction as checked_fraction
 from made_tf.portable.arrays import FloatArray
 from made_tf.scoring import mean_nll
 from made_tf.tables.families import families_of
-from made_tf.tables.likeness import spread_of
 from made_tf.tables.network import TableNetwork
+from made_tf.tables.spread import spread_of
 from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import member_path

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from made_tf.data.table_schema import TableSchema
 from made_tf.tables import TableModel, TableNetwork
-from made_tf.tables.likeness import spread_of
+from made_tf.tables.spread import spread_of
 
 
 def test_rows_of_classes_are_like_themselves_alone():
