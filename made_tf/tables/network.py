@@ -26,8 +26,8 @@ class TableNetwork(keras.Model):
         joint: the density of whole rows: of one network, or of several.
         questions: a model of all orders over the same variables, which answers what is asked of
             some columns given others; `None` for none.
-        spread: of each variable how far its numbers lie apart (`made_tf.tables.spread`); `None` where
-            nobody knows.
+        spread: of each variable how far its numbers lie apart (`made_tf.tables.spread`); `None`
+            where nobody knows.
         **kwargs: `name`.
     """
 
