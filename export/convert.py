@@ -36,6 +36,7 @@ from made_tf.export.signatures import (
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.files import replacing
+from made_tf.portable.interrupts import keeping_interrupts
 from made_tf.verification import not_finite
 
 __all__ = ["check_target", "convert", "to_tflite"]
@@ -148,9 +149,10 @@ def to_tflite(
         if rows is not None:
             check_rows(name, rows, model.conditionals)
     stored = members_with_weights(model, "float32" if weights == STATIC else weights)
-    made = make_signatures(stored, chosen, block_length, batch_size, num_orders)
-    content = convert(made, weights, description, calibration)
-    with replacing(path) as temporary:
+    with keeping_interrupts():
+        made = make_signatures(stored, chosen, block_length, batch_size, num_orders)
+        content = convert(made, weights, description, calibration)
+    with replacing(path) as temporary, keeping_interrupts():
         temporary.write_bytes(content)
         if weights == STATIC:
             rows = calibration if data is None else data

@@ -25,6 +25,7 @@ from made_tf.export.runtime import LiteSampler
 from made_tf.export.signatures import SIGNATURES, Chosen, make_signatures
 from made_tf.models.made import MADE
 from made_tf.portable.files import PathLike, replacing
+from made_tf.portable.interrupts import keeping_interrupts
 
 __all__ = ["MicroReport", "to_micro"]
 
@@ -122,12 +123,12 @@ def to_micro(
     description = describe_model(model, num_orders, "float32", licence=licence, card=card)
     signature = SIGNATURES[_SIGNATURE]
     chosen = {_SIGNATURE: Chosen(signature, signature.inputs, 1)}
-    made = make_signatures(model, chosen, block_length, 1, num_orders)
-    content = convert(made, "float32", description)
-    content = with_select_v2(content)
+    with keeping_interrupts():
+        made = make_signatures(model, chosen, block_length, 1, num_orders)
+        content = with_select_v2(convert(made, "float32", description))
     shape = _NUM_ROWS, num_uniforms(model, num_orders)
     uniforms = np.random.default_rng(SEED).uniform(1e-6, 1 - 1e-6, shape).astype(np.float32)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, keeping_interrupts():
         temporary.write_bytes(content)
         inspection = inspect_tflite(temporary)
         missing = sorted(set(inspection["ops"]) - OPERATORS)

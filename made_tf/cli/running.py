@@ -17,6 +17,8 @@ from typing import Any
 
 import click
 
+from made_tf.portable.interrupts import redelivering_interrupts
+
 __all__ = ["Commands", "quiet", "show_native_lines", "warnings_in_lines"]
 
 _LONGEST = 1500  # characters of a message: what libraries received may be a whole file
@@ -46,7 +48,7 @@ class Commands(click.Group):
         _open_streams()
         _end_as_ctrl_c_does(ctx)
         try:
-            with _without_native_lines(ctx):
+            with _without_native_lines(ctx), redelivering_interrupts():
                 return super().invoke(ctx)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "made-tf"

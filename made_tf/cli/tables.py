@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import json
 import math
 import re
@@ -149,7 +150,8 @@ def open_table(path: Path) -> TableModel:
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(f"{path} is not a readable model (truncated?): {reason}") from error
-    for name in not_finite(model.network_.joint):
+    joint = model.network_.joint
+    for name in itertools.chain.from_iterable(map(not_finite, getattr(joint, "members", [joint]))):
         raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
     return model
 

@@ -13,11 +13,10 @@ from tensorflow_probability.python.internal import parameter_properties, reparam
 from made_tf.conditionals import Conditionals
 from made_tf.distributions.contexts import Contexts, as_tensors
 from made_tf.distributions.dict_view import as_dict
+from made_tf.distributions.vectorized import seeds_of_rows
 from made_tf.models.density_model import DensityModel
 from made_tf.portable.progress import with_progress
 from made_tf.portable.seeds import seed_batches
-from made_tf.sampling import random
-from made_tf.sampling.seeds import seed_pair
 
 __all__ = ["RowDistribution", "SeededRows", "is_discrete"]
 
@@ -189,7 +188,7 @@ class SeededRows(RowDistribution):
         raise NotImplementedError
 
     def _sample_n(self, n, seed=None):
-        seeds, vectors = self._seeds_and_vectors(seed_pair(seed), n)
+        seeds, vectors = self._seeds_and_vectors(seed, n)
         if vectors is None:
             return self._rows(seeds)
         shape = tf.concat([[n], self._batch_shape_tensor(), self._event_shape_tensor()], 0)
@@ -224,10 +223,10 @@ class SeededRows(RowDistribution):
     def _seeds_and_vectors(self, seed, n):
         """Returns what n rows for each of B contexts are drawn from: `[n B, 2]`, `[n B, W]`."""
         if self._contexts is None:
-            return random.row_seeds(seed, n), None
+            return seeds_of_rows(seed, n), None
         count = tf.reduce_prod(self._batch_shape_tensor())
         vectors = tf.nest.map_structure(lambda each: tf.tile(each, [n, 1]), self._vectors())
-        return random.row_seeds(seed, n * count), vectors
+        return seeds_of_rows(seed, n * count), vectors
 
     def as_dict(self, names: Sequence[str] | None = None) -> tfd.TransformedDistribution:
         """Returns the same distribution over dicts of columns, see `dict_view.as_dict`."""

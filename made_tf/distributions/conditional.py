@@ -11,6 +11,7 @@ from tensorflow_probability.python.internal import parameter_properties
 
 from made_tf.distributions.base import RowDistribution
 from made_tf.distributions.marginal import WAYS, Marginal, OneVariableMoments, make_marginal
+from made_tf.distributions.vectorized import call_by_rows, seeds_of_rows
 from made_tf.portable.arguments import integer
 from made_tf.portable.patterns import pattern_groups
 from made_tf.queries.estimate import Estimate
@@ -18,7 +19,6 @@ from made_tf.queries.evidence_first import split_row, with_vectors
 from made_tf.queries.one_variable import OneVariable, one_variable
 from made_tf.queries.particles import pick
 from made_tf.sampling import random
-from made_tf.sampling.seeds import seed_pair
 
 __all__ = ["ConditionalMADE"]
 
@@ -246,12 +246,21 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
         return tf.reshape(joint, [-1])
 
     def _sample_n(self, n, seed=None):
-        seed = seed_pair(seed)
-        if not self._patterns:  # an empty batch
+        count = len(self._values)
+        if count == 0:  # an empty batch
             return tf.zeros([n, *self._batch, self._event_size])
-        rows = self.events_from(random.row_seeds(seed, n * len(self._values)), n)
+        seeds = seeds_of_rows(seed, n * count)
+        if tf.executing_eagerly() or not self.is_exact:
+            rows = self.events_from(seeds, n)
+        else:
+            rows = call_by_rows(tf.function(self._flat_events, autograph=False), seeds)
         batch = self._batch_shape_tensor()
         return tf.reshape(rows, tf.concat([[n], batch, [self._event_size]], 0))
+
+    def _flat_events(self, seeds):
+        """Draws events as `events_from`: seeds `[n B, 2]` -> `[n B, U]`."""
+        rows = self.events_from(seeds, tf.shape(seeds)[0] // len(self._values))
+        return tf.reshape(rows, [-1, self._event_size])
 
     def events_from(self, seeds, n):
         """Draws n events for each of B rows of evidence: seeds `[n B, 2]` -> `[n, B, U]`."""

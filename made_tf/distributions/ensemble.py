@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from made_tf.distributions.made import MADEDistribution
 from made_tf.distributions.questions import AnswersQuestions
+from made_tf.distributions.vectorized import call_by_rows
 from made_tf.models.ensemble import Ensemble
 from made_tf.queries.mixture import MixtureQueries
 from made_tf.sampling import random
@@ -79,11 +80,18 @@ class EnsembleDistribution(AnswersQuestions):
         return MixtureQueries(self._ensemble, [member.queries for member in self._members])
 
     def _rows(self, seeds, vectors=None):
+        if tf.executing_eagerly():
+            return self._mixed_rows(seeds, vectors)
+        parts = [] if vectors is None else vectors
+        graph = tf.function(lambda seeds, *parts: self._mixed_rows(seeds, parts), autograph=False)
+        return tf.stop_gradient(call_by_rows(graph, seeds, *parts))
+
+    def _mixed_rows(self, seeds, vectors):
         size = self._event_size
         chosen = choose_set(random.member_uniforms(seeds, size), len(self._members))
         x = tf.zeros([tf.shape(seeds)[0], size])
         for number, member in enumerate(self._members):
-            own = None if vectors is None else vectors[number]
+            own = vectors[number] if vectors else None
             x = self._draw_some(x, tf.where(tf.equal(chosen, number)), seeds, member, own)
         return tf.stop_gradient(tf.ensure_shape(x, [None, size]))
 

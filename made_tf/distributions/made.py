@@ -7,6 +7,7 @@ from tensorflow_probability import distributions as tfd
 
 from made_tf.distributions.base import is_discrete
 from made_tf.distributions.questions import AnswersQuestions
+from made_tf.distributions.vectorized import call_by_rows
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import integer
 from made_tf.queries.proposed import whole_of
@@ -14,7 +15,6 @@ from made_tf.queries.subsets import Queries
 from made_tf.sampling import random
 from made_tf.sampling.blocked_network import BlockedNetwork
 from made_tf.sampling.order_mixture import sample_mixture
-from made_tf.sampling.seeds import seed_pair
 
 __all__ = ["DiscreteMADEDistribution", "MADEDistribution"]
 
@@ -164,7 +164,7 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
         self._follow_model()
         given = () if vectors is None else (vectors,)
         # A gradient of None, where the graph would give zeros.
-        return tf.stop_gradient(self._samples(seeds, *given))
+        return tf.stop_gradient(call_by_rows(self._samples, seeds, *given))
 
     def _follow_model(self):
         current = self._model.variables
@@ -199,8 +199,9 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
     def _sample_and_log_prob(self, sample_shape, seed=None):
         n = tf.reduce_prod(sample_shape)
         self._follow_model()
-        seeds, vectors = self._seeds_and_vectors(seed_pair(seed), n)
-        x, log_prob = self._samples_and_log_probs(seeds, *(() if vectors is None else (vectors,)))
+        seeds, vectors = self._seeds_and_vectors(seed, n)
+        given = () if vectors is None else (vectors,)
+        x, log_prob = call_by_rows(self._samples_and_log_probs, seeds, *given)
         x = tf.stop_gradient(x)
         shape = tf.TensorShape(tf.get_static_value(sample_shape)).concatenate(self.batch_shape)
         dynamic = tf.concat([sample_shape, self._batch_shape_tensor()], 0)

@@ -35,21 +35,23 @@ def row_seeds(seed, num_rows):
     first, so that neighbours such as (s, 1) and (s, 2) share no rows.
 
     Args:
-        seed: a pair as int32 `[2]`; an integer s stands for (s, 0).
+        seed: a pair as int32 `[2]`, or several, `[..., 2]`; an integer s stands for (s, 0).
         num_rows: n, an integer or an int32 scalar.
 
     Returns:
-        int32 tensor `[n, 2]`. The first rows do not depend on n.
+        int32 tensor `[..., n, 2]`. The first rows do not depend on n.
     """
-    first, start = tf.unstack(tf.where(tf.equal(seed[1], 0), seed, _mixed(seed)))
-    return tf.stack([tf.fill([num_rows], first), start + tf.range(num_rows)], axis=1)
+    mixed = tf.reshape(_mixed(tf.reshape(seed, [-1, 2])), tf.shape(seed))
+    first, start = tf.split(tf.where(tf.equal(seed[..., 1:], 0), seed, mixed), 2, axis=-1)
+    numbers = start + tf.range(num_rows)  # [..., n]
+    return tf.stack([tf.broadcast_to(first, tf.shape(numbers)), numbers], axis=-1)
 
 
-@tf.function(input_signature=[tf.TensorSpec([2], tf.int32)], autograph=False)
-def _mixed(seed):
-    """Encrypts a pair; as a graph, since the operators alone would take long to start."""
-    _, _, *words = _encrypted(tf.reshape(seed, [1, 2]))
-    return tf.reshape(tf.stack(words), [2])
+@tf.function(input_signature=[tf.TensorSpec([None, 2], tf.int32)], autograph=False)
+def _mixed(seeds):
+    """Encrypts pairs; as a graph, since the operators alone would take long to start."""
+    _, _, *words = _encrypted(seeds)
+    return tf.concat(words, axis=1)
 
 
 def row_uniforms(seeds, family: Conditionals, further: int = 0):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability.python.internal import samplers
 
-__all__ = ["seed_pair"]
+__all__ = ["is_integer_of_tfp", "seed_pair"]
 
 _BEYOND = 0x6D616465  # tells an integer of more than 32 bits from a pair that a user made
 
@@ -46,6 +46,11 @@ def seed_pair(seed):
             f"`seed` must be an integer or a pair of integers. Received: seed of shape {pair.shape}"
         )
     return pair
+
+
+def is_integer_of_tfp(seed) -> bool:
+    """Returns whether a seed is an integer that TFP derives from a user's: one of 512 bits."""
+    return isinstance(seed, numbers.Integral) and not -(2**63) <= int(seed) < 2**64
 
 
 def _pair_of_integer(seed: int) -> list[int]:

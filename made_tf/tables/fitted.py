@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 
 from made_tf.data.table_schema import TableSchema
+from made_tf.distributions.ensemble import EnsembleDistribution
 from made_tf.distributions.made import MADEDistribution
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
+from made_tf.queries.questions import Questions
 from made_tf.queries.subsets import Queries
 from made_tf.tables.network import TableNetwork
+from made_tf.tables.spread import spread_of
 
 __all__ = ["Fitted"]
 
@@ -17,6 +21,7 @@ __all__ = ["Fitted"]
 #: make the first answer late: 15.7 s for ten variables, where blocks of five take 6.8 s. Later ones
 #: take 62 and 170 us a row.
 _BLOCK_LENGTH = 5
+_DRAWN = 2000  # rows that tell how far numbers lie apart
 
 
 class Fitted:
@@ -38,19 +43,28 @@ class Fitted:
         return self.network.schema
 
     @property
-    def joint(self) -> MADE:
+    def joint(self) -> MADE | Ensemble:
         """The density of whole rows."""
         return self.network.joint
 
     @cached_property
-    def rows(self) -> MADEDistribution:
+    def rows(self) -> MADEDistribution | EnsembleDistribution:
         """The same as a distribution."""
+        if isinstance(self.joint, Ensemble):
+            return EnsembleDistribution(self.joint)
         return MADEDistribution(self.joint)
+
+    @cached_property
+    def spread(self) -> list[float]:
+        """How far the numbers of each variable lie apart; by rows that are drawn, of old files."""
+        if self.network.spread is not None:
+            return self.network.spread
+        return spread_of(self.schema, self.rows.sample(_DRAWN, seed=0).numpy())
 
     @property
     def has_questions(self) -> bool:
         """Whether there is a network of questions; that of whole rows may be one."""
-        return self.network.questions is not None or self.joint.any_order
+        return self._answering() is not None
 
     @property
     def questions(self) -> MADE:
@@ -59,12 +73,19 @@ class Fitted:
         Raises:
             ValueError: if there is none.
         """
-        if not self.has_questions:
+        network = self._answering()
+        if network is None:
             raise ValueError(
                 "`questions` must not be None for what is asked of some columns given others: fit "
                 "a TableModel with a network of questions."
             )
-        return self.joint if self.network.questions is None else self.network.questions
+        return network
+
+    def _answering(self) -> MADE | None:
+        whole, own = self.joint, self.network.questions
+        if own is None and isinstance(whole, MADE) and whole.any_order:
+            return whole
+        return own
 
     @cached_property
     def queries(self) -> Queries:
@@ -77,12 +98,11 @@ class Fitted:
         return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))
 
     @cached_property
-    def ranges(self) -> Queries:
-        """What estimates how probable ranges are: that, or the network of whole rows alone."""
-        # Whose one order needs no longer graph for short blocks: they are chosen.
-        return self.queries if self.has_questions else Queries(self.joint)
+    def ranges(self) -> Questions:
+        """What estimates how probable ranges are: that, or what has whole rows alone."""
+        return self.queries if self.has_questions else self.rows.queries
 
-    def named(self, network: str) -> MADE:
+    def named(self, network: str) -> MADE | Ensemble:
         """Returns the network `"joint"` or `"questions"`.
 
         Raises:

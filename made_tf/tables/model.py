@@ -12,14 +12,13 @@ from made_tf.data.table_schema import TableSchema
 from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
-from made_tf.tables import oddities, prediction, rows
+from made_tf.tables import assessment, oddities, prediction, rows
 from made_tf.tables.device import variables_of
 from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
-from made_tf.tables.network import TableNetwork
+from made_tf.tables.likeness import checked_near
 from made_tf.tables.probability import Probability, probability
-from made_tf.tables.training import checked_budget, prepare, train_network
-from made_tf.training.recipe import Recipe
+from made_tf.tables.training import checked_budget, prepare, recipes_of, together, train_network
 
 if TYPE_CHECKING:
     from made_tf.quality import QualityReport
@@ -39,9 +38,11 @@ class TableModel(BaseEstimator):
         overrides: what is known of columns, as `TableSchema.infer`.
         constraints: what holds in all rows: `Inequality`, `Sum`, `FixedCombinations`, `Unique`.
         find_facts: whether to look for what columns determine.
-        recipe: how the density of whole rows is trained: a name, a `.toml` file or a `Recipe`.
+        recipe: how the density of whole rows is trained: a name, a `.toml` file or a `Recipe`. That
+            of several members is theirs in equal parts.
         questions: how the network is trained that answers what is asked of some columns given
-            others (`impute`, `predict`, `anomalies`, `sample(given=)`); `None` for none.
+            others (`impute`, `predict`, `anomalies`, `sample(given=)`), a recipe of one member;
+            `None` for none.
         validation_fraction: the part of the rows that says when to stop.
         time_budget: how many seconds training may take; `None` for as long as the recipes say.
         memory: how many bytes a table in files may take, as of `made_tf.data.RowStream`.
@@ -112,21 +113,16 @@ class TableModel(BaseEstimator):
         schema, splits, family = prepare(frame, self, seed, folder)
         if self.verbose:
             echo(str(schema))
-        recipes = [
-            each if isinstance(each, Recipe) else Recipe.load(each)
-            for each in (self.recipe, self.questions)
-            if each is not None
-        ]
+        recipes = recipes_of(self)
         seconds = None if budget is None else budget / len(recipes)
+        titles = [recipe.name if self.verbose else "" for recipe in recipes]
         trained = [
-            train_network(
-                recipe, splits, family, seed, seconds, folder, recipe.name if self.verbose else ""
-            )
-            for recipe in recipes
+            train_network(recipe, splits, family, seed, seconds, folder, title)
+            for recipe, title in zip(recipes, titles, strict=True)
         ]
-        self.network_ = TableNetwork(schema, *(network for network, _ in trained))
-        self.validation_nll_ = trained[0][1].valid_nll
-        self.history_ = trained[0][1].history
+        self.network_ = together(schema, splits, trained)
+        self.validation_nll_ = trained[0].valid_nll
+        self.history_ = trained[0].history
         return self
 
     @property
@@ -293,18 +289,31 @@ class TableModel(BaseEstimator):
         """Returns how surprising each cell is given its row's others, in nats: a frame `[N, C]`."""
         return oddities.surprise(self._asked(), X)
 
-    def anomalies(self, X, top: int | None = None) -> Any:
+    def log_prob_near(self, X, near: float = 0.5) -> FloatArray:
+        """Returns the log-probability of a row like each one, in nats, `[N]`.
+
+        Like it is a row of the same classes whose numbers lie within `near` standard deviations: a
+        probability, whatever the columns are. Cells that never came count as in `log_prob`.
+
+        Raises:
+            ValueError: as `log_prob`, and if `near` is no positive number.
+        """
+        fitted, near = self._asked(), checked_near(near)
+        return oddities.log_prob_near(fitted, fitted.schema.encode_frame(X, "X"), near)
+
+    def anomalies(self, X, top: int | None = None, near: float = 0.5) -> Any:
         """Returns how odd rows are, and in words what is odd about them.
 
         Args:
             X: a frame.
             top: how many rows, the oddest first; `None` for all in their order.
+            near: as of `log_prob_near`.
 
         Returns:
-            A frame with the columns `row` (counted from 0), `score` (-log-probability, in nats) and
+            A frame with the columns `row` (counted from 0), `score` (-`log_prob_near`, in nats) and
             `why` (the most surprising cells, with what was expected); of pandas, with X's index.
         """
-        return oddities.anomalies(self._asked(), X, top)
+        return oddities.anomalies(self._asked(), X, top, checked_near(near))
 
     def quality(
         self, X, train=None, target: str | None = None, n: int | None = None, seed: int = 0
@@ -326,16 +335,7 @@ class TableModel(BaseEstimator):
             ValueError: if there are fewer than 20 rows of a sort, columns are not there or hold
                 cells of another sort, or `target` is no column that can be compared.
         """
-        from made_tf.quality.assess import assess_cells
-
-        fitted, seed = self._asked(), integer("seed", seed, 0, 2**31)
-        tables = {"real": fitted.schema.cells_of(X, "X")}
-        if train is not None:
-            tables["train"] = fitted.schema.cells_of(train, "train")
-        longest = max(len(next(iter(table.values())).known) for table in tables.values())
-        count = integer("n", longest if n is None else n)
-        tables["synthetic"] = rows.drawn(fitted, count, seed)
-        return assess_cells(fitted.schema, tables, target, seed, "X")
+        return assessment.quality(self._asked(), X, train, target, n, seed)
 
     def _asked(self) -> Fitted:
         """Returns the networks.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from made_tf.data.table_schema import TableSchema
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 
 __all__ = ["TableNetwork"]
@@ -21,14 +23,21 @@ class TableNetwork(keras.Model):
 
     Args:
         schema: of the table; a `TableSchema`, or its JSON text.
-        joint: the density of whole rows.
+        joint: the density of whole rows: of one network, or of several.
         questions: a model of all orders over the same variables, which answers what is asked of
             some columns given others; `None` for none.
+        spread: of each variable how far its numbers lie apart (`made_tf.tables.spread`); `None`
+            where nobody knows.
         **kwargs: `name`.
     """
 
     def __init__(
-        self, schema: TableSchema | str, joint: MADE, questions: MADE | None = None, **kwargs: Any
+        self,
+        schema: TableSchema | str,
+        joint: MADE | Ensemble,
+        questions: MADE | None = None,
+        spread: Sequence[float] | None = None,
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         self.schema = (
@@ -36,6 +45,7 @@ class TableNetwork(keras.Model):
         )
         self.joint = joint
         self.questions = questions
+        self.spread = None if spread is None else [float(each) for each in spread]
         self.built = True
 
     def call(self, x, training=None):
@@ -48,6 +58,8 @@ class TableNetwork(keras.Model):
             "schema": json.dumps(self.schema.to_dict(), ensure_ascii=False),
             "joint": keras.saving.serialize_keras_object(self.joint),
         }
+        if self.spread is not None:
+            own["spread"] = list(self.spread)
         if self.questions is not None:
             own["questions"] = keras.saving.serialize_keras_object(self.questions)
         return own

@@ -14,12 +14,12 @@ from made_tf.portable.arguments import integer
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Cells, Encoded
 from made_tf.portable.schema.plain import list_of_cells
-from made_tf.tables import words
+from made_tf.tables import likeness, words
 from made_tf.tables.answers import column_excess, column_surprise
 from made_tf.tables.fitted import Fitted
 from made_tf.tables.frames import plain_frame
 
-__all__ = ["anomalies", "log_prob", "surprise"]
+__all__ = ["anomalies", "log_prob", "log_prob_near", "surprise"]
 
 _REASONS = 3  # cells that a text about a row names
 _SURPRISING = 2.0  # nats beyond what is usual, below which a cell is nothing to speak of
@@ -56,12 +56,19 @@ def _surprise(fitted: Fitted, encoded: Encoded) -> FloatArray:
     return np.where(new, np.float32(0), own) + _never(fitted) * (new | broken)
 
 
-def anomalies(fitted: Fitted, frame: Any, top: int | None) -> Any:
+def log_prob_near(fitted: Fitted, encoded: Encoded, near: float) -> FloatArray:
+    """Returns the log-probability of rows like these, `[N]`, as `TableModel.log_prob_near`."""
+    x, new, broken = encoded
+    found = likeness.log_prob_near(fitted, x, near)
+    return found - _never(fitted) * (new.sum(axis=1) + broken.sum(axis=1)).astype(np.float32)
+
+
+def anomalies(fitted: Fitted, frame: Any, top: int | None, near: float) -> Any:
     """Returns what `TableModel.anomalies` does."""
     schema = fitted.schema
     table = schema.cells_of(frame, "X")
     encoded = schema.encode(table)
-    scores = -log_prob(fitted, encoded)
+    scores = -log_prob_near(fitted, encoded, near)
     rows = np.arange(len(scores))
     if top is not None:
         rows = np.argsort(-scores, kind="stable")[: integer("top", top)]

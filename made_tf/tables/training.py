@@ -6,6 +6,7 @@ import math
 import numbers
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,19 +18,34 @@ from made_tf.data.row_stream import RowStream, bytes_of
 from made_tf.data.splits import Splits
 from made_tf.data.survey import survey
 from made_tf.data.table_schema import TableSchema
+from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import fraction as checked_fraction
 from made_tf.portable.arrays import FloatArray
+from made_tf.scoring import mean_nll
 from made_tf.tables.families import families_of
+from made_tf.tables.network import TableNetwork
+from made_tf.tables.spread import spread_of
 from made_tf.training.callbacks import StopAfter
 from made_tf.training.members import TrainedMember, train_member
 from made_tf.training.parts import member_path
 from made_tf.training.recipe import Recipe
 
-__all__ = ["Prepared", "checked_budget", "prepare", "split_rows", "train_network"]
+__all__ = [
+    "Prepared",
+    "Trained",
+    "checked_budget",
+    "prepare",
+    "recipes_of",
+    "split_rows",
+    "together",
+    "train_network",
+]
 
 _MOST_VALIDATION = 5000
 _CONSTANT_RATE = 1e-3
+_LEAST_SECONDS = 1.0  # less is not worth the beginning
+_BETWEEN_MEMBERS = 2**20  # so that neighbouring seeds share no member
 
 
 class Prepared(NamedTuple):
@@ -44,6 +60,20 @@ class Prepared(NamedTuple):
     schema: TableSchema
     splits: Splits
     family: Conditionals
+
+
+class Trained(NamedTuple):
+    """What was learned of whole rows, or of questions.
+
+    Attributes:
+        network: one network, or several of equal weight.
+        valid_nll: of the rows to stop by, in nats.
+        history: the metrics of the looks at them that the first network's training took.
+    """
+
+    network: MADE | Ensemble
+    valid_nll: float
+    history: list[dict[str, float]]
 
 
 def prepare(table: Any, model: Any, seed: int, folder: Path | None = None) -> Prepared:
@@ -69,6 +99,26 @@ def prepare(table: Any, model: Any, seed: int, folder: Path | None = None) -> Pr
     rows = found.validation
     splits = Splits(cast(FloatArray, stream), rows, rows[:0], found.schema.variables)
     return Prepared(found.schema, splits, families_of(found.schema, found.values, found.moments))
+
+
+def recipes_of(model: Any) -> list[Recipe]:
+    """Returns how a `TableModel` is trained: the density of whole rows, and the questions' network.
+
+    Raises:
+        ValueError: if there is no such recipe, or that of questions has several members.
+    """
+    recipes = [
+        each if isinstance(each, Recipe) else Recipe.load(each)
+        for each in (model.recipe, model.questions)
+        if each is not None
+    ]
+    for recipe in recipes[1:]:
+        most = max(recipe.candidate(name).members for name in ("", *recipe.candidates))
+        if most > 1:
+            raise ValueError(
+                f"`questions` must be a recipe of one member. Received: {recipe.name}, of {most}"
+            )
+    return recipes
 
 
 def checked_budget(budget: Any) -> float | None:
@@ -111,15 +161,15 @@ def train_network(
     seconds: float | None = None,
     folder: Path | None = None,
     title: str = "",
-) -> tuple[MADE, TrainedMember]:
-    """Trains one network.
+) -> Trained:
+    """Trains one network, or as many as the recipe has members.
 
     Args:
         recipe: of its candidates the first one that is for so many rows.
         splits: rows to learn from and rows to stop by.
         family: of the variables.
         seed: of weights, order, shuffles and dropout.
-        seconds: how long training may take.
+        seconds: how long training may take: further members share what the first one leaves.
         folder: where the run lies, to be resumed; a temporary one by default.
         title: of the progress bar; "" for none.
     """
@@ -127,15 +177,49 @@ def train_network(
         with tempfile.TemporaryDirectory() as own:
             return train_network(recipe, splits, family, seed, seconds, Path(own), title)
     recipe = _for_rows(recipe, splits)
-    callbacks = []
     if seconds is not None:
         # A schedule would have to know beforehand how many steps there is time for.
         recipe = recipe.overridden(schedule="constant", learning_rate=_CONSTANT_RATE)
-        callbacks = [StopAfter(seconds)]
     folder.mkdir(parents=True, exist_ok=True)
-    path = member_path(folder, recipe.name, 0)
-    progress = title or False
-    return train_member(recipe, splits, path, seed, family, progress=progress, callbacks=callbacks)
+    networks: list[MADE] = []
+    members: list[TrainedMember] = []
+    started = time.monotonic()
+    for index in range(recipe.members):
+        callbacks = []
+        if seconds is not None:
+            left = (seconds - (time.monotonic() - started)) / max(1, recipe.members - index)
+            if index and left < _LEAST_SECONDS:
+                break
+            callbacks = [StopAfter(left if index else seconds)]
+        network, member = train_member(
+            recipe,
+            splits,
+            member_path(folder, recipe.name, index),
+            (seed + index * _BETWEEN_MEMBERS) % 2**31,
+            family,
+            progress=f"{title} {index + 1}/{recipe.members}" if title and index else title or False,
+            callbacks=callbacks,
+        )
+        networks.append(network)
+        members.append(member)
+    if len(networks) == 1:
+        return Trained(networks[0], members[0].valid_nll, members[0].history)
+    ensemble = Ensemble(networks)
+    return Trained(ensemble, mean_nll(ensemble, splits.valid)[0], members[0].history)
+
+
+def together(schema: TableSchema, splits: Splits, trained: list[Trained]) -> TableNetwork:
+    """Returns what was learned as one model.
+
+    Args:
+        schema: of the table.
+        splits: the rows, as `prepare` has them.
+        trained: of whole rows, and of questions if there is such a network.
+    """
+    known = splits.train if isinstance(splits.train, np.ndarray) else splits.valid
+    joint, *others = (each.network for each in trained)
+    questions = cast(MADE, others[0]) if others else None
+    return TableNetwork(schema, joint, questions, spread_of(schema, known))
 
 
 def _for_rows(recipe: Recipe, splits: Splits) -> Recipe:

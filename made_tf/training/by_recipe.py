@@ -102,7 +102,8 @@ def train_ensemble(
         from_first(lambda: forget_parts(folder))
 
     def train(candidate: str, index: int, rival: float = math.inf) -> tuple[MADE, TrainedMember]:
-        count = f"model {index + 1} of {recipe.members}" if recipe.members > 1 else ""
+        members = candidates[candidate].members
+        count = f"model {index + 1} of {members}" if members > 1 else ""
         name = ", ".join(filter(None, (candidate, count))) or "training"
         model, member = train_member(
             candidates[candidate],
@@ -127,18 +128,19 @@ def train_ensemble(
             rival = min((member.valid_nll for _, member in first.values()), default=math.inf)
             first[name] = train(name, 0, rival)
         chosen = min(first, key=lambda name: first[name][1].valid_nll)
-        models = [first[chosen], *(train(chosen, index) for index in range(1, recipe.members))]
+        members = candidates[chosen].members
+        models = [first[chosen], *(train(chosen, index) for index in range(1, members))]
     finally:
         with contextlib.suppress(OSError):  # where anything was trained, it lies there
             if is_first():
                 folder.rmdir()
     rejected = [member for name, (_, member) in first.items() if name != chosen]
-    members = [member for _, member in models]
+    trained = [member for _, member in models]
     ensemble = Ensemble([model for model, _ in models])
-    alone = len(members) == 1
-    valid_nll = members[0].valid_nll if alone else mean_nll(ensemble, splits.valid)[0]
+    alone = len(trained) == 1
+    valid_nll = trained[0].valid_nll if alone else mean_nll(ensemble, splits.valid)[0]
     named = [name for name in candidates if name]
-    return TrainedEnsemble(ensemble, members, rejected, chosen, valid_nll, recipe.name, named)
+    return TrainedEnsemble(ensemble, trained, rejected, chosen, valid_nll, recipe.name, named)
 
 
 def candidates_for(

@@ -43,7 +43,7 @@ class Recipe:
             the end.
         candidates: networks to choose from: for each, by a name of the same
             letters, the arguments of `model` and of `training` that differ,
-            `num_orders` where it does, and perhaps for which data it is: at most
+            `num_orders` and `members` where they do, and perhaps for which data it is: at most
             `max_rows` and at least `min_rows` to learn from, at least
             `min_variables`, `binary = true` for binary columns alone and
             `false` for tables with others. One model of each is trained, and the
@@ -138,7 +138,9 @@ class Recipe:
         """
         changes = self.candidates[name] if name else {}
         _known(
-            f"candidates.{name}", changes, {"model", "training", "num_orders", *_LIMITS, _BINARY}
+            f"candidates.{name}",
+            changes,
+            {"model", "training", "num_orders", "members", *_LIMITS, _BINARY},
         )
         _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MODEL)
         _known(f"candidates.{name}.training", changes.get("training", {}), _OF_TRAINING)
@@ -150,6 +152,7 @@ class Recipe:
             model={**self.model, **changes.get("model", {})},
             training=dataclasses.replace(self.training, **changes.get("training", {})),
             num_orders=integer("num_orders", changes.get("num_orders", self.num_orders)),
+            members=integer("members", changes.get("members", self.members)),
             candidates={},
         )
 

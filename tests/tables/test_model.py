@@ -246,7 +246,7 @@ def test_the_odd_row_comes_first_and_says_why():
     assert found["row"].tolist()[0] == 7
     assert "fare 900: expected" in found["why"].iloc[0]
     whole = model.anomalies(frame)
-    np.testing.assert_allclose(whole["score"], -model.log_prob(frame), rtol=1e-5)
+    np.testing.assert_allclose(whole["score"], -model.log_prob_near(frame), rtol=1e-5)
     assert "contradicts determined by zone" in whole["why"][9]
     surprise = model.surprise(frame)
     assert surprise.columns.tolist() == frame.columns.tolist()
