@@ -53,6 +53,17 @@ def data_dir(request):
     return pathlib.Path(folder)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_disks():
+    """What a file holds is handed over to the system, and no test waits until a disk has it.
+
+    That it is asked for before a file gets its name is tested in `portable/test_files.py`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def optimiser(request):
     """TensorFlow's optimiser of graphs, on or off for the tests of a file."""
