@@ -5,6 +5,10 @@ import random
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Matrices are small, and there are as many workers as cores: NumPy's threads, which spin while they
+# wait, would take the cores from each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import reference`
 
 import pytest

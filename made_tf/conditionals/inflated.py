@@ -251,7 +251,7 @@ class Inflated(Conditionals):
         """Returns the points' logits `[N, D, J]` and the other family's parameters `[N, P']`."""
         (params,) = as_float32(params)
         is_own = self.layout.parameters.ranks < self.num_points
-        own, inner = (np.flatnonzero(entries).astype(np.int32) for entries in (is_own, ~is_own))
+        own, inner = np.flatnonzero(is_own), np.flatnonzero(~is_own)
         masses = ops.reshape(take(params, own), (-1, self.event_size, self.num_points))
         return masses, take(params, inner)
 
