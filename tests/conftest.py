@@ -5,6 +5,10 @@ import random
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Matrices are small, and there are as many workers as cores: NumPy's threads, which spin while they
+# wait, would take the cores from each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import reference`
 
 import pytest
@@ -51,6 +55,17 @@ def data_dir(request):
     if not folder or not pathlib.Path(folder).is_dir():
         pytest.skip("needs benchmark data: --data-dir=DIR or MADE_TF_DATA")
     return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_disks():
+    """What a file holds is handed over to the system, and no test waits until a disk has it.
+
+    That it is asked for before a file gets its name is tested in `portable/test_files.py`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

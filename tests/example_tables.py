@@ -16,7 +16,7 @@ from made_tf.training.recipe import Recipe
 
 CONTENT = {
     "model": {"hidden_units": [24, 24], "residual": True},
-    "training": {"batch_size": 64, "learning_rate": 5e-3, "steps": 30, "looks": 6, "patience": 6},
+    "training": {"batch_size": 64, "learning_rate": 5e-3, "steps": 60, "looks": 2, "patience": 2},
 }
 JOINT = Recipe.from_dict("joint", CONTENT)
 QUESTIONS = Recipe.from_dict(

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+#: `XLA_FLAGS` of processes in which JAX compiles far longer than what it has compiled runs.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
 
 def obey():
     """Lets signals end this process, as they end one that a user starts.

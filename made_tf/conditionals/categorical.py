@@ -36,7 +36,7 @@ class Categorical(Classes):
         # [N, D] -> [N, F]: feature f is 1 where its variable has its class.
         features = self.layout.features
         classes = features.ranks.astype(np.float32)
-        return ops.cast(ops.equal(ops.take(x, features.owners, axis=-1), classes), "float32")
+        return ops.cast(ops.equal(features.spread(x), classes), "float32")
 
     def class_logits(self, params):
         (params,) = as_float32(params)

@@ -52,9 +52,11 @@ def grouped(families: Sequence[Conditionals]) -> list[Group]:
 
 
 def take(values, columns: IntArray):
-    """Takes columns of `[N, D, ...]`, unless they are all of them in their order."""
-    if np.array_equal(columns, np.arange(values.shape[1])):
-        return values
+    """Takes columns of `[N, D, ...]`; a slice is far less to trace and to differentiate."""
+    count = len(columns)
+    first = int(columns[0]) if count else 0
+    if np.array_equal(columns, np.arange(first, first + count)):
+        return values if count == values.shape[1] else values[:, first : first + count]
     return ops.take(values, columns.astype(np.int32), axis=1)
 
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from made_tf.conditionals.base import Conditionals, as_float32, register
 from made_tf.conditionals.classes import number_of_steps
+from made_tf.conditionals.groups import take
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers
@@ -115,7 +116,7 @@ class Inflated(Conditionals):
         inner = self.family.encode(other)
         outside = self.family.layout.features.repeat(1.0 - ops.sum(at, axis=-1))
         parts = ops.reshape(at, (-1, self.layout.event_size * self.num_points)), inner * outside
-        return ops.take(ops.concatenate(parts, axis=-1), self._order(self.layout.features), axis=-1)
+        return take(ops.concatenate(parts, axis=-1), self._order(self.layout.features))
 
     def unpack(self, params):
         masses, inner = self._parameters(params)
@@ -250,9 +251,9 @@ class Inflated(Conditionals):
         """Returns the points' logits `[N, D, J]` and the other family's parameters `[N, P']`."""
         (params,) = as_float32(params)
         is_own = self.layout.parameters.ranks < self.num_points
-        own, inner = (np.flatnonzero(entries).astype(np.int32) for entries in (is_own, ~is_own))
-        masses = ops.reshape(ops.take(params, own, axis=-1), (-1, self.event_size, self.num_points))
-        return masses, ops.take(params, inner, axis=-1)
+        own, inner = np.flatnonzero(is_own), np.flatnonzero(~is_own)
+        masses = ops.reshape(take(params, own), (-1, self.event_size, self.num_points))
+        return masses, take(params, inner)
 
     def _order(self, side) -> np.ndarray:
         """Where each entry of a side lies: the points' entries first, then the other family's."""

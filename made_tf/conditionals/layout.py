@@ -77,6 +77,10 @@ class Segments:
             return np.take(values, self.owners, axis=-1)
         return ops.take(values, self.owners, axis=-1)
 
+    def spread(self, values):
+        """As `repeat`, but one column `[..., 1]` stays so: what comes next broadcasts it."""
+        return values if len(self.sizes) == 1 else self.repeat(values)
+
     def pad(self, values, padding: float = 0.0):
         """Puts the entries of each column side by side: `[n, total]` -> `[n, D, largest]`."""
         if not np.all(self.exists):

@@ -87,7 +87,7 @@ class Ordinal(Classes):
     def encode(self, x):
         features = self.layout.features
         cuts = features.ranks.astype(np.float32) - 0.5
-        return ops.cast(ops.take(x, features.owners, axis=-1) > cuts, "float32")
+        return ops.cast(features.spread(x) > cuts, "float32")
 
     def class_logits(self, params):
         (params,) = as_float32(params)

@@ -199,6 +199,7 @@ def bernoulli_mixture(
     Returns:
         Nats per row, and the chosen number of components.
     """
+    train, valid, x = (np.asarray(rows, np.float64) for rows in (train, valid, x))
     best = (math.inf, math.inf, 0)
     for count in components:
         rng = np.random.default_rng([seed, count])
@@ -208,7 +209,8 @@ def bernoulli_mixture(
             p = (weights.T @ train + _PSEUDO_COUNT) / (mass[:, None] + 2 * _PSEUDO_COUNT)  # [K, D]
             log_mix = np.log((mass + 1) / (len(train) + count))
             joint = _log_joint(train, p, log_mix)
-            weights = np.exp(joint - _log_sum_exp(joint))
+            weights = np.exp(joint - joint.max(axis=1, keepdims=True))
+            weights /= weights.sum(axis=1, keepdims=True)
             on_valid = -_log_sum_exp(_log_joint(valid, p, log_mix)).mean()
             if on_valid < best[0]:
                 best = (on_valid, -_log_sum_exp(_log_joint(x, p, log_mix)).mean(), count)
@@ -216,7 +218,8 @@ def bernoulli_mixture(
 
 
 def _log_joint(x: FloatArray, p: FloatArray, log_mix: FloatArray) -> FloatArray:
-    return x @ np.log(p).T + (1 - x) @ np.log1p(-p).T + log_mix  # [N, D] -> [N, K]
+    off = np.log1p(-p)
+    return x @ (np.log(p) - off).T + (off.sum(axis=1) + log_mix)  # [N, D] -> [N, K]
 
 
 def _log_sum_exp(values: FloatArray) -> FloatArray:

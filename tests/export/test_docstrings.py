@@ -9,7 +9,7 @@ import pytest
 import reference
 
 import made_tf
-from made_tf import TableModel, export
+from made_tf import export
 
 PACKAGE = pathlib.Path(made_tf.__file__).parent
 
@@ -29,8 +29,7 @@ def folder(tmp_path_factory, unverified):
     folder = tmp_path_factory.mktemp("examples")
     with unverified():
         export.to_tflite(reference.small_model("bernoulli", 64), folder / "digits.tflite")
-        table = TableModel(recipe=example_tables.JOINT, questions=None)
-        table.fit(example_tables.grades()).to_tflite(folder / "grades.tflite")
+        example_tables.untrained(example_tables.grades(), folder / "grades.tflite")
     return folder
 
 

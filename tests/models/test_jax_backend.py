@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import reference
+from processes import QUICKLY
 
 from made_tf import MADE  # noqa: F401 - registers the class with Keras
 
@@ -92,8 +93,6 @@ for kind in ({"num_masks": None}, {"num_masks": 3, "masks_per": "row"}):
 tensorflow = "tensorflow" in sys.modules
 print(json.dumps({"report": report, "masks": masks, "tensorflow": tensorflow}))
 """
-#: What XLA compiles runs for milliseconds here, and takes far longer to be optimised.
-QUICKLY = "--xla_backend_optimization_level=0"
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,24 @@ def test_a_file_is_there_at_the_end_and_nothing_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_disk_has_the_content_before_the_name(tmp_path, monkeypatch):
+    done, replace = [], os.replace
+
+    def fsync(descriptor):
+        done.append(("synced", os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size))
+
+    def rename(source, target):
+        done.append(("named", os.stat(source).st_ino, os.stat(source).st_size))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    number = (tmp_path / "a.txt").stat().st_ino
+    assert done == [("synced", number, 5), ("named", number, 5)]
+
+
 def test_a_failure_leaves_what_was_there(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import reference
 from command_line import make_rows
+from processes import QUICKLY
 
 from made_tf.training.runs import read_state, run_directory
 
@@ -116,7 +117,7 @@ def together(tmp_path_factory):
     variables = {
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"{QUICKLY} --xla_force_host_platform_device_count=2",
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
         "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
     }
