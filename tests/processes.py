@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 #: `XLA_FLAGS` of processes in which JAX compiles far longer than what it has compiled runs.
-QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+QUICKLY = "--xla_backend_optimization_level=0"
 
 
 def obey():
