@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -142,7 +143,8 @@ class Ensemble(DensityModel):
 
 def _density(member: MADE) -> str:
     family = member.conditionals
-    text = f"{member.event_size} variables, {family.name} {family.get_config() or ''}".rstrip()
+    config = _without_ids(family.get_config())
+    text = f"{member.event_size} variables, {family.name} {config or ''}".rstrip()
     if member.conditioning is None:
         return text
     text = f"{text}, a context of {member.conditioning.size} numbers"
@@ -150,3 +152,10 @@ def _density(member: MADE) -> str:
         return text
     inputs = [(each.dtype, tuple(each.shape)) for each in member.conditioning.encoder.inputs]
     return f"{text} by a Keras model of inputs {inputs}"
+
+
+def _without_ids(config: Any) -> Any:
+    """Leaves out the numbers that Keras gives to parts of a family while a file is read."""
+    if isinstance(config, dict):
+        return {k: _without_ids(v) for k, v in config.items() if k != "shared_object_id"}
+    return [_without_ids(each) for each in config] if isinstance(config, list) else config

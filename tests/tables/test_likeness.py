@@ -92,6 +92,15 @@ def test_cells_that_never_came_count_as_ever():
     assert len(model.log_prob_near(rows[:0])) == 0
 
 
+def test_files_keep_families_that_are_made_of_others(tmp_path):
+    """While Keras reads a file, it numbers parts of families, other ones for each member."""
+    rows = rides(200)
+    model = TableModel(recipe=JOINT.overridden(members=2, looks=1), questions=None).fit(rows)
+    model.save(tmp_path / "m.keras")
+    opened = TableModel.load(tmp_path / "m.keras")
+    np.testing.assert_allclose(opened.log_prob(rows), model.log_prob(rows), rtol=1e-5)
+
+
 def test_files_keep_the_spread_and_older_ones_do_without(model, numbers, tmp_path):
     model.save(tmp_path / "m.keras")
     opened = TableModel.load(tmp_path / "m.keras")
