@@ -35,8 +35,8 @@ __all__ = ["anomalies"]
 def anomalies(model: Path, data: Path, output: Path | None, top: int, **options: Any) -> None:
     """Find the oddest rows of DATA under MODEL, the .keras file of a table.
 
-    Tells for each its number in the table (from 0), how improbable a row like
-    it is in nats, and which cells are surprising given the others.
+    Tells for each its number in the table (from 0), how improbable it is to
+    come near it in nats, and which cells are surprising given the others.
     """
     check_outputs([output], [model, data])
     frame = read(data, options)

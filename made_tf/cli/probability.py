@@ -30,7 +30,8 @@ __all__ = ["probability"]
     "--tolerance",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="The standard error, as a part of the probability, that needs no more draws.",
+    help="A standard error, as a part of the probability, from which on no more draws are made. "
+    "Few draws may miss rare ones that count much; 0 is for all of them.",
 )
 @SEED
 @JSON

@@ -65,6 +65,11 @@ class RealColumns(Lines):
                 f"Received: {sorted(sizes)} of them"
             )
         most = len(self.knots[0]) if self.knots else 0
+        if num_hats and not most:
+            raise ValueError(
+                "`num_hats` must be None or 0 where there are no `knots`. Received: "
+                f"num_hats={num_hats!r}"
+            )
         self._hats = most if num_hats is None else integer("num_hats", num_hats, 0, most + 1)
         if num_hats == 1:
             raise ValueError("`num_hats` must be 0, or 2 at least. Received: num_hats=1")

@@ -26,7 +26,8 @@ def redelivering_interrupts() -> Iterator[None]:
     """Interrupts the main thread again where Python could not raise a `KeyboardInterrupt`.
 
     Raises:
-        KeyboardInterrupt: if the block has ended before it came again.
+        KeyboardInterrupt: if the block has ended before it came again, or it cannot come, since
+            Ctrl-C is ignored (as in the background of a shell) and another signal was lost.
     """
     before = sys.unraisablehook
     timers: list[threading.Timer] = []
@@ -45,7 +46,7 @@ def redelivering_interrupts() -> Iterator[None]:
         waiting = [timer for timer in timers if not timer.finished.is_set()]
         for timer in timers:
             timer.cancel()
-    if waiting:
+    if waiting or (timers and signal.getsignal(signal.SIGINT) == signal.SIG_IGN):
         raise KeyboardInterrupt
 
 

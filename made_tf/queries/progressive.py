@@ -25,7 +25,7 @@ __all__ = ["DrawSeeds", "log_prob_within"]
 _MOST_ALLOWED = 2**24  # entries of `Region.allowed` at once
 _MOST_WEIGHTS = 2**22  # of draws, at once
 _STEPS = 8  # variables of a step that take as long as the draws of whole rows
-_FIRST_DRAWS = 32  # of queries that have enough draws when their error is small
+_FIRST_DRAWS = 64  # of queries that have enough draws when their error is small
 
 
 @dataclasses.dataclass(frozen=True)

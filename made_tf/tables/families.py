@@ -23,6 +23,7 @@ _MANY_CLASSES = 100
 _NUM_BINS = 256
 _ROWS_OF_A_BIN = 5
 _ROWS_OF_HATS = 750  # those of fewer rows are learned by heart
+_ROWS_OF_SPIKES = 5000  # of a table, for hats on all quantiles of columns with spikes
 
 
 def families_of(
@@ -92,7 +93,9 @@ def _of_numbers(
         family: families.Conditionals = families.Ordinal(len(counts), counts=[counts.tolist()])
     elif name == "binned":
         bins = int(np.clip(len(given) // _ROWS_OF_A_BIN, 16, _NUM_BINS))
-        family = families.Binned.from_data(given, num_bins=bins)
+        # Where values recur, what follows from one need not follow from the next.
+        hats = {"num_hats": None} if len(values) >= _ROWS_OF_SPIKES else {}
+        family = families.Binned.from_data(given, num_bins=bins, **hats)
     else:
         family = families.FAMILIES[name].from_data(given)
     if len(given) < _ROWS_OF_HATS:

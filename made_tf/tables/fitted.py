@@ -9,6 +9,7 @@ from made_tf.distributions.ensemble import EnsembleDistribution
 from made_tf.distributions.made import MADEDistribution
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
+from made_tf.queries.evidence_first import EvidenceFirst
 from made_tf.queries.questions import Questions
 from made_tf.queries.subsets import Queries
 from made_tf.tables.network import TableNetwork
@@ -47,12 +48,22 @@ class Fitted:
         """The density of whole rows."""
         return self.network.joint
 
+    @property
+    def members(self) -> list[MADE]:
+        """The networks that make it up, one or several."""
+        return list(self.joint.members) if isinstance(self.joint, Ensemble) else [self.joint]
+
     @cached_property
     def rows(self) -> MADEDistribution | EnsembleDistribution:
         """The same as a distribution."""
         if isinstance(self.joint, Ensemble):
             return EnsembleDistribution(self.joint)
         return MADEDistribution(self.joint)
+
+    @cached_property
+    def in_order(self) -> list[EvidenceFirst]:
+        """Each network of whole rows under its own order."""
+        return [EvidenceFirst(each, own_order=True) for each in self.members]
 
     @cached_property
     def spread(self) -> list[float]:

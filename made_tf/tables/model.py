@@ -290,10 +290,10 @@ class TableModel(BaseEstimator):
         return oddities.surprise(self._asked(), X)
 
     def log_prob_near(self, X, near: float = 0.5) -> FloatArray:
-        """Returns the log-probability of a row like each one, in nats, `[N]`.
+        """Returns how probable it is to come near each row, cell by cell: `[N]`, in nats.
 
-        Like it is a row of the same classes whose numbers lie within `near` standard deviations: a
-        probability, whatever the columns are. Cells that never came count as in `log_prob`.
+        Near is the same class (of ordered ones also neighbours) or a number within `near` standard
+        deviations, each given the exact cells before it. Cells that never came count as ever.
 
         Raises:
             ValueError: as `log_prob`, and if `near` is no positive number.

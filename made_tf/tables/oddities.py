@@ -57,7 +57,7 @@ def _surprise(fitted: Fitted, encoded: Encoded) -> FloatArray:
 
 
 def log_prob_near(fitted: Fitted, encoded: Encoded, near: float) -> FloatArray:
-    """Returns the log-probability of rows like these, `[N]`, as `TableModel.log_prob_near`."""
+    """Returns how probable it is to come near rows, `[N]`, as `TableModel.log_prob_near`."""
     x, new, broken = encoded
     found = likeness.log_prob_near(fitted, x, near)
     return found - _never(fitted) * (new.sum(axis=1) + broken.sum(axis=1)).astype(np.float32)

@@ -71,5 +71,7 @@ def test_columns_of_other_hats_are_groups_of_their_own():
     ],
 )
 def test_hats_that_cannot_be_get_an_error(num_hats, message):
+    with pytest.raises(ValueError, match="`num_hats` must be None or 0 where there are no `knots`"):
+        families.NormalMixture(num_hats=2)
     with pytest.raises(ValueError, match=message):
         families.NormalMixture.from_data(VALUES, num_hats=num_hats)

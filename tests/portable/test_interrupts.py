@@ -10,6 +10,7 @@ import pytest
 import made_tf
 from made_tf import export
 from made_tf.export import convert
+from made_tf.portable import interrupts
 from made_tf.portable.interrupts import keeping_interrupts, redelivering_interrupts
 
 
@@ -51,8 +52,9 @@ class Interrupted:
 
 @pytest.mark.parametrize("waiting", [True, False])
 @pytest.mark.parametrize("lose", [collect_while_interrupted, Interrupted])
-def test_what_python_cannot_raise_comes_again(lose, waiting):
+def test_what_python_cannot_raise_comes_again(lose, waiting, monkeypatch):
     reached = []
+    monkeypatch.setattr(interrupts, "_SOON", 2.0)  # not before the next line
     with pytest.raises(KeyboardInterrupt), redelivering_interrupts():
         lose()
         reached.append(lose)  # it was lost
@@ -60,6 +62,17 @@ def test_what_python_cannot_raise_comes_again(lose, waiting):
             threading.Event().wait(120)
             reached.append("the end of the wait")
     assert reached == [lose]
+
+
+def test_what_is_lost_where_ctrl_c_is_ignored_is_raised_at_the_end():
+    class Ended:
+        def __del__(self):
+            raise KeyboardInterrupt  # as the handler of TERM does
+
+    ignored = handled(signal.SIGINT, signal.SIG_IGN)
+    with ignored, pytest.raises(KeyboardInterrupt), redelivering_interrupts():
+        Ended()
+        threading.Event().wait(0.1)  # until it would have come again
 
 
 def test_other_errors_that_cannot_be_raised_are_reported_as_before(monkeypatch):

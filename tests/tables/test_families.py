@@ -33,6 +33,14 @@ def test_networks_see_hats_where_there_are_rows_for_them(count, expected):
     assert hats(real) == hats(grid.mixture) == expected
 
 
+@pytest.mark.parametrize("count, expected", [(700, 0), (4900, 5), (5100, 33)])
+def test_columns_with_spikes_have_hats_on_all_quantiles_of_large_tables(count, expected):
+    rng = np.random.default_rng(0)
+    hours = np.where(rng.random(count) < 0.5, 40, rng.integers(1, 99, count))
+    (family,) = families_in(pd.DataFrame({"hours": hours}))
+    assert isinstance(family, families.Binned) and hats(family) == expected
+
+
 def test_missing_numbers_are_no_rows_for_hats():
     real, _ = families_in(table(2000, missing=0.7))
     assert isinstance(real, families.Inflated)

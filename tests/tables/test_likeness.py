@@ -60,6 +60,26 @@ def test_the_first_column_is_as_probable_as_draws_are_near(model, numbers):
     assert (np.abs(found - expected) < 4 * error + 1e-3).all()
 
 
+def test_what_is_not_known_is_averaged_over(model, numbers):
+    """Of a single cell it is the probability of an interval; the others never were missing."""
+    rows = numbers[numbers["third"].notna()][:40]
+    found = model.log_prob_near(rows[["third"]].reindex(columns=numbers.columns))
+    found += 2 * np.log(len(numbers) + 1)
+    width = 0.5 * dict(zip(model.schema_.variables, model.network_.spread, strict=True))["third"]
+    where = [f"third BETWEEN {cell - width} AND {cell + width}" for cell in rows["third"]]
+    away = found - np.log(model.probability(where, num_samples=2000).probability)
+    assert np.abs(away).max() < 0.5  # by 32 draws
+    assert abs(away.mean()) < 0.05
+
+
+def test_of_several_orders_it_is_the_mean():
+    recipe = JOINT.overridden(num_masks=4, num_orders=4, looks=1)
+    model = TableModel(recipe=recipe, questions=None).fit(grades())
+    states = all_grades()
+    found = model.log_prob_near(states, near=0.1)
+    np.testing.assert_allclose(found, model.log_prob(states), rtol=1e-4, atol=1e-5)
+
+
 def test_it_is_the_mean_over_members(model, numbers):
     network, members = model.network_, []
     for joint in network.joint.members:
@@ -94,7 +114,7 @@ def test_cells_that_never_came_count_as_ever():
 
 def test_files_keep_families_that_are_made_of_others(tmp_path):
     """While Keras reads a file, it numbers parts of families, other ones for each member."""
-    rows = rides(200)
+    rows = rides(200).drop(columns="ride")
     model = TableModel(recipe=JOINT.overridden(members=2, looks=1), questions=None).fit(rows)
     model.save(tmp_path / "m.keras")
     opened = TableModel.load(tmp_path / "m.keras")

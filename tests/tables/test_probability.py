@@ -151,6 +151,20 @@ def test_probabilities_are_sums_over_states():
     assert exact.standard_error == 0
 
 
+def test_a_small_error_is_enough_where_a_tolerance_says_so():
+    model, where = fitted_grades(), ["level >= 'mid' AND side = 'left'", "level = 'low'"]
+    first = model.probability(where, num_samples=64, seed=1)
+    assert first.standard_error[0] > 0.002 * first.probability[0]
+    found = model.probability(where, num_samples=4000, seed=1, tolerance=0.002)
+    assert 0 < found.standard_error[0] <= 0.002 * found.probability[0]
+    everything = model.probability(where, num_samples=4000, seed=1)
+    assert everything.standard_error[0] <= found.standard_error[0]
+    error = 5 * found.standard_error
+    assert (np.abs(found.probability - everything.probability) <= error + 1e-6).all()
+    with pytest.raises(ValueError, match="`tolerance` must be a number in"):
+        model.probability(where, tolerance=-0.1)
+
+
 def test_alternatives_and_what_is_given():
     model = fitted_grades()
     each = ["colour = 'red'", "side = 'left'", "colour = 'red' AND side = 'left'"]
