@@ -20,13 +20,14 @@ def spread_of(schema: Schema, x: FloatArray) -> list[float]:
         schema: of the table.
         x: rows `[N, D]`, as the schema encodes them.
     """
-    found = []
-    for column in schema.columns:
+    found = np.zeros(x.shape[1])
+    for column in schema.columns:  # of which several may share a variable
         unordered = isinstance(column, Combined) or (
             isinstance(column, Classes) and not column.ordered
         )
-        for values in x[:, schema.place(column.name)].T:
+        for number in [] if unordered else range(x.shape[1])[schema.place(column.name)]:
+            values = x[:, number]
             given = values[np.isfinite(values) & (values != np.float32(MISSING))]
-            spread = float(np.std(given, dtype=np.float64)) if len(given) else 0.0
-            found.append(0.0 if unordered else spread or 1.0)
-    return found
+            spread = np.std(given, dtype=np.float64) if len(given) else 0.0
+            found[number] = spread or 1.0
+    return found.tolist()

@@ -193,7 +193,9 @@ def test_unseen_combinations_are_rare_and_told_of(model):
     np.testing.assert_allclose(model.log_prob(wrong), expected, rtol=1e-5)
     missing = frame.assign(town=None)  # occurs, and IE occurs, but not together
     np.testing.assert_allclose(model.log_prob(missing), expected, rtol=1e-5)
+    assert len(model._asked().spread) == len(model.schema_.variables)
     assert "contradicts one of 5 combinations" in model.anomalies(wrong)["why"][0]
+    assert (model.log_prob_near(frame) > model.log_prob_near(wrong)).all()
     rome = frame.assign(town="Rome")
     np.testing.assert_allclose(model.log_prob(rome), expected, rtol=1e-5)
 
