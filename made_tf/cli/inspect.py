@@ -38,10 +38,10 @@ def inspect(file: Path, as_json: bool) -> None:
     elif is_table_model(file):
         table = open_table(file)
         network = table.network_
-        members = getattr(network.joint, "members", [network.joint])
+        count = len(network.members)
         facts = {
-            **keras_facts(members[0], file),
-            **({"members": len(members)} if len(members) > 1 else {}),
+            **keras_facts(network.members[0], file),
+            **({"members": count} if count > 1 else {}),
             "schema": network.schema.to_dict(),
             "questions": network.questions is not None,
         }

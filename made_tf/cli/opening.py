@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from made_tf.data.splits import Splits
     from made_tf.distributions.questions import AnswersQuestions
     from made_tf.export.runtime import LiteSampler
+    from made_tf.models.made import MADE
     from made_tf.portable.arrays import FloatArray
     from made_tf.scoring import Scores
 
 __all__ = [
+    "check_finite",
     "distribution_of",
     "family_of",
     "is_ensemble",
@@ -198,7 +200,6 @@ def load_keras(path: Path, or_ensemble: bool = False) -> Any:
         from made_tf.models.ensemble import Ensemble
         from made_tf.models.made import MADE
         from made_tf.models.stored_sizes import check_stored_sizes
-        from made_tf.verification import not_finite
     check_stored_sizes(path)
     try:
         model = keras.saving.load_model(path)
@@ -211,9 +212,16 @@ def load_keras(path: Path, or_ensemble: bool = False) -> Any:
     for member in members:
         if not isinstance(member, MADE):
             raise ValueError(f"{path} must hold a MADE model. It holds: {type(model).__name__}.")
-        for name in not_finite(member):
-            raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
+        check_finite(path, member)
     return model
+
+
+def check_finite(path: Path, model: MADE) -> None:
+    """Raises a ValueError if weights of a model that was read are NaN or infinite."""
+    from made_tf.verification import not_finite
+
+    for name in not_finite(model):
+        raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
 
 
 def family_of(splits: Splits, name: str, tells_unknown: bool = False) -> Conditionals:

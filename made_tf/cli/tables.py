@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import itertools
 import json
 import math
 import re
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from made_tf.cli.opening import check_finite
 from made_tf.cli.parts import forget_folder, parts_folder
 from made_tf.cli.running import quiet, warnings_in_lines
 
@@ -144,15 +144,13 @@ def open_table(path: Path) -> TableModel:
         )
     with quiet():
         from made_tf.tables.model import TableModel
-        from made_tf.verification import not_finite
     try:
         model = TableModel.load(path)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(f"{path} is not a readable model (truncated?): {reason}") from error
-    joint = model.network_.joint
-    for name in itertools.chain.from_iterable(map(not_finite, getattr(joint, "members", [joint]))):
-        raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
+    for member in model.network_.members:
+        check_finite(path, member)
     return model
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 
 import numpy as np
 
-__all__ = ["boolean", "fraction", "integer", "shown"]
+__all__ = ["boolean", "fraction", "integer", "positive", "shown"]
 
 _LONGEST = 200  # characters
 
@@ -50,6 +51,26 @@ def boolean(name: str, value: object) -> bool:
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise ValueError(f"`{name}` must be True or False. Received: {name}={shown(value)}")
+
+
+def positive(name: str, value: object, hint: str = "") -> float:
+    """Returns `value` as a `float`, if it is a positive number.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        hint: what else the message tells of it.
+
+    Raises:
+        ValueError: if it is not, naming the argument.
+    """
+    if (
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool)
+        and 0 < float(value) < math.inf
+    ):
+        return float(value)
+    raise ValueError(f"`{name}` must be a positive number{hint}. Received: {name}={shown(value)}")
 
 
 def fraction(name: str, value: object) -> float:

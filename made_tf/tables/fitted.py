@@ -51,7 +51,7 @@ class Fitted:
     @property
     def members(self) -> list[MADE]:
         """The networks that make it up, one or several."""
-        return list(self.joint.members) if isinstance(self.joint, Ensemble) else [self.joint]
+        return self.network.members
 
     @cached_property
     def rows(self) -> MADEDistribution | EnsembleDistribution:
@@ -109,8 +109,8 @@ class Fitted:
         return Queries(model, block_length=min(_BLOCK_LENGTH, model.event_size))
 
     @cached_property
-    def ranges(self) -> Questions:
-        """What estimates how probable ranges are: that, or what has whole rows alone."""
+    def marginals(self) -> Questions:
+        """What tells how probable some cells or ranges are: that, or what has whole rows alone."""
         return self.queries if self.has_questions else self.rows.queries
 
     def named(self, network: str) -> MADE | Ensemble:

@@ -8,9 +8,9 @@ that. Cell by cell it is given the cells before it in the network's order, as th
 
 from __future__ import annotations
 
+import functools
 import math
-import numbers
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from keras import ops
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from made_tf.conditionals.regions import Region
 from made_tf.models.made import MADE
+from made_tf.models.order_statistics import combine
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import seed_pairs
 from made_tf.queries.evidence_first import EvidenceFirst
 from made_tf.tables.fitted import Fitted
 
-__all__ = ["checked_near", "log_prob_near"]
+__all__ = ["log_prob_near"]
 
 _AT_ONCE = 2**22  # numbers of a table of what rows may be
 _ROWS_AT_ONCE = 1000
@@ -32,16 +33,21 @@ _DRAWS = 32  # of the cells of a row that are not known
 _LEAST = -1e38  # nats, of what is impossible
 
 
-def checked_near(near: Any) -> float:
-    """Returns how far numbers may lie apart, in standard deviations.
+class _Near(NamedTuple):
+    """What is near a row.
 
-    Raises:
-        ValueError: if it is no positive number.
+    Attributes:
+        width: how far numbers may lie apart, `[D]`.
+        choices: the values that columns can have, `[D, K]`; infinity where none is.
     """
-    is_number = isinstance(near, numbers.Real) and not isinstance(near, bool)
-    if not is_number or not 0 < float(near) < math.inf:
-        raise ValueError(f"`near` must be a positive number. Received: near={near!r}")
-    return float(near)
+
+    width: FloatArray
+    choices: FloatArray
+
+    def region(self, x: FloatArray) -> Region:
+        """Returns what is near rows `[N, D]`."""
+        allowed = np.abs(self.choices - x[:, :, None]) <= self.width[:, None]
+        return Region(allowed.astype(np.float32), x - self.width, x + self.width)
 
 
 def log_prob_near(fitted: Fitted, x: FloatArray, near: float) -> FloatArray:
@@ -53,20 +59,20 @@ def log_prob_near(fitted: Fitted, x: FloatArray, near: float) -> FloatArray:
         near: how far numbers may lie apart, in standard deviations of their columns.
     """
     width = np.float32(near) * np.asarray(fitted.spread, np.float32)
+    what = _Near(width, _padded(fitted.members[0].conditionals.choices()))
     found = np.zeros((len(fitted.members), len(x)))
     for known, rows in pattern_groups(~np.isnan(x)):
         for number, model in enumerate(fitted.members):
             if known.all():
-                found[number, rows] = _of_whole_rows(model, x[rows], known, width)
+                found[number, rows] = _of_whole_rows(model, x[rows], known, what)
             elif known.any():
-                found[number, rows] = _of_parts(
-                    fitted.in_order[number], x[rows], known, width, rows
-                )
+                in_order = fitted.in_order[number]
+                found[number, rows] = _of_parts(in_order, x[rows], known, what, rows)
     return np.maximum(_log_mean(found), _LEAST).astype(np.float32)
 
 
 def _of_parts(
-    in_order: EvidenceFirst, x: FloatArray, known: BoolArray, width: FloatArray, numbers: Rows
+    in_order: EvidenceFirst, x: FloatArray, known: BoolArray, what: _Near, numbers: Rows
 ) -> NDArray[np.float64]:
     """Returns the same of rows that know some cells, the others drawn given those before them."""
     parts = []
@@ -74,29 +80,28 @@ def _of_parts(
         values = np.repeat(np.where(known, x[part], 0), _DRAWS, axis=0).astype(np.float32)
         draws = (numbers[part][:, None] * _DRAWS + np.arange(_DRAWS)).reshape(-1)
         rows, _ = in_order.draw(seed_pairs(0, draws), known, values, in_order.own)
-        found = _of_whole_rows(in_order.model, ops.convert_to_numpy(rows), known, width)
+        found = _of_whole_rows(in_order.model, ops.convert_to_numpy(rows), known, what)
         parts.append(_log_mean(found.reshape(-1, _DRAWS).T))
     return np.concatenate(parts)
 
 
 def _of_whole_rows(
-    model: MADE, x: FloatArray, known: BoolArray, width: FloatArray
+    model: MADE, x: FloatArray, known: BoolArray, what: _Near
 ) -> NDArray[np.float64]:
     """Returns the same of rows without a NaN, of the known cells alone, over the model's orders."""
-    family = model.conditionals
-    choices = _padded(family.choices())
-    sets = None if model.mask_sets.is_fixed else model.mask_sets.first(model.num_orders)
-    parts: list[NDArray[np.float64]] = [np.zeros(0)]
-    for rows in pieces(x, max(1, min(_ROWS_AT_ONCE, _AT_ONCE // max(1, choices.size)))):
-        allowed = np.abs(choices - rows[:, :, None]) <= width[:, None]  # [N, D, K]
-        region = Region(allowed.astype(np.float32), rows - width, rows + width)
-        found = []
-        for number in range(1 if sets is None else sets.num_sets):
-            params = model.parameters(rows, None, None if sets is None else sets.at(number))
-            terms = ops.convert_to_numpy(family.log_prob_in(params, region)).astype(np.float64)
-            found.append(np.where(known, terms, 0).sum(axis=1))
-        parts.append(_log_mean(np.stack(found)))
+    sets = model.mask_sets.first(model.num_orders)
+    parts = [np.zeros(0)]
+    for rows in pieces(x, max(1, min(_ROWS_AT_ONCE, _AT_ONCE // max(1, what.choices.size)))):
+        log_prob = functools.partial(_under_one_order, model, rows, known, what.region(rows))
+        found = log_prob() if sets.num_sets == 1 else combine(log_prob, sets).log_prob
+        parts.append(ops.convert_to_numpy(found).astype(np.float64))
     return np.concatenate(parts)
+
+
+def _under_one_order(model: MADE, x: FloatArray, known: BoolArray, region: Region, degrees=None):
+    params = model.parameters(x, degrees=degrees)
+    terms = model.conditionals.log_prob_in(params, region)
+    return ops.sum(ops.where(known, terms, 0.0), axis=-1)
 
 
 def _log_mean(log_probs: NDArray[np.float64]) -> NDArray[np.float64]:

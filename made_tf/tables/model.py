@@ -9,14 +9,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from made_tf.data.table_schema import TableSchema
-from made_tf.portable.arguments import integer
+from made_tf.portable.arguments import integer, positive
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.files import PathLike
 from made_tf.tables import assessment, oddities, prediction, rows
 from made_tf.tables.device import variables_of
 from made_tf.tables.files import load_network, save_network
 from made_tf.tables.fitted import Fitted
-from made_tf.tables.likeness import checked_near
 from made_tf.tables.probability import Probability, probability
 from made_tf.tables.training import checked_budget, prepare, recipes_of, together, train_network
 
@@ -298,7 +297,7 @@ class TableModel(BaseEstimator):
         Raises:
             ValueError: as `log_prob`, and if `near` is no positive number.
         """
-        fitted, near = self._asked(), checked_near(near)
+        fitted, near = self._asked(), positive("near", near)
         return oddities.log_prob_near(fitted, fitted.schema.encode_frame(X, "X"), near)
 
     def anomalies(self, X, top: int | None = None, near: float = 0.5) -> Any:
@@ -313,7 +312,7 @@ class TableModel(BaseEstimator):
             A frame with the columns `row` (counted from 0), `score` (-`log_prob_near`, in nats) and
             `why` (the most surprising cells, with what was expected); of pandas, with X's index.
         """
-        return oddities.anomalies(self._asked(), X, top, checked_near(near))
+        return oddities.anomalies(self._asked(), X, top, positive("near", near))
 
     def quality(
         self, X, train=None, target: str | None = None, n: int | None = None, seed: int = 0

@@ -48,6 +48,11 @@ class TableNetwork(keras.Model):
         self.spread = None if spread is None else [float(each) for each in spread]
         self.built = True
 
+    @property
+    def members(self) -> list[MADE]:
+        """The networks of whole rows, one or several."""
+        return list(self.joint.members) if isinstance(self.joint, Ensemble) else [self.joint]
+
     def call(self, x, training=None):
         del training  # the networks are trained by themselves
         return self.joint.checked_log_prob(x)

@@ -33,8 +33,7 @@ def log_prob(fitted: Fitted, encoded: Encoded) -> FloatArray:
     if (~odd).any():
         found[~odd] = scoring.log_prob(fitted.joint, x[~odd])
     if odd.any():
-        queries = fitted.queries if fitted.has_questions else fitted.rows.queries
-        found[odd] = queries.log_marginal(x[odd]).log_prob
+        found[odd] = fitted.marginals.log_marginal(x[odd]).log_prob
     return found - _never(fitted) * (new.sum(axis=1) + broken.sum(axis=1)).astype(np.float32)
 
 

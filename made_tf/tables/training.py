@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import os
 import tempfile
 import time
@@ -21,6 +19,7 @@ from made_tf.data.table_schema import TableSchema
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.portable.arguments import fraction as checked_fraction
+from made_tf.portable.arguments import positive
 from made_tf.portable.arrays import FloatArray
 from made_tf.scoring import mean_nll
 from made_tf.tables.families import families_of
@@ -127,13 +126,7 @@ def checked_budget(budget: Any) -> float | None:
     Raises:
         ValueError: if that is no such number.
     """
-    is_number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
-    if budget is None or (is_number and 0 < float(budget) < math.inf):
-        return budget
-    raise ValueError(
-        f"`time_budget` must be a positive number of seconds, or None. Received: "
-        f"time_budget={budget!r}"
-    )
+    return None if budget is None else positive("time_budget", budget, " of seconds, or None")
 
 
 def split_rows(x: FloatArray, fraction: float, seed: int, names: list[str]) -> Splits:
