@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from made_tf.models.density_model import DensityModel
 from made_tf.models.made import MADE
 
 __all__ = ["Ensemble"]
+
+_AROUND = 60  # characters before and after the first one that differs
 
 
 @keras.saving.register_keras_serializable(package="made_tf")
@@ -52,12 +55,14 @@ class Ensemble(DensityModel):
             raise ValueError(
                 f"`members` must be a list of at least one MADE. Received: members={members!r}"
             )
-        names = {_density(member) for member in members}
-        if len(names) > 1:
-            raise ValueError(
-                "`members` must be over the same variables, with the same conditionals. "
-                f"Received: {' and '.join(sorted(names))}"
-            )
+        first, *others = map(_density, members)
+        for number, other in enumerate(others, start=1):
+            if other != first:
+                raise ValueError(
+                    "`members` must be over the same variables, with the same conditionals. "
+                    f"Received: members[0] of {_part(first, other)} and members[{number}] of "
+                    f"{_part(other, first)}"
+                )
         self.members = list(members)
         self.track_each("model", self.members)
         self.event_size = members[0].event_size
@@ -152,6 +157,13 @@ def _density(member: MADE) -> str:
         return text
     inputs = [(each.dtype, tuple(each.shape)) for each in member.conditioning.encoder.inputs]
     return f"{text} by a Keras model of inputs {inputs}"
+
+
+def _part(text: str, other: str) -> str:
+    """Returns a text as far as it tells two apart: tables have hundreds of numbers in it."""
+    start = max(0, len(os.path.commonprefix([text, other])) - _AROUND)
+    part = text[start : start + 2 * _AROUND]
+    return f"{'...' if start else ''}{part}{'...' if start + 2 * _AROUND < len(text) else ''}"
 
 
 def _without_ids(config: Any) -> Any:

@@ -23,6 +23,7 @@ __all__ = ["Fitted"]
 #: take 62 and 170 us a row.
 _BLOCK_LENGTH = 5
 _DRAWN = 2000  # rows that tell how far numbers lie apart
+_MOST_BEHIND = 1.0  # nats a row, of a network of questions that tells how probable conditions are
 
 
 class Fitted:
@@ -110,8 +111,15 @@ class Fitted:
 
     @cached_property
     def marginals(self) -> Questions:
-        """What tells how probable some cells or ranges are: that, or what has whole rows alone."""
-        return self.queries if self.has_questions else self.rows.queries
+        """What tells how probable some cells or ranges are.
+
+        The network of questions, whose answers take fewer draws, unless it is far behind that of
+        whole rows: some tables are much harder to learn for all questions at once.
+        """
+        is_far_behind = (self.network.behind or 0.0) > _MOST_BEHIND
+        if self.has_questions and not is_far_behind:
+            return self.queries
+        return self.rows.queries
 
     def named(self, network: str) -> MADE | Ensemble:
         """Returns the network `"joint"` or `"questions"`.

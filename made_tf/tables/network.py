@@ -28,6 +28,8 @@ class TableNetwork(keras.Model):
             some columns given others; `None` for none.
         spread: of each variable how far its numbers lie apart (`made_tf.tables.spread`); `None`
             where nobody knows.
+        behind: how many nats a row of validation the network of questions is behind `joint`; `None`
+            where nobody knows.
         **kwargs: `name`.
     """
 
@@ -37,6 +39,7 @@ class TableNetwork(keras.Model):
         joint: MADE | Ensemble,
         questions: MADE | None = None,
         spread: Sequence[float] | None = None,
+        behind: float | None = None,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -46,6 +49,7 @@ class TableNetwork(keras.Model):
         self.joint = joint
         self.questions = questions
         self.spread = None if spread is None else [float(each) for each in spread]
+        self.behind = None if behind is None else float(behind)
         self.built = True
 
     @property
@@ -65,6 +69,8 @@ class TableNetwork(keras.Model):
         }
         if self.spread is not None:
             own["spread"] = list(self.spread)
+        if self.behind is not None:
+            own["behind"] = self.behind
         if self.questions is not None:
             own["questions"] = keras.saving.serialize_keras_object(self.questions)
         return own

@@ -212,7 +212,8 @@ def together(schema: TableSchema, splits: Splits, trained: list[Trained]) -> Tab
     known = splits.train if isinstance(splits.train, np.ndarray) else splits.valid
     joint, *others = (each.network for each in trained)
     questions = cast(MADE, others[0]) if others else None
-    return TableNetwork(schema, joint, questions, spread_of(schema, known))
+    behind = trained[1].valid_nll - trained[0].valid_nll if others else None
+    return TableNetwork(schema, joint, questions, spread_of(schema, known), behind)
 
 
 def _for_rows(recipe: Recipe, splits: Splits) -> Recipe:

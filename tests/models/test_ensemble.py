@@ -88,6 +88,14 @@ def test_members_must_be_over_the_same_variables(other):
         Ensemble([MADE(5, (8,)), other])
 
 
+def test_of_members_that_differ_is_told_what_differs():
+    knots = np.linspace(0, 1, 500).tolist()
+    families = [made_tf.NormalMixture(2, 0.0, scale, [knots]) for scale in (1.0, 2.0)]
+    with pytest.raises(ValueError, match=r"'data_scale': 1.0.*'data_scale': 2.0") as error:
+        Ensemble([MADE(1, (4,), conditionals=family) for family in families])
+    assert len(str(error.value)) < 500
+
+
 def test_wrong_rows_are_refused(ensemble):
     with pytest.raises(ValueError, match="`x` must"):
         ensemble.log_prob(np.full((2, 5), 2.0))

@@ -7,13 +7,18 @@ import sqlite3
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import all_grades, fitted_grades, fitted_rides, rides
+from example_tables import all_grades, fitted_grades, fitted_rides, grades, rides
 
 from made_tf.conditionals import MISSING
+from made_tf.scoring import mean_nll
+from made_tf.tables import TableModel, TableNetwork
 from made_tf.tables.boxes import Boxes
 from made_tf.tables.conditions import AllOf, parse
 from made_tf.tables.probability import _given, _inclusion_and_exclusion
+from made_tf.tables.training import split_rows
+from made_tf.training.recipe import Recipe
 
+BIG_AND_LEFT = "level >= 'mid' AND side = 'left'"
 TESTS = [
     "zone = 'Harlem'",
     "zone <> 'Harlem'",
@@ -163,6 +168,33 @@ def test_a_small_error_is_enough_where_a_tolerance_says_so():
     assert (np.abs(found.probability - everything.probability) <= error + 1e-6).all()
     with pytest.raises(ValueError, match="`tolerance` must be a number in"):
         model.probability(where, tolerance=-0.1)
+
+
+def test_a_network_of_questions_that_is_far_behind_is_not_asked(tmp_path):
+    network, answers = fitted_grades().network_, {}
+    for behind in (None, 0.9, 1.1):
+        model = TableModel()
+        both = network.schema, network.joint, network.questions
+        model.network_ = TableNetwork(*both, behind=behind)
+        model.save(tmp_path / "grades.keras")
+        opened = TableModel.load(tmp_path / "grades.keras")
+        assert opened.network_.behind == behind
+        answers[behind] = opened.probability(BIG_AND_LEFT).probability
+    alone = TableModel()
+    alone.network_ = TableNetwork(network.schema, network.joint)
+    assert answers[1.1] == alone.probability(BIG_AND_LEFT).probability
+    assert answers[0.9] == answers[None] == fitted_grades().probability(BIG_AND_LEFT).probability
+    assert answers[1.1] != answers[None]
+
+
+def test_training_tells_how_far_behind_questions_are():
+    frame = grades(60)
+    quick = {"questions": Recipe.load("questions").overridden(looks=1)}
+    model = TableModel(recipe=Recipe.load("table").overridden(looks=1), **quick).fit(frame)
+    network = model.network_
+    known = split_rows(model.schema_.encode_frame(frame).x, 0.1, 0, model.schema_.variables).valid
+    expected = mean_nll(network.questions, known)[0] - mean_nll(network.joint, known)[0]
+    assert network.behind == pytest.approx(expected, abs=1e-3)
 
 
 def test_alternatives_and_what_is_given():
