@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,7 +160,9 @@ def _density(member: MADE) -> str:
 
 def _part(text: str, other: str) -> str:
     """Returns a text as far as it tells two apart: tables have hundreds of numbers in it."""
-    start = max(0, len(os.path.commonprefix([text, other])) - _AROUND)
+    pairs = enumerate(zip(text, other, strict=False))
+    differs = next((at for at, (one, another) in pairs if one != another), len(other))
+    start = max(0, differs - _AROUND)
     part = text[start : start + 2 * _AROUND]
     return f"{'...' if start else ''}{part}{'...' if start + 2 * _AROUND < len(text) else ''}"
 

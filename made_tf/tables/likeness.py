@@ -2,8 +2,8 @@
 
 Densities of cells of different sorts are hard to compare: a zero that half of the rows have counts
 as 0.7 nats, any other number of the column as six, and how many digits it has decides how many. The
-probability of nearly the same number, within a part of the column's standard deviation, has none of
-that. Cell by cell it is given the cells before it in the network's order, as they are.
+probability of nearly the same number, within a part of the column's spread, has none of that. Cell
+by cell it is given the cells before it in the network's order, as they are.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def log_prob_near(fitted: Fitted, x: FloatArray, near: float) -> FloatArray:
     Args:
         fitted: the networks, of which several count as their mean.
         x: rows `[N, D]`; a NaN counts nothing, and what comes after it is averaged over draws.
-        near: how far numbers may lie apart, in standard deviations of their columns.
+        near: how far numbers may lie apart, in spreads of their columns (`made_tf.tables.spread`).
     """
     width = np.float32(near) * np.asarray(fitted.spread, np.float32)
     what = _Near(width, _padded(fitted.members[0].conditionals.choices()))

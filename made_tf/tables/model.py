@@ -291,8 +291,9 @@ class TableModel(BaseEstimator):
     def log_prob_near(self, X, near: float = 0.5) -> FloatArray:
         """Returns how probable it is to come near each row, cell by cell: `[N]`, in nats.
 
-        Near is the same class (of ordered ones also neighbours) or a number within `near` standard
-        deviations, each given the exact cells before it. Cells that never came count as ever.
+        Near is the same class (of ordered ones also neighbours) or a number within `near` times the
+        column's spread, each given the exact cells before it: the standard deviation, or by the
+        quartiles where that is less. Cells that never came count as ever.
 
         Raises:
             ValueError: as `log_prob`, and if `near` is no positive number.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from made_tf.portable.arrays import FloatArray
 from made_tf.portable.schema import Schema
@@ -12,9 +13,15 @@ from made_tf.portable.schema.combined import Combined
 
 __all__ = ["spread_of"]
 
+_QUARTILES = 1.349  # how far those of a standard normal lie apart
+
 
 def spread_of(schema: Schema, x: FloatArray) -> list[float]:
-    """Returns the standard deviation of each variable, 0 for classes without an order.
+    """Returns how far the numbers of each variable lie apart, 0 for classes without an order.
+
+    That is the standard deviation, or that of a normal with the same quartiles where it is less: a
+    few numbers far away (a sentinel, long tails) count little. Where more than half of the numbers
+    are the same, it is the standard deviation.
 
     Args:
         schema: of the table.
@@ -28,6 +35,12 @@ def spread_of(schema: Schema, x: FloatArray) -> list[float]:
         for number in [] if unordered else range(x.shape[1])[schema.place(column.name)]:
             values = x[:, number]
             given = values[np.isfinite(values) & (values != np.float32(MISSING))]
-            spread = np.std(given, dtype=np.float64) if len(given) else 0.0
-            found[number] = spread or 1.0
+            found[number] = _spread(given.astype(np.float64)) if len(given) else 1.0
     return found.tolist()
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    low, high = np.quantile(values, [0.25, 0.75])
+    between = (high - low) / _QUARTILES
+    deviation = float(np.std(values))
+    return min(deviation, between or deviation) or 1.0
