@@ -1,6 +1,7 @@
 """Anomalies: how well densities of normal rows rank the others, beside what people use.
 
-    python benchmarks/anomalies.py --data-dir DIR
+    KERAS_BACKEND=jax python benchmarks/anomalies.py --data-dir DIR --models FOLDER --fit-only
+    python benchmarks/anomalies.py --data-dir DIR --models FOLDER
 
 Sets of ADBench (Han et al. 2022): half of the normal rows to learn from, the others and all
 anomalies to rank; area under the ROC curve. Of `TableModel` the scores of `anomalies`, and
@@ -62,6 +63,16 @@ def with_int8(model: TableModel) -> TableModel:
     return rounded
 
 
+def fitted(path: pathlib.Path | None, train: np.ndarray, **options) -> TableModel:
+    """Returns a model of rows, from the file where it is kept if it is there."""
+    if path is not None and path.exists():
+        return TableModel.load(path)
+    model = TableModel(questions=None, find_facts=False, **options).fit(train)
+    if path is not None:
+        model.save(path)
+    return model
+
+
 def made_up() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 3))
@@ -75,9 +86,13 @@ def main() -> None:
     parser.add_argument("--data-dir", type=pathlib.Path)
     parser.add_argument("--sets", help="some of them, separated by commas")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--time-budget", type=float, default=120, help="seconds for a model")
+    parser.add_argument("--time-budget", type=float, help="seconds for a model")
+    parser.add_argument("--models", type=pathlib.Path, help="where models are kept, or are found")
+    parser.add_argument("--fit-only", action="store_true", help="on any backend of Keras")
     parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
     options = parser.parse_args()
+    if options.models:
+        options.models.mkdir(exist_ok=True)
     if options.smoke:
         sets = {"made": made_up()}
     else:
@@ -96,12 +111,11 @@ def main() -> None:
             train, rows, truth = x[normal[:half]], x[rows], y[rows]
             scale = np.where(train.std(axis=0) > 0, train.std(axis=0), 1.0)
             z_train, z = ((each - train.mean(axis=0)) / scale for each in (train, rows))
-            model = TableModel(
-                questions=None,
-                find_facts=False,
-                seed=seed,
-                time_budget=5 if options.smoke else options.time_budget,
-            ).fit(train)
+            path = options.models and options.models / f"{name}-{seed}.keras"
+            seconds = 5 if options.smoke else options.time_budget
+            model = fitted(path, train, seed=seed, time_budget=seconds)
+            if options.fit_only:
+                continue
             areas = [
                 roc_auc_score(truth, scores)
                 for scores in (
@@ -117,6 +131,8 @@ def main() -> None:
             print(
                 f"{name:18} {len(train):6} rows  ", *(f"{area:.3f}" for area in areas), flush=True
             )
+    if not found:
+        return
     names = "TableModel, with int8 weights, neighbours, Gaussians, forest, ECOD"
     print(f"mean ({names}):", *(f"{area:.4f}" for area in np.mean(found, axis=0)))
 

@@ -199,8 +199,12 @@ def test_masks_reach_the_model(tmp_path, rows, any_order):
 
 
 def test_a_model_for_questions_tells_how_far_its_paths_disagree(tmp_path, rows):
-    output = tmp_path / "m.keras"
-    run("train", rows, "-o", output, "--for", "questions", "--hidden-units", "8,8", "--epochs", 1)
+    output, recipe = tmp_path / "m.keras", tmp_path / "asked.toml"
+    recipe.write_text(
+        "[model]\nhidden_units = [8, 8]\nnum_masks = 'fresh'\nresample = 'evidence'\n"
+        "mask_weights = true\n[training]\nsteps = 5\nlooks = 1\n"
+    )
+    run("train", rows, "-o", output, "--for", "questions", "--recipe", recipe)
     loaded = keras.saving.load_model(output)
     assert loaded.mask_sets.by_evidence and loaded.mask_weights and loaded.any_order
     assert loaded.conditionals.layout.features.total == 2 * loaded.event_size

@@ -30,6 +30,14 @@ def test_each_set_has_a_recipe_and_there_is_a_default():
     assert {*set_names(), "default", "single", "smoke", "table", "questions"} == set(recipe_names())
 
 
+def test_few_bits_are_asked_in_two_ways():
+    recipe = Recipe.load("questions")
+    assert list(recipe.candidates_for(3000, 180)) == ["small", "fresh"]
+    assert list(recipe.candidates_for(3001, 180)) == ["bits"]
+    assert list(recipe.candidates_for(3000, 180, is_binary=False)) == ["small"]
+    assert recipe.candidate("fresh").model_arguments()["hidden_degrees"] == "equal"
+
+
 def test_a_file_says_what_a_recipe_is(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(
