@@ -9,7 +9,7 @@ import reference
 
 from made_tf import MADE
 from made_tf.models.settings import Settings
-from made_tf.reproduction.benchmark_sets import set_names
+from made_tf.reproduction.benchmark_sets import BenchmarkSet, set_names
 from made_tf.training.recipe import Recipe, recipe_names
 from made_tf.training.schedule import Training
 
@@ -18,7 +18,8 @@ from made_tf.training.schedule import Training
 def test_the_recipes_of_the_package_make_models(name):
     recipe = Recipe.load(name)
     assert recipe.about
-    for candidate in recipe.candidates_for(1000, 784).values():
+    few, many = (recipe.candidates_for(rows, 784) for rows in (1000, 2000))
+    for candidate in (*few.values(), *many.values()):
         arguments = candidate.model_arguments()
         depth = len(arguments["hidden_units"]) if arguments.get("residual") else 1
         model = MADE(36, seed=0, **{**arguments, "hidden_units": (36,) * depth})
@@ -36,6 +37,15 @@ def test_few_bits_are_asked_in_two_ways():
     assert list(recipe.candidates_for(3001, 180)) == ["bits"]
     assert list(recipe.candidates_for(3000, 180, is_binary=False)) == ["small"]
     assert recipe.candidate("fresh").model_arguments()["hidden_degrees"] == "equal"
+
+
+def test_few_rows_of_many_columns_have_a_candidate_of_their_own():
+    recipe = Recipe.load("default")
+    assert list(recipe.candidates_for(1000, 500)) == ["few", "wide", "deep", "any_order"]
+    assert list(recipe.candidates_for(1001, 500)) == ["wide", "deep", "any_order", "large"]
+    assert list(recipe.candidates_for(1000, 99)) == ["wide", "deep", "any_order"]
+    for entry in map(BenchmarkSet.named, set_names()):
+        assert "few" not in recipe.candidates_for(entry.rows[0], entry.variables)
 
 
 def test_a_file_says_what_a_recipe_is(tmp_path):
