@@ -18,8 +18,15 @@ pytest.register_assert_rewrite("reference")
 
 # Folders of many small graphs, each of which takes TensorFlow longer to optimise than to run. What
 # its optimiser makes of the package's graphs shows in the other folders and in some of their files.
-GRAPHS_AS_TRACED = ("cli", "distributions", "queries", "tables")
-OPTIMISED = ("test_composition.py", "test_evidence_first.py", "test_probability.py")
+GRAPHS_AS_TRACED = ("cli", "distributions", "networks", "queries", "tables", "training")
+OPTIMISED = (
+    "test_composition.py",
+    "test_evidence_first.py",
+    "test_probability.py",
+    "test_recipe.py",
+    "test_averaging.py",
+    "test_staircase.py",
+)
 
 
 def pytest_configure(config):
@@ -65,6 +72,15 @@ def no_wait_for_disks():
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def share(tmp_path_factory):
+    """Tells `example_tables` of a folder that all workers of xdist see."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ and sys.platform != "win32":
+            patch.setenv("MADE_TF_TESTS_SHARE", str(tmp_path_factory.getbasetemp().parent))
         yield
 
 
