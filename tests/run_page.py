@@ -2,9 +2,9 @@
 
 Each page starts with a fresh namespace, in the current folder; what it includes of a page that has
 run before is not run again, but has left its names. Shrunk are Keras' `fit`, to one epoch, and the
-networks of a `TableModel`, to those of `example_tables`; TensorFlow runs graphs as they were traced,
-and files are timed by three runs. Nothing else is changed, and each statement is executed. Prints
-the seconds that went by; an error's traceback names page and line.
+networks of a `TableModel`, to those of `example_tables`; graphs are run as they were traced, and
+files are timed by three runs. Nothing else is changed, and each statement is executed. Prints the
+seconds that went by; an error's traceback names page and line.
 """
 
 import functools
