@@ -16,10 +16,27 @@ import pytest
 gc.set_threshold(1_000_000)  # imports make objects that stay
 pytest.register_assert_rewrite("reference")
 
-# Folders of many small graphs, each of which takes TensorFlow longer to optimise than to run. What
-# its optimiser makes of the package's graphs shows in the other folders and in some of their files.
-GRAPHS_AS_TRACED = ("cli", "distributions", "queries", "tables")
-OPTIMISED = ("test_composition.py", "test_evidence_first.py", "test_probability.py")
+# Folders and files of many small graphs, each of which takes TensorFlow longer to optimise than to
+# run. What its optimiser makes of the package's graphs shows in the others and in OPTIMISED.
+GRAPHS_AS_TRACED = (
+    "cli",
+    "distributions",
+    "networks",
+    "quality",
+    "queries",
+    "reproduction",
+    "tables",
+    "test_table.py",
+    "training",
+)
+OPTIMISED = (
+    "test_composition.py",
+    "test_evidence_first.py",
+    "test_probability.py",
+    "test_recipe.py",
+    "test_averaging.py",
+    "test_staircase.py",
+)
 
 
 def pytest_configure(config):
@@ -68,12 +85,22 @@ def no_wait_for_disks():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def share(tmp_path_factory):
+    """Tells `example_tables` of a folder that all workers of xdist see."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ and sys.platform != "win32":
+            patch.setenv("MADE_TF_TESTS_SHARE", str(tmp_path_factory.getbasetemp().parent))
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def optimiser(request):
     """TensorFlow's optimiser of graphs, on or off for the tests of a file."""
     import tensorflow as tf
 
-    off = request.path.parent.name in GRAPHS_AS_TRACED and request.path.name not in OPTIMISED
+    names = request.path.parent.name, request.path.name
+    off = any(name in GRAPHS_AS_TRACED for name in names) and names[1] not in OPTIMISED
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": off})
 
 

@@ -1,7 +1,10 @@
 """Tables of made-up rides, and small models of them that several tests ask."""
 
+import contextlib
 import functools
 import itertools
+import os
+import pathlib
 import warnings
 
 import numpy as np
@@ -66,9 +69,7 @@ def facts_hold(frame):
 @functools.cache
 def fitted_rides():
     """A model of `rides`, trained a little."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of the identifier
-        return TableModel(recipe=JOINT, questions=QUESTIONS).fit(rides())
+    return _fitted(rides)
 
 
 def grades(count=300, seed=0):
@@ -105,7 +106,27 @@ def all_grades():
 @functools.cache
 def fitted_grades():
     """A model of `grades`, trained a little."""
-    return TableModel(recipe=JOINT, questions=QUESTIONS).fit(grades())
+    return _fitted(grades)
+
+
+def _fitted(make):
+    """Trains a model of a table, or reads the one that another worker of these tests trained."""
+    with contextlib.ExitStack() as held:
+        folder = os.environ.get("MADE_TF_TESTS_SHARE")
+        path = pathlib.Path(folder or "", f"{make.__name__}.keras")
+        if folder:
+            import fcntl
+
+            lock = held.enter_context(open(path.with_suffix(".lock"), "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, whatever happens
+            if path.exists():
+                return TableModel.load(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of the identifier
+            model = TableModel(recipe=JOINT, questions=QUESTIONS).fit(make())
+        if folder:
+            model.save(path)
+    return model
 
 
 def schema_of(frame):

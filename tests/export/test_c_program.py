@@ -33,10 +33,11 @@ def programs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory, unverified):
     path = tmp_path_factory.mktemp("model") / "made.tflite"
     made = reference.small_model("bernoulli", 64, hidden_units=(40,))
-    export.to_tflite(made, path, weights="int8", image_shape=(8, 8), signatures="sample")
+    with unverified():
+        export.to_tflite(made, path, weights="int8", image_shape=(8, 8), signatures="sample")
     return path
 
 
@@ -55,7 +56,7 @@ def test_it_draws_the_rows_of_python(programs, model, tmp_path, batch):
     np.testing.assert_array_equal(rows, export.LiteSampler(model).sample(count, seed=-7))
 
 
-def test_classes_are_printed_as_numbers(programs, tmp_path):
+def test_classes_are_printed_as_numbers(programs, tmp_path, unchecked):
     path = tmp_path / "classes.tflite"
     export.to_tflite(reference.small_model("ragged"), path, signatures="sample")
     done = run(programs, path, "--count", 50, "--seed", 3)
@@ -128,7 +129,7 @@ def test_bad_input_is_told_and_leaves_no_file(programs, model, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def conditioned(tmp_path_factory):
+def conditioned(tmp_path_factory, unverified):
     """Files of models with a context: of three numbers, and of 2 x 2 that a Keras model reads."""
     folder = tmp_path_factory.mktemp("conditioned")
     keras.utils.set_random_seed(0)
@@ -138,7 +139,8 @@ def conditioned(tmp_path_factory):
     paths = [folder / "vector.tflite", folder / "encoder.tflite"]
     for path, context in zip(paths, (3, encoder), strict=True):
         made = reference.small_model("bernoulli", 16, hidden_units=(20,), context=context)
-        export.to_tflite(made, path, signatures="sample")
+        with unverified():
+            export.to_tflite(made, path, signatures="sample")
     return paths
 
 

@@ -9,7 +9,7 @@ from made_tf import export
 from made_tf.export.file.card import card_lines, check_card, read_card
 
 
-def test_the_metadata_is_what_was_given(tmp_path):
+def test_the_metadata_is_what_was_given(tmp_path, unchecked):
     model = reference.small_model("ragged", 4)
     classes = [len(states) for states in model.conditionals.finite_states()]
     names = [

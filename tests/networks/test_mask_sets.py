@@ -700,6 +700,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 sys.path.insert(0, sys.argv[1])
 
 import keras

@@ -14,7 +14,7 @@ from made_tf.tables import TableModel, training
 from made_tf.training.members import TrainedMember
 from made_tf.training.recipe import Recipe
 
-MEMBERS = JOINT.overridden(members=3)
+MEMBERS = JOINT.overridden(members=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def member(model, number):
 
 def test_the_density_is_the_mean_of_the_members(model):
     states = all_grades()
-    members = [np.exp(member(model, number).log_prob(states)) for number in range(3)]
+    members = [np.exp(member(model, number).log_prob(states)) for number in range(2)]
     assert np.abs(members[0] - members[1]).max() > 1e-3
     np.testing.assert_allclose(np.exp(model.log_prob(states)), np.mean(members, 0), rtol=1e-4)
     assert np.exp(model.log_prob(states)).sum() == pytest.approx(1, abs=1e-5)
@@ -49,7 +49,7 @@ def test_rows_are_those_of_members(model):
     def rows(model):
         return model.sample(1000, seed=3).astype(object).fillna("missing").astype(str)
 
-    drawn, of_members = rows(model), [rows(member(model, number)) for number in range(3)]
+    drawn, of_members = rows(model), [rows(member(model, number)) for number in range(2)]
     same = np.array([(each == drawn).all(axis=1) for each in of_members])  # [M, N]
     assert same.any(axis=0).all()
     assert not same.all(axis=1).any()
@@ -76,12 +76,12 @@ def test_cells_that_never_came(model):
 def test_one_file_holds_all_members(model, tmp_path):
     model.save(tmp_path / "m.keras")
     again = TableModel.load(tmp_path / "m.keras")
-    assert len(again.network_.joint.members) == 3
+    assert len(again.network_.joint.members) == 2
     states = all_grades()
     np.testing.assert_allclose(again.log_prob(states), model.log_prob(states), rtol=1e-6)
     pd.testing.assert_frame_equal(again.sample(9, seed=2), model.sample(9, seed=2))
     found = CliRunner().invoke(main, ["inspect", str(tmp_path / "m.keras")])
-    assert found.exit_code == 0 and "mixture of 3 models" in found.output
+    assert found.exit_code == 0 and "mixture of 2 models" in found.output
 
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])

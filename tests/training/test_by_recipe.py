@@ -146,7 +146,7 @@ def test_seeds_of_any_size(tmp_path):
 def of_two(**slow):
     """Two candidates, of which the second does not learn."""
     recipe = QUICK.to_dict()
-    recipe["training"] |= {"looks": 40, "patience": 30, "average_steps": 0}
+    recipe["training"] |= {"looks": 20, "patience": 14, "average_steps": 0}
     recipe["members"] = 1
     learning = {"learning_rate": 0.0, **slow}
     return Recipe.from_dict("two", recipe | {"candidates": {"a": {}, "b": {"training": learning}}})
@@ -170,7 +170,7 @@ def test_a_candidate_that_cannot_win_is_stopped(tmp_path, first_of_two):
     # Without the other it is trained to its end, though a file of it is there.
     alone = of_two().candidate("b")
     again = train_member(alone, splits, member_path(tmp_path / "m", "b", 0), 0, progress=False)[1]
-    assert again.looks == 31 and again.beaten_by is None
+    assert again.looks == 15 and again.beaten_by is None
 
 
 def test_a_schedule_is_seen_to_its_end(tmp_path, first_of_two):
