@@ -31,6 +31,7 @@ class Count(Intervals):
         knots: as in `LogisticMixture`, of log(x + 1).
         min_scale: as in `LogisticMixture`, of log(x + 1).
         num_hats: as in `LogisticMixture`.
+        local_start: likewise.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -48,8 +49,9 @@ class Count(Intervals):
         knots=None,
         min_scale=None,
         num_hats=None,
+        local_start=False,
     ):
-        mixture = num_components, data_loc, data_scale, knots, min_scale, num_hats
+        mixture = num_components, data_loc, data_scale, knots, min_scale, num_hats, local_start
         super().__init__(LogisticMixture(*mixture))
 
     def interval(self, x):

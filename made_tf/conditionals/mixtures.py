@@ -33,6 +33,8 @@ __all__ = ["LogisticMixture", "Mixture", "NormalMixture"]
 _LOG_SCALE_BOUND = 7.0  # components are e^7 times as wide as the data at most
 _LARGEST = 1e15  # of standardised values
 _START = math.log(0.5)  # how wide the components are at the start, on a log scale
+_NARROWEST_START = 2e-3  # of standardised values
+_ROWS_OF_LOCAL_STARTS = 2000  # that tell how dense the data are around each component
 
 
 class Mixture(RealColumns):
@@ -56,9 +58,11 @@ class Mixture(RealColumns):
             rounded, `from_data` takes half of the smallest difference between two values.
         num_hats: how many of the knots, at even distances from the first to the last, have hat
             functions; `None` for all.
+        local_start: whether each component starts as wide as the data around it are sparse, by the
+            knots, which finds narrow peaks; else all start at half of `data_scale`.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range, or `local_start` has no `knots` to go by.
     """
 
     per_column = (*RealColumns.per_column, "min_scale")
@@ -72,8 +76,15 @@ class Mixture(RealColumns):
         knots=None,
         min_scale=None,
         num_hats=None,
+        local_start=False,
     ):
         super().__init__(data_loc, data_scale, knots, num_hats)
+        if local_start and knots is None:
+            raise ValueError(
+                "`local_start` must be False where there are no `knots`. Received: "
+                f"local_start={local_start!r}"
+            )
+        self.local_start = bool(local_start)
         self.num_components = integer("num_components", num_components)
         self.min_scale = check_positive("min_scale", min_scale, optional=True)
 
@@ -101,12 +112,20 @@ class Mixture(RealColumns):
         constants["log_min_scale"] = np.broadcast_to(lowest, (event_size,)).astype(np.float32)
         shares = (np.arange(self.num_components) + 0.5) / self.num_components
         starts = np.broadcast_to(np.log(shares) - np.log1p(-shares), (event_size, len(shares)))
+        scales = np.full(starts.shape, _START)
         if self.knots is not None:
             at = np.linspace(0, 1, len(self.knots[0]))
             places = self.knot_places(event_size)
             starts = np.stack([np.interp(shares, at, column) for column in places])
-        constants["starts"] = starts.astype(np.float32)
+            if self.local_start:
+                ends = np.linspace(0, 1, len(shares) + 1)
+                widths = np.stack([np.diff(np.interp(ends, at, column)) for column in places])
+                scales = np.log(np.clip(0.5 * widths, _NARROWEST_START, math.exp(_START)))
+        constants["starts"] = np.stack([starts, scales], axis=1).astype(np.float32)  # [D, 2, K]
         return constants
+
+    def together_with(self):
+        return f"{super().together_with()} {self.local_start}"
 
     @property
     def settles_late(self):
@@ -126,10 +145,8 @@ class Mixture(RealColumns):
         """Returns logits `[N, D, K]`, and locations beside unbounded log scales `[N, D, 2, K]`."""
         (params,) = as_float32(params)
         params, k = self.layout.parameters.pad(params), self.num_components  # [N, D, 3 K]
-        starts = self.constant("starts")
-        starts = ops.stack([starts, ops.full_like(starts, _START)], axis=-2)
         shapes = ops.reshape(params[..., k:], (-1, self.event_size, 2, k))
-        return params[..., :k], starts + shapes
+        return params[..., :k], self.constant("starts") + shapes
 
     def unpack(self, params):
         logits, loc, log_scale = self.components(params)
@@ -208,14 +225,19 @@ class Mixture(RealColumns):
 
     @classmethod
     def arguments_of(cls, x):
-        return {**super().arguments_of(x), "min_scale": [_half_a_step(column) for column in x.T]}
+        return {
+            **super().arguments_of(x),
+            "min_scale": [_half_a_step(column) for column in x.T],
+            "local_start": len(x) >= _ROWS_OF_LOCAL_STARTS,
+        }
 
     def get_config(self):
-        return {
+        config = {
             "num_components": self.num_components,
             **super().get_config(),
             "min_scale": self.min_scale,
         }
+        return {**config, "local_start": True} if self.local_start else config
 
     def _of_data(self):
         """Returns `data_loc` and `data_scale` beside components, `[D, 1]`."""

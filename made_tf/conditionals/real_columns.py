@@ -150,7 +150,8 @@ class RealColumns(Lines):
     def chosen(arguments: dict, options: dict) -> dict:
         """Returns what data determine, where nothing else is asked for; of own knots all count."""
         if "knots" in options:
-            arguments = {name: each for name, each in arguments.items() if name != "num_hats"}
+            others = {"num_hats"} if options["knots"] else {"num_hats", "local_start"}
+            arguments = {name: each for name, each in arguments.items() if name not in others}
         return {**arguments, **options}
 
     @classmethod

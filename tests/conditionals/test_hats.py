@@ -45,6 +45,37 @@ def test_families_of_some_hats_come_back_from_their_config(family):
     assert family(**old).bind(2).layout.features.total == 2 * 34  # as files of before have it
 
 
+@pytest.mark.parametrize("name", ["normal_mixture", "logistic_mixture", "discretized", "count"])
+def test_components_of_many_rows_start_as_wide_as_data_are_sparse(name):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 2)).astype("float32")
+    x[:1000] = 0.4 + 0.001 * x[:1000]  # a narrow peak
+    x = np.exp(x).round() if name == "count" else x.round(4)
+    family = families.FAMILIES[name].from_data(x)
+    again = type(family)(**family.get_config()).bind(2)
+    params = np.zeros((1, family.layout.parameters.total), np.float32)
+    found = family.log_prob(params, x[:1])
+    np.testing.assert_allclose(again.log_prob(params, x[:1]), found, rtol=1e-6)
+    few = families.FAMILIES[name].from_data(x[::4])  # are no reason to start otherwise than ever
+    at_start = [np.mean(each.log_prob(np.repeat(params, len(x), 0), x)) for each in (family, few)]
+    assert at_start[0] > at_start[1] + 0.02
+
+
+def test_scales_at_the_start_are_distances_of_quantiles():
+    x = np.random.default_rng(0).lognormal(size=(5000, 1)).astype("float32")
+    family = families.NormalMixture.from_data(x, num_components=4)
+    knots = (np.array(family.knots[0]) - family.data_loc[0]) / family.data_scale[0]
+    ends = np.interp([0, 8, 16, 24, 32], np.arange(33), knots)
+    expected = np.minimum(0.5 * np.diff(ends), 0.5)
+    np.testing.assert_allclose(np.exp(family.constant("starts")[0, 1]), expected, rtol=1e-4)
+    config = {key: value for key, value in family.get_config().items() if key != "local_start"}
+    old = families.NormalMixture(**config).bind(1)  # as files of before have it
+    np.testing.assert_allclose(np.exp(old.constant("starts")[0, 1]), 0.5, rtol=1e-6)
+    assert not families.NormalMixture.from_data(x, knots=None).local_start
+    with pytest.raises(ValueError, match="`local_start` must be False"):
+        families.NormalMixture(local_start=True)
+
+
 @pytest.mark.parametrize("name", ["normal_mixture", "binned", "count"])
 def test_knots_of_ones_own_have_hats_all(name):
     x = np.floor(VALUES)
