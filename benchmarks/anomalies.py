@@ -91,8 +91,10 @@ def main() -> None:
     parser.add_argument("--fit-only", action="store_true", help="on any backend of Keras")
     parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
     options = parser.parse_args()
+    if options.fit_only and not options.models:
+        parser.error("--fit-only needs --models")
     if options.models:
-        options.models.mkdir(exist_ok=True)
+        options.models.mkdir(parents=True, exist_ok=True)
     if options.smoke:
         sets = {"made": made_up()}
     else:

@@ -161,8 +161,12 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="a small set, to see that it runs")
     args = parser.parse_args()
     names = args.sets or wide_sets.available(args.data_dir)
+    missing = set(names) - set(wide_sets.available(args.data_dir))
+    if missing:
+        parser.error(f"--data-dir must have {', '.join(sorted(missing))}")
+    names = ["smoke"] if args.smoke else names
     print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|")
-    for name, split in itertools.product(names[:1] if args.smoke else names, args.splits):
+    for name, split in itertools.product(names, args.splits):
         measure(name, split, args)
 
 

@@ -250,6 +250,8 @@ def train(
         raise click.UsageError("--schema and --time-budget are for tables as they are.")
     conditionals = conditionals or "bernoulli"
     for_questions = purpose == "questions"
+    if for_questions and overrides["num_masks"] not in (None, "fresh"):
+        raise click.UsageError("--num-masks must be fresh with --for questions.")
     name = recipe or ("questions" if for_questions else "default")
     followed = _followed(name, {"members": members, **overrides})
     splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)

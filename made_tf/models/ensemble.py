@@ -161,7 +161,7 @@ def _density(member: MADE) -> str:
 def _part(text: str, other: str) -> str:
     """Returns a text as far as it tells two apart: tables have hundreds of numbers in it."""
     pairs = enumerate(zip(text, other, strict=False))
-    differs = next((at for at, (one, another) in pairs if one != another), len(other))
+    differs = next((at for at, (a, b) in pairs if a != b), min(len(text), len(other)))
     start = max(0, differs - _AROUND)
     part = text[start : start + 2 * _AROUND]
     return f"{'...' if start else ''}{part}{'...' if start + 2 * _AROUND < len(text) else ''}"

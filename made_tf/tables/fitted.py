@@ -111,15 +111,18 @@ class Fitted:
 
     @cached_property
     def marginals(self) -> Questions:
-        """What tells how probable some cells or ranges are.
+        """What tells how probable some cells are: that, or what has whole rows alone."""
+        return self.queries if self.has_questions else self.rows.queries
+
+    @cached_property
+    def conditions(self) -> Questions:
+        """What tells how probable ranges are.
 
         The network of questions, whose answers take fewer draws, unless it is far behind that of
         whole rows: some tables are much harder to learn for all questions at once.
         """
         is_far_behind = (self.network.behind or 0.0) > _MOST_BEHIND
-        if self.has_questions and not is_far_behind:
-            return self.queries
-        return self.rows.queries
+        return self.rows.queries if is_far_behind else self.marginals
 
     def named(self, network: str) -> MADE | Ensemble:
         """Returns the network `"joint"` or `"questions"`.

@@ -271,7 +271,7 @@ class TableModel(BaseEstimator):
             where: a condition in SQL's words (AND, OR, NOT, comparisons, IN, BETWEEN, IS NULL) such
                 as `"price < 1000 AND cut IN ('Ideal', 'Fair')"`, or a list of them.
             given: what is known of the row: a condition as well, or cells by the column's name.
-            num_samples: how many draws an answer takes; one of a single column is exact.
+            num_samples: how many draws an answer takes; of questions' network one column is exact.
             seed: of the draws.
             tolerance: which standard error, as a part of the probability (of each alternative of an
                 OR), is small enough for fewer draws, as `MADEDistribution.log_prob_in`.
@@ -291,9 +291,9 @@ class TableModel(BaseEstimator):
     def log_prob_near(self, X, near: float = 0.5) -> FloatArray:
         """Returns how probable it is to come near each row, cell by cell: `[N]`, in nats.
 
-        Near is the same class (of ordered ones also neighbours) or a number within `near` times the
-        column's spread, each given the exact cells before it: the standard deviation, or by the
-        quartiles where that is less. Cells that never came count as ever.
+        Near is the same class, or a number (or class of an order) within `near` times the column's
+        spread, each given the exact cells before it: the standard deviation, or by the quartiles
+        where that is less. Cells that never came count as ever.
 
         Raises:
             ValueError: as `log_prob`, and if `near` is no positive number.

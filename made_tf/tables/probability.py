@@ -51,10 +51,10 @@ def probability(
     if several and not isinstance(where, Sequence):
         raise ValueError(f"`where` must be a condition or a list of such. Received: {where!r}")
     conditions = [parse("where", text) for text in (where if several else [where])]
-    boxes = Boxes(fitted.schema, fitted.marginals.model, "where")
+    boxes = Boxes(fitted.schema, fitted.conditions.model, "where")
     asked = [boxes.of(condition) for condition in conditions]
     if given is not None:
-        evidence = Boxes(fitted.schema, fitted.marginals.model, "given").of(_given(given))
+        evidence = Boxes(fitted.schema, fitted.conditions.model, "given").of(_given(given))
         asked = [[box for own in one for box in boxes.met(own, evidence)] for one in asked]
         asked.append(evidence)
     found, error = _of_unions(fitted, boxes, asked, num_samples, seed, tolerance)
@@ -115,7 +115,7 @@ def _of_unions(
         return np.zeros(len(unions)), np.zeros(len(unions))
     regions = [region for union in terms for _, region in union]
     whole = Region(*(np.concatenate(part) for part in zip(*regions, strict=True)))
-    estimate: Estimate = fitted.marginals.log_prob_within(
+    estimate: Estimate = fitted.conditions.log_prob_within(
         whole, num_samples, seed, apart=True, tolerance=tolerance
     )
     each = np.exp(np.asarray(estimate.log_prob, np.float64))

@@ -20,8 +20,8 @@ def spread_of(schema: Schema, x: FloatArray) -> list[float]:
     """Returns how far the numbers of each variable lie apart, 0 for classes without an order.
 
     That is the standard deviation, or that of a normal with the same quartiles where it is less: a
-    few numbers far away (a sentinel, long tails) count little. Where more than half of the numbers
-    are the same, it is the standard deviation.
+    few numbers far away (a sentinel, long tails) count little. Where half of the numbers are the
+    same, the others tell.
 
     Args:
         schema: of the table.
@@ -40,7 +40,9 @@ def spread_of(schema: Schema, x: FloatArray) -> list[float]:
 
 
 def _spread(values: NDArray[np.float64]) -> float:
+    numbers, counts = np.unique(values, return_counts=True)
+    if len(numbers) > 2 and 2 * counts.max() >= len(values):
+        values = values[values != numbers[counts.argmax()]]
     low, high = np.quantile(values, [0.25, 0.75])
-    between = (high - low) / _QUARTILES
     deviation = float(np.std(values))
-    return min(deviation, between or deviation) or 1.0
+    return min(deviation, (high - low) / _QUARTILES or deviation) or 1.0

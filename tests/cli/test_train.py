@@ -213,6 +213,16 @@ def test_a_model_for_questions_tells_how_far_its_paths_disagree(tmp_path, rows):
     assert json.loads(run("evaluate", output, rows, "--json").stdout)["path_spread"] > 0
 
 
+def test_questions_about_few_bits_are_asked_in_two_ways(tmp_path, rows):
+    output = tmp_path / "m.keras"
+    tiny = ("train", rows, "-o", output, "--for", "questions", "--hidden-units", "8,8")
+    said = run(*tiny, "--epochs", 1).stdout
+    assert "small: validation NLL" in said and "fresh: validation NLL" in said
+    assert keras.saving.load_model(output).any_order
+    failed = run(*tiny, "--num-masks", 4, exit_code=2).stderr
+    assert "--num-masks must be fresh with --for questions" in failed
+
+
 def test_other_masks_are_another_run(tmp_path, rows, monkeypatch):
     command = ("train", rows, "-o", tmp_path / "m.keras", *TINY, "--num-masks")
     with monkeypatch.context() as patch:
