@@ -1,6 +1,5 @@
 """`made-tf train` by recipes: what options override, what is left out, what a run tells."""
 
-import dataclasses
 import json
 import os
 
@@ -171,7 +170,7 @@ def test_train_takes_the_default_recipe(tmp_path, rows, monkeypatch):
     monkeypatch.setattr(by_recipe, "train_ensemble", stop)
     result = run("train", rows, "-o", tmp_path / "m.keras", exit_code=130)
     assert "nothing to keep" in result.stderr
-    assert seen == [dataclasses.replace(Recipe.load("default"), members=1)]
+    assert seen == [Recipe.load("default").overridden(members=1)]
 
 
 def test_parts_that_are_foreign_are_left_alone(tmp_path, rows, two):
