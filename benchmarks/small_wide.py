@@ -135,7 +135,7 @@ MODELS = {
 
 def measure(name, split, args):
     """Prints a row for each model of a set, the default recipe first."""
-    splits = wide_sets.load("smoke" if args.smoke else name, split, args.data_dir)
+    splits = wide_sets.load(name, split, args.data_dir)
     base = None
     for label in [next(iter(MODELS)), *(list(MODELS)[1:] if args.peers is None else args.peers)]:
         started = time.process_time()
@@ -160,8 +160,9 @@ def main():
     parser.add_argument("--peers", nargs="*", choices=list(MODELS)[1:], help="all, if not given")
     parser.add_argument("--smoke", action="store_true", help="a small set, to see that it runs")
     args = parser.parse_args()
-    names = args.sets or wide_sets.available(args.data_dir)
-    missing = set(names) - set(wide_sets.available(args.data_dir))
+    available = wide_sets.available(args.data_dir)
+    names = args.sets or available
+    missing = set(names) - set(available)
     if missing:
         parser.error(f"--data-dir must have {', '.join(sorted(missing))}")
     names = ["smoke"] if args.smoke else names

@@ -26,7 +26,7 @@ from made_tf.conditionals.truncated import (
     StandardNormal,
     draw_between,
 )
-from made_tf.portable.arguments import integer
+from made_tf.portable.arguments import boolean, integer
 
 __all__ = ["LogisticMixture", "Mixture", "NormalMixture"]
 
@@ -84,7 +84,7 @@ class Mixture(RealColumns):
                 "`local_start` must be False where there are no `knots`. Received: "
                 f"local_start={local_start!r}"
             )
-        self.local_start = bool(local_start)
+        self.local_start = boolean("local_start", local_start)
         self.num_components = integer("num_components", num_components)
         self.min_scale = check_positive("min_scale", min_scale, optional=True)
 
