@@ -12,6 +12,7 @@ from keras import ops
 
 from made_tf.conditionals.columns import Columns
 from made_tf.conditionals.regions import Region
+from made_tf.conditionals.starts import Start
 from made_tf.portable.rows import finite_table
 
 __all__ = ["FAMILIES", "Conditionals", "as_float32", "register"]
@@ -222,6 +223,18 @@ class Conditionals(Columns):
     def of_table(cls, x: npt.NDArray, **options: Any) -> Self:
         """Returns what `from_data` does, whether all values lie in the support or not."""
         return cls(**options).bind(x.shape[1])
+
+    def start(self, x: npt.NDArray) -> Start:
+        """Returns where a network of these columns best starts to learn from data.
+
+        Of classes and bins: at their frequencies. Families whose zeros mean what data need (by
+        quantiles, `counts`) start there.
+
+        Args:
+            x: rows `[N, D]`; NaN counts as no value.
+        """
+        del x
+        return Start(np.zeros(self.layout.parameters.total, np.float32), {})
 
     # How it is told, and kept in files.
 

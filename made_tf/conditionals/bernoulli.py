@@ -8,6 +8,7 @@ from keras import ops
 from made_tf.conditionals.base import Conditionals, as_float32, register
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.special_functions import softplus
+from made_tf.conditionals.starts import Start, log_frequencies
 from made_tf.portable.arguments import boolean
 
 __all__ = ["Bernoulli"]
@@ -72,6 +73,10 @@ class Bernoulli(Conditionals):
         single = self.log_prob(params, one * ops.ones_like(params))
         log_prob = ops.where(zero * one > 0, 0.0, single)
         return ops.where(zero + one > 0, log_prob, -np.inf)
+
+    def start(self, x):
+        zero, one = np.stack(log_frequencies(x, [2] * self.event_size), axis=1)
+        return Start(one - zero, {})
 
     def in_support(self, x):
         return ops.logical_or(ops.equal(x, 0), ops.equal(x, 1))

@@ -20,6 +20,7 @@ from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers, spread, spread_lists
 from made_tf.conditionals.real_columns import RealColumns
 from made_tf.conditionals.special_functions import log_softmax, log_sum_exp
+from made_tf.conditionals.starts import Start, log_frequencies
 from made_tf.portable.arguments import integer
 
 __all__ = ["Binned"]
@@ -161,6 +162,14 @@ class Binned(RealColumns, OnGrids):
         below = ops.relu(self.constant("lowest") - half - x) / self.constant("tail_below")
         beyond = ops.relu(x - half - self.constant("highest")) / self.constant("tail_above")
         return log_prob + self._entry("log_height", index) - below - beyond
+
+    def start(self, x):
+        bins = [
+            np.where(np.isnan(values), np.nan, np.searchsorted(np.float32(own), values))
+            for values, own in zip(x.T, self.edges, strict=True)
+        ]
+        sizes = self.layout.parameters.sizes
+        return Start(np.concatenate(log_frequencies(np.stack(bins, axis=1), sizes)), {})
 
     def noise(self, uniforms):
         size = self.event_size

@@ -8,6 +8,7 @@ from keras import ops
 from made_tf.conditionals.base import as_float32, register
 from made_tf.conditionals.classes import IMPOSSIBLE, Classes
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.starts import Start, log_frequencies
 
 __all__ = ["Categorical"]
 
@@ -41,3 +42,6 @@ class Categorical(Classes):
     def class_logits(self, params):
         (params,) = as_float32(params)
         return self.layout.parameters.pad(params, IMPOSSIBLE)
+
+    def start(self, x):
+        return Start(np.concatenate(log_frequencies(x, self.layout.parameters.sizes)), {})

@@ -8,6 +8,7 @@ from keras import ops
 from made_tf.conditionals.base import as_float32, register
 from made_tf.conditionals.classes import IMPOSSIBLE, Classes, number_of_steps_at
 from made_tf.conditionals.layout import Layout
+from made_tf.conditionals.starts import log_frequencies
 from made_tf.portable.arguments import integer
 
 __all__ = ["Embedded"]
@@ -71,6 +72,12 @@ class Embedded(Classes):
             "vectors": vectors / np.float32(size[1] ** 0.5),
             "class_bias": np.zeros((event_size, size[0]), np.float32),
         }
+
+    def start(self, x):
+        bias = np.zeros((self.event_size, self._most), np.float32)
+        for own, shares in zip(bias, log_frequencies(x, self.listed("num_classes")), strict=True):
+            own[: len(shares)] = shares - shares.mean()
+        return super().start(x)._replace(weights={"class_bias": bias})
 
     def encode(self, x):
         (vectors,) = as_float32(self.weight("vectors"))

@@ -13,6 +13,7 @@ from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers
 from made_tf.conditionals.special_functions import largest, log_softmax, log_sum_exp
+from made_tf.conditionals.starts import Start, log_frequencies
 
 __all__ = ["MISSING", "Inflated"]
 
@@ -138,6 +139,18 @@ class Inflated(Conditionals):
         shared = ops.sum(at * self.constant("shared"), axis=-1)
         at_point = ops.where(shared > 0, both, mass)
         return ops.where(is_point > 0, at_point, elsewhere)
+
+    def start(self, x):
+        at = x.astype(np.float32)[..., None] == self.constant("points")  # [N, D, J]
+        is_point, j = at.any(axis=-1), self.num_points
+        kinds = np.where(np.isnan(x), np.nan, np.where(is_point, at.argmax(axis=-1), j))
+        shares = np.stack(log_frequencies(kinds, [j + 1] * self.event_size))
+        inner = self.family.start(np.where(is_point, np.nan, x))
+        parts = (shares[:, :j] - shares[:, j:]).reshape(-1), inner.parameters
+        return Start(
+            np.concatenate(parts)[self._order(self.layout.parameters)],
+            {f"family_{name}": values for name, values in inner.weights.items()},
+        )
 
     def noise(self, uniforms):
         size = self.event_size

@@ -206,6 +206,14 @@ class Mixed(Conditionals):
             parts.append(group.family.log_prob(self._parameters(group, params), own))
         return self._together(parts)
 
+    def start(self, x):
+        start = super().start(x)
+        for name, (columns, family) in zip(self.inner(), self.groups(), strict=True):
+            own = family.start(x[:, columns])
+            start.parameters[self.layout.parameters.entries(columns)] = own.parameters
+            start.weights.update({f"{name}_{each}": w for each, w in own.weights.items()})
+        return start
+
     def noise(self, uniforms):
         by_channel = self.columns_of_uniforms()
         owners, largest = np.concatenate(by_channel), len(by_channel)

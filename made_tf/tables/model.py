@@ -109,17 +109,17 @@ class TableModel(BaseEstimator):
             echo: prints the schema, where it is `verbose`.
         """
         seed, budget = integer("seed", self.seed, 0, 2**31), checked_budget(self.time_budget)
-        schema, splits, family = prepare(frame, self, seed, folder)
+        table = prepare(frame, self, seed, folder)
         if self.verbose:
-            echo(str(schema))
+            echo(str(table.schema))
         recipes = recipes_of(self)
         seconds = None if budget is None else budget / len(recipes)
         titles = [recipe.name if self.verbose else "" for recipe in recipes]
         trained = [
-            train_network(recipe, splits, family, seed, seconds, folder, title)
+            train_network(recipe, table, seed, seconds, folder, title)
             for recipe, title in zip(recipes, titles, strict=True)
         ]
-        self.network_ = together(schema, splits, trained)
+        self.network_ = together(table, trained)
         self.validation_nll_ = trained[0].valid_nll
         self.history_ = trained[0].history
         return self

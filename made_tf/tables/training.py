@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from made_tf.conditionals import Conditionals
+from made_tf.conditionals.starts import Start
 from made_tf.data.row_files import RowFiles
 from made_tf.data.row_stream import RowStream, bytes_of
 from made_tf.data.splits import Splits
@@ -54,11 +55,13 @@ class Prepared(NamedTuple):
         schema: what its columns are.
         splits: its rows as numbers; those to learn from are a `RowStream` where they lie in files.
         family: of the variables.
+        start: where its networks start to learn.
     """
 
     schema: TableSchema
     splits: Splits
     family: Conditionals
+    start: Start
 
 
 class Trained(NamedTuple):
@@ -89,7 +92,8 @@ def prepare(table: Any, model: Any, seed: int, folder: Path | None = None) -> Pr
         schema = TableSchema.infer(table, *settings)
         x = schema.encode_frame(table).x
         splits = split_rows(x, model.validation_fraction, seed, schema.variables)
-        return Prepared(schema, splits, families_of(schema, splits.train))
+        family = families_of(schema, splits.train)
+        return Prepared(schema, splits, family, family.start(splits.train))
     bytes_of(model.memory)  # before all is read
     files = RowFiles(table)
     held = files.held_out(model.validation_fraction, seed, _MOST_VALIDATION)
@@ -97,7 +101,8 @@ def prepare(table: Any, model: Any, seed: int, folder: Path | None = None) -> Pr
     stream = RowStream(files, found.schema, memory=model.memory, held_out=held)
     rows = found.validation
     splits = Splits(cast(FloatArray, stream), rows, rows[:0], found.schema.variables)
-    return Prepared(found.schema, splits, families_of(found.schema, found.values, found.moments))
+    family = families_of(found.schema, found.values, found.moments)
+    return Prepared(found.schema, splits, family, family.start(found.values))
 
 
 def recipes_of(model: Any) -> list[Recipe]:
@@ -148,8 +153,7 @@ def split_rows(x: FloatArray, fraction: float, seed: int, names: list[str]) -> S
 
 def train_network(
     recipe: Recipe,
-    splits: Splits,
-    family: Conditionals,
+    table: Prepared,
     seed: int,
     seconds: float | None = None,
     folder: Path | None = None,
@@ -159,8 +163,7 @@ def train_network(
 
     Args:
         recipe: of its candidates the first one that is for so many rows.
-        splits: rows to learn from and rows to stop by.
-        family: of the variables.
+        table: what to learn from.
         seed: of weights, order, shuffles and dropout.
         seconds: how long training may take: further members share what the first one leaves.
         folder: where the run lies, to be resumed; a temporary one by default.
@@ -168,8 +171,8 @@ def train_network(
     """
     if folder is None:
         with tempfile.TemporaryDirectory() as own:
-            return train_network(recipe, splits, family, seed, seconds, Path(own), title)
-    recipe = _for_rows(recipe, splits)
+            return train_network(recipe, table, seed, seconds, Path(own), title)
+    recipe = _for_rows(recipe, table.splits)
     if seconds is not None:
         # A schedule would have to know beforehand how many steps there is time for.
         recipe = recipe.overridden(schedule="constant", learning_rate=_CONSTANT_RATE)
@@ -186,29 +189,30 @@ def train_network(
             callbacks = [StopAfter(left if index else seconds)]
         network, member = train_member(
             recipe,
-            splits,
+            table.splits,
             member_path(folder, recipe.name, index),
             (seed + index * _BETWEEN_MEMBERS) % 2**31,
-            family,
+            table.family,
             progress=f"{title} {index + 1}/{recipe.members}" if title and index else title or False,
             callbacks=callbacks,
+            start=table.start,
         )
         networks.append(network)
         members.append(member)
     if len(networks) == 1:
         return Trained(networks[0], members[0].valid_nll, members[0].history)
     ensemble = Ensemble(networks)
-    return Trained(ensemble, mean_nll(ensemble, splits.valid)[0], members[0].history)
+    return Trained(ensemble, mean_nll(ensemble, table.splits.valid)[0], members[0].history)
 
 
-def together(schema: TableSchema, splits: Splits, trained: list[Trained]) -> TableNetwork:
+def together(table: Prepared, trained: list[Trained]) -> TableNetwork:
     """Returns what was learned as one model.
 
     Args:
-        schema: of the table.
-        splits: the rows, as `prepare` has them.
+        table: what it was learned from.
         trained: of whole rows, and of questions if there is such a network.
     """
+    schema, splits = table.schema, table.splits
     known = splits.train if isinstance(splits.train, np.ndarray) else splits.valid
     joint, *others = (each.network for each in trained)
     questions = cast(MADE, others[0]) if others else None

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from made_tf import conditionals as families
+from made_tf.conditionals.starts import Start
 from made_tf.data.splits import Splits
 from made_tf.models.made import MADE
 from made_tf.portable.digests import digest
@@ -70,6 +71,7 @@ def train_member(
     save_seconds: float = 10.0,
     rival: float = math.inf,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    start: Start | None = None,
 ) -> tuple[MADE, TrainedMember]:
     """Trains one model, or reads it where it was trained before.
 
@@ -86,6 +88,7 @@ def train_member(
         rival: the validation NLL of another candidate: training stops where it will hardly be
             reached. (With a schedule, or more orders in the end than at a look, it does not.)
         callbacks: further callbacks of training.
+        start: where the outputs start to learn; `None` for where the layers do.
 
     Raises:
         FloatingPointError: if training diverges.
@@ -125,6 +128,8 @@ def train_member(
             num_orders=training.validation_orders,
             **recipe.model_arguments(),
         )
+        if start is not None:
+            _start_at(model, start)
         model.compile(training.make_optimizer(splits.train.shape[0]))
         return model
 
@@ -167,6 +172,14 @@ def train_member(
 
     from_first(write)
     return model, member
+
+
+def _start_at(model: MADE, start: Start) -> None:
+    last: Any = model.direct_layer if model.output_layer is None else model.output_layer
+    last.bias.assign_add(start.parameters)
+    own: Any = model.family_weights
+    for name, values in start.weights.items():
+        own.named[name].assign(values)
 
 
 def _digest_of(family: families.Conditionals) -> str:

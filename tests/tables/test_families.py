@@ -1,10 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from example_tables import JOINT
 
 from made_tf import conditionals as families
 from made_tf.data.table_schema import TableSchema
+from made_tf.tables import TableModel
 from made_tf.tables.families import families_of
+from made_tf.training.recipe import Recipe
 
 
 def table(count, missing=0.0):
@@ -45,3 +48,19 @@ def test_missing_numbers_are_no_rows_for_hats():
     real, _ = families_in(table(2000, missing=0.7))
     assert isinstance(real, families.Inflated)
     assert hats(real.family) == 0
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_a_network_knows_how_often_values_occur_before_it_learns(tmp_path, in_files):
+    shares = {"red": 0.6, "green": 0.3, "blue": 0.1}
+    colours = np.random.default_rng(0).choice(list(shares), 1000, p=list(shares.values()))
+    table = pd.DataFrame({"colour": colours})
+    if in_files:
+        table.to_parquet(tmp_path / "rows.parquet")
+    still = {"looks": 1, "steps": 1, "learning_rate": 1e-7}
+    recipe = Recipe.from_dict("still", {**JOINT.to_dict(), "training": still})
+    model = TableModel(recipe=recipe, questions=None).fit(
+        tmp_path / "rows.parquet" if in_files else table
+    )
+    told = np.exp(model.log_prob(pd.DataFrame({"colour": list(shares)})))
+    np.testing.assert_allclose(told, list(shares.values()), atol=0.04)

@@ -99,7 +99,7 @@ def test_on_a_device(model, tmp_path, weights):
 def test_further_members_share_the_time_that_the_first_one_leaves(monkeypatch, takes, expected):
     clock, given = [0.0], []
 
-    def train_member(recipe, splits, path, seed, family, progress, callbacks):
+    def train_member(recipe, splits, path, seed, family, progress, callbacks, start):
         given.append(callbacks[0].seconds)
         clock[0] += takes
         member = TrainedMember("", seed, 1.0, 1, 1, takes, takes, [])
@@ -110,7 +110,9 @@ def test_further_members_share_the_time_that_the_first_one_leaves(monkeypatch, t
     rows = np.zeros((20, 2), np.float32)
     splits = Splits(rows, rows, rows[:0], ["a", "b"])
     recipe = JOINT.overridden(members=4)
-    found = training.train_network(recipe, splits, Normal().bind(2), 0, seconds=10)
+    family = Normal().bind(2)
+    table = training.Prepared(None, splits, family, family.start(rows))
+    found = training.train_network(recipe, table, 0, seconds=10)
     assert given == pytest.approx(expected)
     assert isinstance(found.network, Ensemble if len(expected) > 1 else MADE)
     assert found.history == []
