@@ -192,7 +192,7 @@ class MaskSets:
                     seed=_Key(self.seed, 0, step),
                 )
                 inputs, outputs = evidence.fresh_degrees(own[0], uniforms)
-                return [inputs, *map(ops.convert_to_tensor, own[1:]), outputs]
+                return [inputs, *own[1:], outputs]
             return self._each_level(lambda level: self._fresh(level, step, rows))
         index = step % self.num_masks
         if by_row:

@@ -41,6 +41,7 @@ def steps(count, masks_per="batch"):
     sets = MaskSets(degrees, None, "evidence", masks_per, seed=3)
     if masks_per == "row":
         inputs, hidden, outputs = (np.asarray(level) for level in sets.at_step(0, count))
+        np.testing.assert_array_equal(hidden, degrees.hidden[0])  # for all rows
     else:
         found = [[np.asarray(level) for level in sets.at_step(step)] for step in range(count)]
         inputs, hidden, outputs = (np.stack(level) for level in zip(*found, strict=True))
@@ -253,3 +254,31 @@ def test_a_context_is_seen_by_single_columns_too():
     alone = np.array([[np.nan, 1.0, np.nan]] * 2, np.float32)
     found = np.exp(np.asarray(dist.log_marginal(alone).log_prob))
     np.testing.assert_allclose(found, [0.9, 0.1], atol=0.08)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "normal", "ragged"])
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"mask_weights": False, "direct_connections": False},
+        {"hidden_units": (9,), "residual": False, "context": 2},
+        {"hidden_units": (), "residual": False},
+    ],
+)
+def test_rows_with_masks_of_their_own_are_as_if_each_were_alone(family, kwargs):
+    model = model_of(family, masks_per="row", **kwargs)
+    x = reference.rows(model.conditionals, 12, D)
+    vectors = None
+    if model.context_layers:
+        vectors = np.random.default_rng(2).normal(size=(12, 2)).astype(np.float32)
+    levels = model.mask_sets.at_step(5, 12)
+    assert [isinstance(level, np.ndarray) for level in levels[1:-1]] == [True] * len(
+        model.hidden_layers
+    )
+    together = np.asarray(model.parameters(x, vectors, levels))
+    for row in range(12):
+        own = [np.asarray(level)[row] if level.ndim == 2 else level for level in levels]
+        part = None if vectors is None else vectors[row : row + 1]
+        alone = np.asarray(model.parameters(x[row : row + 1], part, own))[0]
+        np.testing.assert_allclose(together[row], alone, rtol=1e-5, atol=1e-5)
