@@ -224,21 +224,19 @@ def check_finite(path: Path, model: MADE) -> None:
         raise ValueError(f"{path} must have finite weights. Layer {name!r} has others.")
 
 
-def family_of(splits: Splits, name: str, tells_unknown: bool = False) -> Conditionals:
-    """Returns the family of this name for these rows.
+def family_of(splits: Splits, name: str) -> str | Conditionals:
+    """Returns the family of this name for these rows; that of bits by its name, for the recipe.
 
     Args:
         splits: the rows.
         name: of the family.
-        tells_unknown: whether a network is to tell an unknown bit from a zero.
     """
     import numpy as np
 
-    from made_tf.conditionals import FAMILIES, Bernoulli
+    from made_tf.conditionals import FAMILIES
 
-    if name == "bernoulli" and tells_unknown:
-        return Bernoulli(tells_unknown=True)
     rows = splits.train
     if name not in ("bernoulli", "normal"):  # a class or a step may be missing in one split
         rows = np.concatenate(splits[:3])
-    return FAMILIES[name].from_data(rows)
+    family = FAMILIES[name].from_data(rows)
+    return name if name == "bernoulli" else family

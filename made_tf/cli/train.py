@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,8 +255,10 @@ def train(
         raise click.UsageError("--num-masks must be fresh with --for questions.")
     name = recipe or ("questions" if for_questions else "default")
     followed = _followed(name, {"members": members, **overrides})
+    if for_questions and followed.tells_unknown is None:
+        followed = dataclasses.replace(followed, tells_unknown=True)
     splits = load_splits(data, validation_fraction, seed, array, conditionals=conditionals)
-    family = family_of(splits, conditionals, tells_unknown=for_questions)
+    family = family_of(splits, conditionals)
     _check_masks(followed, splits, family, overrides)
     with parts_folder(output) as folder:
         trained = train_ensemble(
@@ -286,7 +289,7 @@ def _followed(name: str, overrides: dict[str, Any]) -> Recipe:
 
 
 def _check_masks(
-    recipe: Recipe, splits: Splits, family: Conditionals, overrides: dict[str, Any]
+    recipe: Recipe, splits: Splits, family: str | Conditionals, overrides: dict[str, Any]
 ) -> None:
     """Fails if `--resample` would say nothing."""
     from made_tf.training.by_recipe import candidates_for

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from made_tf.networks.kernel_mask import connected, masked
+
 __all__ = ["Groups", "product_by_row"]
 
 
@@ -53,7 +55,6 @@ def product_by_row(
         strict: as in `connected`.
         groups: of the outputs, and of the inputs where these are known.
     """
-    compare = ops.less if strict else ops.less_equal
     kinds = np.arange(kernel.shape[0]) if groups.inputs is None else groups.inputs
     _, first, number = np.unique(kinds, return_index=True, return_inverse=True)
     of_kinds = None
@@ -63,11 +64,11 @@ def product_by_row(
     own, parts, places = np.asarray(groups.outputs), [], []
     for group in np.unique(own):
         columns = np.flatnonzero(own == group)
-        degree = ops.expand_dims(out_degrees[..., columns[0]], -1)
-        seen = ops.where(compare(in_degrees, degree), inputs, ops.zeros_like(inputs))
+        degree = out_degrees[..., columns[0] : columns[0] + 1]
+        seen = masked(connected(in_degrees, degree, strict)[..., 0], inputs)
         part = ops.matmul(seen, ops.take(kernel, columns, axis=1))
         if of_kinds is not None:
-            flags = ops.cast(compare(kind_degrees, degree), part.dtype)
+            flags = ops.cast(connected(kind_degrees, degree, strict)[..., 0], part.dtype)
             part = part + ops.matmul(flags, ops.take(of_kinds, columns, axis=1))
         parts.append(part)
         places.append(columns)

@@ -94,7 +94,7 @@ def train_member(
         FloatingPointError: if training diverges.
         ValueError: if what lies at `path` was trained by another recipe.
     """
-    training = recipe.training
+    training, conditionals = recipe.training, recipe.family(conditionals)
     facts = facts_path(path)
     made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
     made_by["data"] = digest_of_rows(splits.train, splits.valid)

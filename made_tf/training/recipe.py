@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from made_tf.conditionals import Bernoulli, Conditionals
 from made_tf.models.settings import Settings
 from made_tf.portable.arguments import boolean, integer
 from made_tf.training.schedule import Training
@@ -24,6 +25,7 @@ _OF_MODEL = _OF_MADE - {"num_orders"}  # which stands by itself: training uses a
 _OF_TRAINING = {field.name for field in dataclasses.fields(Training)}
 _LIMITS = ("max_rows", "min_rows", "min_variables")  # of the data that a candidate is for
 _BINARY = "binary"  # whether it is for tables of binary columns alone, or for all others
+_UNKNOWN = "tells_unknown"
 _FRESH = "fresh"  # TOML has no word for None
 _NAME = re.compile(r"[\w-][\w.-]*")  # a part of a file's name; never a path, never hidden
 
@@ -41,10 +43,12 @@ class Recipe:
         members: how many models with seeds of their own the ensemble has.
         num_orders: over how many orders each member's density is averaged in
             the end.
+        tells_unknown: whether the network of bits is to tell an unknown one from a zero, where
+            `conditionals` are "bernoulli" and no more is said; `None` for what suits the purpose.
         candidates: networks to choose from: for each, by a name of the same
             letters, the arguments of `model` and of `training` that differ,
-            `num_orders` and `members` where they do, and perhaps for which data it is: at most
-            `max_rows` and at least `min_rows` to learn from, at least
+            `num_orders`, `members` and `tells_unknown` where they do, and perhaps for which data
+            it is: at most `max_rows` and at least `min_rows` to learn from, at least
             `min_variables`, `binary = true` for binary columns alone and
             `false` for tables with others. One model of each is trained, and the
             candidate that is best on the validation rows becomes the ensemble.
@@ -56,6 +60,7 @@ class Recipe:
     training: Training = dataclasses.field(default_factory=Training)
     members: int = 1
     num_orders: int = 1
+    tells_unknown: bool | None = None
     candidates: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -99,6 +104,8 @@ class Recipe:
         recipe = cls(name, training=Training(**training), **content)
         integer("members", recipe.members)
         integer("num_orders", recipe.num_orders)
+        if recipe.tells_unknown is not None:
+            boolean(_UNKNOWN, recipe.tells_unknown)
         _known("model", recipe.model, _OF_MODEL)
         for candidate in recipe.candidates:
             check_name("candidates", candidate)
@@ -140,19 +147,21 @@ class Recipe:
         _known(
             f"candidates.{name}",
             changes,
-            {"model", "training", "num_orders", "members", *_LIMITS, _BINARY},
+            {"model", "training", "num_orders", "members", _UNKNOWN, *_LIMITS, _BINARY},
         )
         _known(f"candidates.{name}.model", changes.get("model", {}), _OF_MODEL)
         _known(f"candidates.{name}.training", changes.get("training", {}), _OF_TRAINING)
         for limit in _LIMITS:
             integer(limit, changes.get(limit, 1))
-        boolean(_BINARY, changes.get(_BINARY, True))
+        for fact in (_BINARY, _UNKNOWN):
+            boolean(fact, changes.get(fact, True))
         return dataclasses.replace(
             self,
             model={**self.model, **changes.get("model", {})},
             training=dataclasses.replace(self.training, **changes.get("training", {})),
             num_orders=integer("num_orders", changes.get("num_orders", self.num_orders)),
             members=integer("members", changes.get("members", self.members)),
+            tells_unknown=changes.get(_UNKNOWN, self.tells_unknown),
             candidates={},
         )
 
@@ -213,10 +222,17 @@ class Recipe:
             arguments["num_masks"] = None
         return arguments
 
+    def family(self, conditionals: str | Conditionals) -> str | Conditionals:
+        """Returns the conditionals that a model is to have where these are asked for."""
+        bits = self.tells_unknown and conditionals == Bernoulli.name
+        return Bernoulli(tells_unknown=True) if bits else conditionals
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the content of a file of this recipe."""
         content = dataclasses.asdict(self)
-        return {key: content[key] for key in content if key != "name" and content[key] != {}}
+        return {
+            key: content[key] for key in content if key != "name" and content[key] not in ({}, None)
+        }
 
     def to_toml(self) -> str:
         """Returns the text of a file of this recipe."""

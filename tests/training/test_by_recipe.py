@@ -1,5 +1,6 @@
 """Training by a recipe: candidates, members, one ensemble, found again where it was cut off."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -209,3 +210,11 @@ def test_who_is_beaten(gains, rival, beaten):
 )
 def test_what_creeps_is_flat(gain, looks, flat):
     assert is_flat([5.0 - gain * look for look in range(looks)], 2) is flat
+
+
+def test_inputs_are_as_the_recipe_says(tmp_path):
+    recipe, splits = dataclasses.replace(QUICK, tells_unknown=True), make_smoke_set()
+    model, _ = train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
+    assert model.conditionals.layout.features.total == 2 * model.event_size
+    plain, _ = train_member(QUICK, splits, tmp_path / "p.keras", 0, progress=False)
+    assert plain.conditionals.layout.features.total == plain.event_size

@@ -1,13 +1,14 @@
 """Recipes: data that say how to train."""
 
 import dataclasses
+import tomllib
 
 import keras
 import numpy as np
 import pytest
 import reference
 
-from made_tf import MADE
+from made_tf import MADE, Normal
 from made_tf.models.settings import Settings
 from made_tf.reproduction.benchmark_sets import BenchmarkSet, set_names
 from made_tf.training.recipe import Recipe, recipe_names
@@ -245,6 +246,8 @@ def test_what_is_written_is_read_again(tmp_path):
         ("[training]\nschedule = 1", "`schedule` must be one of .*'cosine'.* Received: schedule=1"),
         ("[candidates.a]\nwidth = 1", "`candidates.a` must have keys among"),
         ("[candidates.a.model]\nwidth = 1", "`candidates.a.model` must have keys among"),
+        ("tells_unknown = 1", "`tells_unknown` must be True or False"),
+        ("[candidates.a]\ntells_unknown = 'no'", "`tells_unknown` must be True or False"),
         ("[candidates.a]\nmax_rows = 0", "`max_rows` must be a positive integer"),
         ("[candidates.a]\nmin_variables = 1.5", "`min_variables` must be a positive integer"),
         ("members = ", "The recipe .*bad.toml is not usable"),
@@ -262,3 +265,14 @@ def test_bad_recipes_are_refused(tmp_path, text, message):
 def test_recipes_that_are_not_there(name):
     with pytest.raises(ValueError, match="`recipe` must be a"):
         Recipe.load(name)
+
+
+def test_a_recipe_says_whether_bits_tell_what_is_unknown():
+    content = {"tells_unknown": True, "candidates": {"a": {}, "b": {"tells_unknown": False}}}
+    recipe = Recipe.from_dict("asked", content)
+    assert Recipe.from_dict("asked", tomllib.loads(recipe.to_toml())) == recipe
+    assert "tells_unknown" not in Recipe.load("default").to_toml()
+    assert recipe.candidate("a").family("bernoulli").tells_unknown
+    assert recipe.candidate("b").family("bernoulli") == "bernoulli"
+    normal = Normal()
+    assert recipe.family(normal) is normal and recipe.family("normal") == "normal"
