@@ -71,7 +71,7 @@ class MADE(ReportsSpread, DensityModel):
             in the model's own order like the rest: for a model that is asked
             questions (`made_tf.networks.evidence`), best with `mask_weights`.
         masks_per: whether each `"batch"` or each `"row"` of training has a
-            mask of its own; rows cost several times as much.
+            mask of its own, for up to some dozens of variables (`networks.row_masks`).
         mask_weights: whether the layers see their mask through weights of its
             own (Germain et al. 2015, section 4.2).
         num_orders: M; the model's density is the average of the densities

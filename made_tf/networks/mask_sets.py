@@ -241,9 +241,9 @@ class MaskSets:
 
     def _fresh(self, level: int, step, num_rows):
         own = self._own(level)
-        shape = (len(own),) if num_rows is None else (num_rows, len(own))
         if not self._varies(level):
-            return ops.broadcast_to(ops.convert_to_tensor(own), shape)
+            return own
+        shape = (len(own),) if num_rows is None else (num_rows, len(own))
         key = _Key(self.seed, level, step)
         if level == 0 and self.order_groups is not None:
             count = int(self.order_groups.max()) + 1

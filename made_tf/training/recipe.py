@@ -23,7 +23,12 @@ _OF_THE_DATA = {"event_size", "conditionals", "seed"}  # a recipe serves any row
 _OF_MADE = {field.name for field in dataclasses.fields(Settings) if field.init} - _OF_THE_DATA
 _OF_MODEL = _OF_MADE - {"num_orders"}  # which stands by itself: training uses another number
 _OF_TRAINING = {field.name for field in dataclasses.fields(Training)}
-_LIMITS = ("max_rows", "min_rows", "min_variables")  # of the data that a candidate is for
+_LIMITS = (
+    "max_rows",
+    "min_rows",
+    "min_variables",
+    "max_variables",
+)  # of the data that a candidate is for
 _BINARY = "binary"  # whether it is for tables of binary columns alone, or for all others
 _UNKNOWN = "tells_unknown"
 _FRESH = "fresh"  # TOML has no word for None
@@ -48,9 +53,9 @@ class Recipe:
         candidates: networks to choose from: for each, by a name of the same
             letters, the arguments of `model` and of `training` that differ,
             `num_orders`, `members` and `tells_unknown` where they do, and perhaps for which data
-            it is: at most `max_rows` and at least `min_rows` to learn from, at least
-            `min_variables`, `binary = true` for binary columns alone and
-            `false` for tables with others. One model of each is trained, and the
+            it is: at least `min_rows` and at most `max_rows` to learn from, `min_variables` to
+            `max_variables` columns, `binary = true` for binary columns alone and `false` for
+            tables with others. One model of each is trained, and the
             candidate that is best on the validation rows becomes the ensemble.
     """
 
@@ -128,7 +133,8 @@ class Recipe:
         chosen: dict[str, Recipe] = {}
         for name, changes in self.candidates.items():
             fits = changes.get("min_rows", 0) <= num_rows <= changes.get("max_rows", num_rows)
-            fits = fits and num_variables >= changes.get("min_variables", 0)
+            most = changes.get("max_variables", num_variables)
+            fits = fits and changes.get("min_variables", 0) <= num_variables <= most
             fits = fits and changes.get(_BINARY, is_binary) == is_binary
             candidate = self.candidate(name)
             if fits and candidate not in chosen.values():

@@ -66,6 +66,7 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
     ]
     assert recipe.candidates_for(11, 4) == {"": recipe.candidate("")}
     limits = {"few": {"max_rows": 9}, "many": {"min_rows": 10}, "any": {"training": {"steps": 1}}}
+    limits |= {"narrow": {"max_variables": 4}, "wide": {"min_variables": 6}}
     limits |= {
         "bits": {"binary": True, "num_orders": 2},
         "others": {"binary": False, "num_orders": 3},
@@ -73,6 +74,7 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
     limited = Recipe.from_dict("limited", {"candidates": limits})
     assert list(limited.candidates_for(10, 5)) == ["many", "any", "bits"]
     assert list(limited.candidates_for(9, 5, is_binary=False)) == ["few", "any", "others"]
+    assert "narrow" in limited.candidates_for(9, 4) and "wide" in limited.candidates_for(9, 6)
     a, b = recipe.candidates_for(10, 5).values()
     assert a.model == {**recipe.model, "dropout": 0.5} and a.num_orders == 8
     assert b.model == recipe.model and b.training.steps == 7
@@ -249,6 +251,7 @@ def test_what_is_written_is_read_again(tmp_path):
         ("tells_unknown = 1", "`tells_unknown` must be True or False"),
         ("[candidates.a]\ntells_unknown = 'no'", "`tells_unknown` must be True or False"),
         ("[candidates.a]\nmax_rows = 0", "`max_rows` must be a positive integer"),
+        ("[candidates.a]\nmax_variables = 0", "`max_variables` must be a positive integer"),
         ("[candidates.a]\nmin_variables = 1.5", "`min_variables` must be a positive integer"),
         ("members = ", "The recipe .*bad.toml is not usable"),
         ("training = 3", "The recipe .*bad.toml is not usable"),
