@@ -66,7 +66,10 @@ def test_a_file_says_what_a_recipe_is(tmp_path):
     ]
     assert recipe.candidates_for(11, 4) == {"": recipe.candidate("")}
     limits = {"few": {"max_rows": 9}, "many": {"min_rows": 10}, "any": {"training": {"steps": 1}}}
-    limits |= {"narrow": {"max_variables": 4}, "wide": {"min_variables": 6}}
+    limits |= {
+        "narrow": {"max_variables": 4, "num_orders": 4},
+        "wide": {"min_variables": 6, "num_orders": 5},
+    }
     limits |= {
         "bits": {"binary": True, "num_orders": 2},
         "others": {"binary": False, "num_orders": 3},
