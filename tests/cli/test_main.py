@@ -41,9 +41,9 @@ def test_version():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
-def test_closed_streams(model, monkeypatch):
+def test_closed_streams(model, tflite, monkeypatch):
     code = f"{sys.executable} -c 'from made_tf.cli import main; main()'"
-    command = ["sh", "-c", f"exec {code} inspect {model} 2>&-"]
+    command = ["sh", "-c", f"exec {code} inspect {tflite} 2>&-"]
     closed = subprocess.run(command, capture_output=True, text=True, check=True)
     assert closed.stderr == ""
     assert "D = 6" in closed.stdout

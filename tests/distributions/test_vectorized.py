@@ -25,7 +25,7 @@ def model_of(**settings):
 
 
 def ensemble(**settings):
-    members = [model_of(input_order="random", seed=seed, **settings) for seed in range(3)]
+    members = [model_of(input_order="random", seed=seed, **settings) for seed in range(2)]
     return made_tf.Ensemble(members)
 
 

@@ -13,10 +13,13 @@ from made_tf import MADE  # noqa: F401 - registers the class with Keras
 
 pytest.importorskip("jax")
 
+#: The others are these, of equal columns.
+FAMILIES = ("bernoulli", "ragged", "scaled_normal")
+
 SCRIPT = """
 import json, pathlib, sys
 
-folder, tests = map(pathlib.Path, sys.argv[1:])
+folder, tests = map(pathlib.Path, sys.argv[1:3])
 sys.path.insert(0, str(tests))
 
 import no_tensorflow  # before all others
@@ -27,7 +30,7 @@ import reference
 
 assert keras.backend.backend() == "jax"
 report = {}
-for name in reference.FAMILIES:
+for name in sys.argv[3:]:
     keras.utils.set_random_seed(0)
     model = reference.small_model(
         name, event_size=4, input_order="random", hidden_degrees="random", hidden_units=(20, 20),
@@ -99,7 +102,7 @@ print(json.dumps({"report": report, "masks": masks, "tensorflow": tensorflow}))
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("jax")
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), str(reference.FOLDER)],
+        [sys.executable, "-c", SCRIPT, str(folder), str(reference.FOLDER), *FAMILIES],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICKLY},
         capture_output=True,
         text=True,
@@ -112,7 +115,7 @@ def trained(tmp_path_factory):
 def test_the_model_trains_on_jax_without_tensorflow(trained):
     _, output = trained
     assert output["tensorflow"] is False
-    assert set(output["report"]) == set(reference.FAMILIES)
+    assert set(output["report"]) == set(FAMILIES)
     for history in output["report"].values():
         assert history["loss"][-1] < history["loss"][0]
         assert history["val_nll"][-1] < history["val_nll"][0]
@@ -130,7 +133,7 @@ def test_it_trains_under_many_masks_too(trained):
         assert "order_spread" not in history
 
 
-@pytest.mark.parametrize("name", reference.FAMILIES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_tensorflow_opens_what_jax_saved_and_computes_the_same(trained, name):
     folder, _ = trained
     model = keras.models.load_model(folder / f"{name}.keras")

@@ -722,7 +722,8 @@ for kind in ({"num_masks": 1}, {"num_masks": None}):
         with scope:
             keras.utils.set_random_seed(0)
             model = reference.small_model(hidden_units=(8,), **kind)
-            model.compile(keras.optimizers.SGD(0.1))
+            # The twin goes eagerly: a graph takes longer to make.
+            model.compile(keras.optimizers.SGD(0.1), run_eagerly=bool(runs))
         x = reference.rows(model.conditionals, 64, 5)
         model.fit(x, batch_size=16, epochs=2, shuffle=False, verbose=0)
         runs.append(model)

@@ -16,7 +16,6 @@ from made_tf.tables.boxes import Boxes
 from made_tf.tables.conditions import AllOf, parse
 from made_tf.tables.probability import _given, _inclusion_and_exclusion
 from made_tf.tables.training import split_rows
-from made_tf.training.recipe import Recipe
 
 BIG_AND_LEFT = "level >= 'mid' AND side = 'left'"
 TESTS = [
@@ -188,11 +187,9 @@ def test_a_network_of_questions_that_is_far_behind_is_not_asked(tmp_path):
 
 
 def test_training_tells_how_far_behind_questions_are():
-    frame = grades(60)
-    quick = {"questions": Recipe.load("questions").overridden(looks=1)}
-    model = TableModel(recipe=Recipe.load("table").overridden(looks=1), **quick).fit(frame)
-    network = model.network_
-    known = split_rows(model.schema_.encode_frame(frame).x, 0.1, 0, model.schema_.variables).valid
+    model = fitted_grades()
+    network, x = model.network_, model.schema_.encode_frame(grades()).x
+    known = split_rows(x, 0.1, 0, model.schema_.variables).valid
     expected = mean_nll(network.questions, known)[0] - mean_nll(network.joint, known)[0]
     assert network.behind == pytest.approx(expected, abs=1e-3)
 

@@ -20,7 +20,7 @@ pytest.importorskip("jax")
 
 RECIPE = """
 [model]
-hidden_units = [12, 12]
+hidden_units = [12]
 num_masks = "fresh"
 resample = "evidence"
 mask_weights = true

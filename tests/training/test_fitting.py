@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -23,10 +24,11 @@ class Killed(BaseException):
     pass
 
 
-class Killer:
-    """Stops everything at the n-th operation on files below a folder, as SIGKILL would.
+class Witness:
+    """Keeps what lies below a folder before each operation on files there.
 
-    From then on every operation fails, so that no clean-up code has an effect.
+    Which is what a process leaves that SIGKILL ends at this operation: no clean-up code has an
+    effect, and what a file's buffer still holds is lost.
     """
 
     EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir"})
@@ -35,25 +37,41 @@ class Killer:
         self.folder = None
         sys.addaudithook(self)  # for good: there is no way to take it back
 
-    def start(self, folder, operations):
-        self.folder, self.left = str(folder), operations
+    def start(self, folder):
+        self.folder, self.operations, self.left = folder, 0, []
 
     def stop(self):
+        """Returns what lay there, without repetitions, as dicts from paths to bytes."""
         self.folder = None
+        return self.left
 
     def __call__(self, event, args):
         if self.folder is None or event not in self.EVENTS:
             return
         # A removal inside rmtree names the file alone.
-        if str(args[0]).startswith(self.folder) or event in ("os.remove", "os.rmdir"):
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
+        if str(args[0]).startswith(str(self.folder)) or event in ("os.remove", "os.rmdir"):
+            folder, self.folder = self.folder, None  # a look is no operation
+            self.operations += 1
+            paths = sorted(folder.rglob("*"))
+            there = {p.relative_to(folder): p.read_bytes() if p.is_file() else None for p in paths}
+            if there not in self.left:
+                self.left.append(there)
+            self.folder = folder
 
 
 @pytest.fixture(scope="module")
-def killer():
-    return Killer()
+def witness():
+    return Witness()
+
+
+def put(folder, there):
+    """Makes a folder anew."""
+    folder.mkdir()
+    for path, content in there.items():
+        if content is None:
+            (folder / path).mkdir()
+        else:
+            (folder / path).write_bytes(content)
 
 
 def make_model():
@@ -91,25 +109,21 @@ def test_the_best_model_is_kept(tmp_path, uninterrupted):
     assert_same_run(model, state, uninterrupted)
 
 
-def test_killed_at_every_file_operation(tmp_path, killer, uninterrupted):
-    for operations in range(0, 1000, 3):
-        folder = tmp_path / str(operations)
-        folder.mkdir()
-        killer.start(folder, operations)
-        try:
-            fit(folder)
-        except Killed:
-            killer.stop()
-        else:
-            break
-        finally:
-            killer.stop()
+def test_killed_at_every_file_operation(tmp_path, witness, uninterrupted):
+    (tmp_path / "whole").mkdir()
+    witness.start(tmp_path / "whole")
+    fit(tmp_path / "whole")
+    left = witness.stop()
+    assert witness.operations > 10 * EPOCHS
+    assert len(left) > 5 * EPOCHS
+    for number, there in enumerate(left):
+        folder = tmp_path / str(number)
+        put(folder, there)
         finished = runs.read_state(folder / "m.keras.run")
         if finished is not None and finished.best_epoch == finished.epoch:
             assert keras.saving.load_model(folder / "m.keras").event_size == 4
         assert_same_run(*fit(folder), uninterrupted)
         assert os.listdir(folder) == ["m.keras"]
-    assert operations > 10 * EPOCHS
 
 
 def test_killed_while_the_history_is_written(tmp_path, uninterrupted):
@@ -216,7 +230,7 @@ def test_damaged_runs_are_refused(tmp_path):
     fit(tmp_path, restart=True)
 
 
-def test_a_run_that_had_stopped_early_trains_no_further(tmp_path, killer):
+def test_a_run_that_had_stopped_early_trains_no_further(tmp_path):
     def fail(state):
         raise Killed
 
@@ -300,29 +314,23 @@ def test_a_finished_model_stays_until_the_end(tmp_path, uninterrupted):
     assert os.listdir(tmp_path) == ["m.keras"]
 
 
-def test_killed_while_an_earlier_model_is_replaced(tmp_path, killer, uninterrupted):
-    for operations in range(0, 1000, 3):
-        folder = tmp_path / str(operations)
-        folder.mkdir()
-        (folder / "m.keras").write_bytes(b"of an earlier run")
-
-        def ended(state, folder=folder, operations=operations):
-            killer.start(folder, operations)
-
-        try:
-            fit(folder, ended=ended, epochs=1)
-        except Killed:
-            killer.stop()
-        else:
-            break
-        finally:
-            killer.stop()
-        if (folder / "m.keras").read_bytes() != b"of an earlier run":
+def test_killed_while_an_earlier_model_is_replaced(tmp_path, witness):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    (whole / "m.keras").write_bytes(b"of an earlier run")
+    fit(whole, ended=lambda state: witness.start(whole), epochs=1)
+    left = witness.stop()
+    assert witness.operations > 5
+    old = [there[Path("m.keras")] == b"of an earlier run" for there in left]
+    assert old[0] and not old[-1]
+    for number, there in enumerate(left):
+        folder = tmp_path / str(number)
+        put(folder, there)
+        if not old[number]:
             assert keras.saving.load_model(folder / "m.keras").event_size == 4
         model, _ = fit(folder, epochs=1)
         assert model.optimizer.iterations == 2
         assert os.listdir(folder) == ["m.keras"]
-    assert operations > 5
 
 
 def test_restart_keeps_the_old_run_until_the_new_one_is_sound(tmp_path):
