@@ -23,12 +23,7 @@ _OF_THE_DATA = {"event_size", "conditionals", "seed"}  # a recipe serves any row
 _OF_MADE = {field.name for field in dataclasses.fields(Settings) if field.init} - _OF_THE_DATA
 _OF_MODEL = _OF_MADE - {"num_orders"}  # which stands by itself: training uses another number
 _OF_TRAINING = {field.name for field in dataclasses.fields(Training)}
-_LIMITS = (
-    "max_rows",
-    "min_rows",
-    "min_variables",
-    "max_variables",
-)  # of the data that a candidate is for
+_LIMITS = ("min_rows", "max_rows", "min_variables", "max_variables")  # of data it is for
 _BINARY = "binary"  # whether it is for tables of binary columns alone, or for all others
 _UNKNOWN = "tells_unknown"
 _FRESH = "fresh"  # TOML has no word for None
