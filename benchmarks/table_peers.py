@@ -2,8 +2,8 @@
 
     sdv/bin/python benchmarks/table_peers.py --peer copula --folder ROWS/census
 
-Learns from `train.csv` in the folder and writes as many rows to `PEER.csv` beside it. Runs in the peer's environment, which needs nothing of this project. One for the copula and CTGAN,
-one for TabularARGN:
+Learns from `train.csv` in the folder and writes as many rows to `PEER.csv` beside it. Runs in the
+peer's environment, which needs nothing of this project. One for SDV, one for TabularARGN:
 
     python -m venv sdv && sdv/bin/pip install sdv==2.0.0 ctgan==0.12.1 torch==2.13.0
     python -m venv argn && argn/bin/pip install mostlyai-engine==2.7.3 torch==2.13.0
