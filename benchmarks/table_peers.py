@@ -47,7 +47,9 @@ def ctgan(train: pd.DataFrame, seed: int, epochs: int) -> Callable[[int], pd.Dat
     from sdv.single_table import CTGANSynthesizer
 
     torch.manual_seed(seed)
-    return _of_sdv(CTGANSynthesizer(_metadata(train), epochs=epochs, enable_gpu=False), train)
+    return _of_sdv(
+        CTGANSynthesizer(_metadata(train), epochs=epochs, enable_gpu=False, verbose=True), train
+    )
 
 
 def _of_sdv(model, train: pd.DataFrame) -> Callable[[int], pd.DataFrame]:
