@@ -177,9 +177,8 @@ def fill(model: TableModel, train: pd.DataFrame, test: pd.DataFrame) -> None:
     for name, filled in by_peers(train, holes, numeric):
         print(f"               {name:18} {_pair(errors(truth, filled, hidden, scale))}")
     if inside:
-        print(
-            f"    hidden numbers in the middle 90 % of their draws: {np.concatenate(inside).mean():.3f}"
-        )
+        share = np.concatenate(inside).mean()
+        print(f"    hidden numbers in the middle 90 % of their draws: {share:.3f}")
 
 
 def in_the_middle(draws: np.ndarray, cells: np.ndarray, seed: int = 0) -> np.ndarray:
