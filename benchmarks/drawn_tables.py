@@ -113,6 +113,8 @@ def main() -> None:
     parser.add_argument("--folder", type=pathlib.Path, help="of a folder for each table")
     parser.add_argument("--smoke", action="store_true", help="made rows, drawn again")
     options = parser.parse_args()
+    if not options.smoke and options.folder is None:
+        parser.error("--folder must say where the drawn rows lie")
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or pathlib.Path(temporary)
         for name in ["made"] if options.smoke else options.tables.split(","):
@@ -120,8 +122,10 @@ def main() -> None:
             train, test = frame[: len(frame) * 3 // 4], frame[len(frame) * 3 // 4 :]
             own = folder / name
             own.mkdir(parents=True, exist_ok=True)
-            if not (own / TRAIN).exists():
-                train.to_csv(own / TRAIN, index=False)
+            text = train.to_csv(index=False)
+            if (own / TRAIN).exists() and (own / TRAIN).read_text(encoding="utf-8") != text:
+                parser.error(f"{own / TRAIN} must have the rows to learn from. It has others")
+            (own / TRAIN).write_text(text, encoding="utf-8")
             if options.smoke:
                 rides(400, seed=1).to_csv(own / "again.csv", index=False)
             show(name, HEADS)

@@ -170,7 +170,7 @@ class MaskSets:
         return count
 
     def at_step(self, step, num_rows=None) -> list:
-        """Returns the set that training uses at a step, as tensors.
+        """Returns the set that training uses at a step.
 
         Args:
             step: the number of steps before, an integer scalar tensor.
@@ -179,7 +179,7 @@ class MaskSets:
         Returns:
             Degrees of the inputs and of each hidden layer, and of the outputs where
             these are not those of the inputs: int32 `[units]`, or `[N, units]` with
-            a set for each row.
+            a set for each row. Tensors; NumPy arrays `[units]` where fresh sets do not differ.
         """
         step = ops.cast(step, "int32")
         by_row = self.masks_per == "row"

@@ -21,6 +21,8 @@ from made_tf.networks.kernel_mask import connected, masked
 
 __all__ = ["Groups", "product_by_row"]
 
+_MOST_GROUPS = 64
+
 
 @dataclasses.dataclass(frozen=True, eq=False)  # a tuple of arrays Keras would make tensors of
 class Groups:
@@ -33,6 +35,11 @@ class Groups:
 
     inputs: npt.NDArray[np.integer] | None
     outputs: npt.NDArray[np.integer] | None
+
+    @property
+    def are_few(self) -> bool:
+        """Whether a product for each group of outputs is worth what it takes to compile."""
+        return self.outputs is not None and len(np.unique(self.outputs)) <= _MOST_GROUPS
 
 
 def product_by_row(

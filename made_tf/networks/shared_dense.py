@@ -67,7 +67,7 @@ class SharedDense(MaskedDense):
                 mask for each row; `None` for the layer's own degrees.
             out_degrees: int32 `[out]` or `[N, out]`.
             groups: which units have one degree in every row (`made_tf.networks.row_masks`), where
-                rows have masks of their own; without those of outputs that takes much longer.
+                rows have masks of their own; without few such of the outputs that takes longer.
             shift: what else is added before the activation, `[..., out]`.
         """
         if in_degrees is None and self.mask_kernel is None:
@@ -88,7 +88,7 @@ class SharedDense(MaskedDense):
         """Returns what the inputs and the mask give to the outputs, without the bias."""
         kernel, strict = self.unmasked_kernel(), self.mask.strict
         by_row = max(len(in_degrees.shape), len(out_degrees.shape)) == 2
-        if by_row and groups is not None and groups.outputs is not None:
+        if by_row and groups is not None and groups.are_few:
             degrees = in_degrees, out_degrees
             own = None if self.mask_kernel is None else self._compute_mask_kernel()
             return product_by_row(inputs, kernel, own, *degrees, strict, groups)

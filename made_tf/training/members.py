@@ -99,7 +99,7 @@ def train_member(
     made_by = json.loads(json.dumps({"recipe": recipe.to_dict(), "seed": seed}))
     made_by["data"] = digest_of_rows(splits.train, splits.valid)
     family = _digest_of(families.get(conditionals, splits.train.shape[1]))
-    for key in ("members", "about"):  # they say nothing of a single member
+    for key in ("members", "about", "tells_unknown"):  # a member's own family says the last one
         made_by["recipe"].pop(key, None)
     found = from_first(lambda: json.loads(facts.read_text()) if facts.exists() else None)
     if found is not None:

@@ -182,7 +182,7 @@ class Recipe:
 
         Args:
             **entries: what is to be otherwise, by its name in `model` or in
-                `training`, or `members` or `num_orders`.
+                `training`, or `members`, `num_orders` or `tells_unknown`.
 
         Raises:
             ValueError: if a name is unknown or a value out of range.
@@ -192,7 +192,7 @@ class Recipe:
             >>> [each.model["dropout"] for each in recipe.candidates_for(1000, 20).values()]
             [0.2, 0.2, 0.2]
         """
-        _known("entries", entries, {*_OF_MODEL, *_OF_TRAINING, "members", "num_orders"})
+        _known("entries", entries, {*_OF_MODEL, *_OF_TRAINING, "members", "num_orders", _UNKNOWN})
         entries = {name: _plain(value) for name, value in entries.items()}
         if "num_masks" in entries and entries["num_masks"] is None:
             entries["num_masks"] = _FRESH

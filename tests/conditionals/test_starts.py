@@ -18,29 +18,30 @@ BITS = (RNG.random(ROWS) < 0.1).astype(np.float32)
 CLASSES = RNG.choice(4, ROWS, p=[0.6, 0.3, 0.1, 0.0]).astype(np.float32)
 REAL = RNG.gamma(2.0, size=ROWS).astype(np.float32)
 HOLES = np.where(RNG.random(ROWS) < 0.3, np.float32(MISSING), np.where(REAL < 0.5, 0, REAL))
-#: Columns with a family that can be anything in one row, and a name.
-COLUMNS = {
-    "bernoulli": (families.Bernoulli(), BITS),
-    "categorical": (families.Categorical(4), CLASSES),
-    "embedded": (families.Embedded(5, embedding_size=2), CLASSES),
-    "binned": (families.Binned.from_data(REAL[:, None] ** 2, num_bins=16), REAL**1.5),
-    "inflated": (families.Inflated(families.NormalMixture(2), [0.0, MISSING]), HOLES),
-    "inflated classes": (families.Inflated(families.Categorical(4), [MISSING]), CLASSES),
-}
 STRANGE = np.where(RNG.random(ROWS) < 0.5, np.float32(MISSING), CLASSES)
+#: A family, its column, and of how many of its first parameters counting tells the best values.
+COLUMNS = {
+    "bernoulli": (families.Bernoulli(), BITS, 1),
+    "categorical": (families.Categorical(4), CLASSES, 4),
+    "embedded": (families.Embedded(5, embedding_size=2), CLASSES, 0),
+    "binned": (families.Binned.from_data(REAL[:, None] ** 2, num_bins=16), REAL**1.5, 99),
+    "inflated": (families.Inflated(families.NormalMixture(2), [0.0, MISSING]), HOLES, 2),
+    "inflated classes": (families.Inflated(families.Categorical(4), [MISSING]), STRANGE, 5),
+    "inflated, embedded": (families.Inflated(families.Embedded(5, 2), [MISSING]), STRANGE, 1),
+}
 
 
 def family_and_rows():
-    own, columns = zip(*COLUMNS.values(), strict=True)
-    x = np.stack([*columns, STRANGE], axis=1)
-    mixed = families.Mixed([*own, families.Inflated(families.Categorical(4), [MISSING])])
-    return mixed.bind(x.shape[1]), x
+    own, columns, _ = zip(*COLUMNS.values(), strict=True)
+    x = np.stack(columns, axis=1)
+    return families.Mixed(own).bind(x.shape[1]), x
 
 
-def slopes(family, start, x):
-    """The gradient of the mean log-likelihood of each column in what counting tells."""
+def slopes(family, start, x, counted):
+    """The gradient of the mean log-likelihood in what counting tells: parameters, biases."""
     weights = {
-        name: tf.constant(start.weights.get(name, w)) for name, w in family.weights().items()
+        name: tf.constant(start.weights.get(name, values))
+        for name, values in family.weights().items()
     }
     params = tf.constant(start.parameters[None])
     with tf.GradientTape() as tape:
@@ -48,32 +49,38 @@ def slopes(family, start, x):
         rows = tf.repeat(params, len(x), axis=0)
         mean = tf.reduce_mean(tf.reduce_sum(family.with_weights(weights).log_prob(rows, x), 1))
     of_params, of_weights = tape.gradient(mean, [params, weights])
-    # Of numbers beside the points, and of vectors, counting does not tell.
-    known = start.parameters != 0
-    biases = [grad for name, grad in of_weights.items() if name.endswith("class_bias")]
-    return np.concatenate(
-        [of_params[0][known], *[np.ravel(tf.convert_to_tensor(bias)) for bias in biases]]
-    )
+    biases = [
+        np.ravel(tf.convert_to_tensor(slope))
+        for name, slope in of_weights.items()
+        if name.endswith("class_bias")
+    ]
+    side = family.layout.parameters
+    is_counted = side.ranks < np.asarray(counted)[side.owners]
+    return np.concatenate([of_params[0][is_counted], *biases])
 
 
-def test_no_step_makes_rows_more_probable():
-    family, x = family_and_rows()
+def check(family, x, counted):
     start = family.start(x)
     assert start.parameters.dtype == np.float32 and start.parameters.shape == (
         family.layout.parameters.total,
     )
     # Half a row more in each class is all that keeps it from the maximum.
-    assert np.abs(slopes(family, start, x)).max() < 16 / 2 / ROWS
-    from_zeros = start._replace(parameters=np.full_like(start.parameters, 1e-9), weights={})
-    assert np.abs(slopes(family, from_zeros, x)).max() > 0.05
+    assert np.abs(slopes(family, start, x, counted)).max() < 16 / 2 / ROWS
+    nothing = start._replace(parameters=0 * start.parameters, weights={})
+    assert np.abs(slopes(family, nothing, x, counted)).max() > 0.05
+    return start
+
+
+def test_no_step_makes_rows_more_probable():
+    family, x = family_and_rows()
+    check(family, x, [counted for _, _, counted in COLUMNS.values()])
 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_each_family_alone(name):
-    family, values = COLUMNS[name]
+    family, values, counted = COLUMNS[name]
     family, x = family.bind(1), values[:, None]
-    start = family.start(x)
-    assert np.abs(slopes(family, start, x)).max() < 16 / 2 / ROWS
+    start = check(family, x, [counted])
     with_holes = family.start(np.concatenate([x, np.full((50, 1), np.nan)]))
     np.testing.assert_array_equal(start.parameters, with_holes.parameters)
 
@@ -107,6 +114,7 @@ def test_training_begins_there(tmp_path, hidden_units):
     assert isinstance(model, MADE)
     last = model.direct_layer if model.output_layer is None else model.output_layer
     np.testing.assert_allclose(keras.ops.convert_to_numpy(last.bias), start.parameters, atol=1e-5)
-    (bias,) = [w for name, w in model.family_weights.named.items() if "class_bias" in name]
-    (expected,) = start.weights.values()
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(bias), expected, atol=1e-5)
+    assert len(start.weights) == 2
+    for name, expected in start.weights.items():
+        bias = keras.ops.convert_to_numpy(model.family_weights.named[name])
+        np.testing.assert_allclose(bias, expected, atol=1e-5)

@@ -12,7 +12,7 @@ from keras import ops
 import made_tf
 from made_tf import masks
 from made_tf.models.paths import path_spread
-from made_tf.networks import evidence
+from made_tf.networks import evidence, row_masks
 from made_tf.networks.mask_sets import MaskSets
 from made_tf.queries.subsets import Queries
 
@@ -266,7 +266,11 @@ def test_a_context_is_seen_by_single_columns_too():
         {"hidden_units": (), "residual": False},
     ],
 )
-def test_rows_with_masks_of_their_own_are_as_if_each_were_alone(family, kwargs):
+@pytest.mark.parametrize("most_groups", [64, 3])
+def test_rows_with_masks_of_their_own_are_as_if_each_were_alone(
+    monkeypatch, family, kwargs, most_groups
+):
+    monkeypatch.setattr(row_masks, "_MOST_GROUPS", most_groups)
     model = model_of(family, masks_per="row", **kwargs)
     x = reference.rows(model.conditionals, 12, D)
     vectors = None

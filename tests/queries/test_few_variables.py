@@ -39,8 +39,10 @@ def asked(request):
     Mixed columns take TensorFlow longer to make graphs of than to answer for: they go eagerly.
     """
     tf.config.run_functions_eagerly(request.param == "mixed, context")
-    yield made(request.param)
-    tf.config.run_functions_eagerly(False)
+    try:
+        yield made(request.param)
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def made(case):

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from made_tf import MADE
+from made_tf import MADE, Bernoulli
 from made_tf.reproduction.benchmark_sets import make_smoke_set
 from made_tf.training.by_recipe import train_ensemble
 from made_tf.training.members import train_member
@@ -212,9 +212,16 @@ def test_what_creeps_is_flat(gain, looks, flat):
     assert is_flat([5.0 - gain * look for look in range(looks)], 2) is flat
 
 
-def test_inputs_are_as_the_recipe_says(tmp_path):
+def test_inputs_are_as_the_recipe_says(tmp_path, monkeypatch):
     recipe, splits = dataclasses.replace(QUICK, tells_unknown=True), make_smoke_set()
     model, _ = train_member(recipe, splits, tmp_path / "m.keras", 0, progress=False)
     assert model.conditionals.layout.features.total == 2 * model.event_size
     plain, _ = train_member(QUICK, splits, tmp_path / "p.keras", 0, progress=False)
     assert plain.conditionals.layout.features.total == plain.event_size
+    # As members were trained before recipes said so.
+    bits = Bernoulli(tells_unknown=True)
+    train_member(QUICK, splits, tmp_path / "b.keras", 0, bits, progress=False)
+    monkeypatch.setattr(MADE, "fit", no_training)
+    train_member(recipe, splits, tmp_path / "b.keras", 0, progress=False)
+    with pytest.raises(ValueError, match="with other conditionals"):
+        train_member(recipe, splits, tmp_path / "p.keras", 0, progress=False)

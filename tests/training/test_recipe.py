@@ -36,7 +36,13 @@ def test_few_bits_are_asked_in_two_ways():
     recipe = Recipe.load("questions")
     assert list(recipe.candidates_for(3000, 180)) == ["small", "fresh"]
     assert list(recipe.candidates_for(3001, 180)) == ["bits"]
-    assert list(recipe.candidates_for(3000, 180, is_binary=False)) == ["small"]
+    for rows, columns, expected in (
+        (3000, 32, "few"),
+        (3000, 33, "few_wide"),
+        (3001, 32, "large"),
+        (3001, 33, "wide"),
+    ):
+        assert list(recipe.candidates_for(rows, columns, is_binary=False)) == [expected]
     assert recipe.candidate("fresh").model_arguments()["hidden_degrees"] == "equal"
 
 
