@@ -272,16 +272,16 @@ def test_rows_with_masks_of_their_own_are_as_if_each_were_alone(
 ):
     monkeypatch.setattr(row_masks, "_MOST_GROUPS", most_groups)
     model = model_of(family, masks_per="row", **kwargs)
-    x = reference.rows(model.conditionals, 12, D)
+    x = reference.rows(model.conditionals, 5, D)
     vectors = None
     if model.context_layers:
-        vectors = np.random.default_rng(2).normal(size=(12, 2)).astype(np.float32)
-    levels = model.mask_sets.at_step(5, 12)
+        vectors = np.random.default_rng(2).normal(size=(5, 2)).astype(np.float32)
+    levels = model.mask_sets.at_step(5, 5)
     assert [isinstance(level, np.ndarray) for level in levels[1:-1]] == [True] * len(
         model.hidden_layers
     )
     together = np.asarray(model.parameters(x, vectors, levels))
-    for row in range(12):
+    for row in range(5):
         own = [np.asarray(level)[row] if level.ndim == 2 else level for level in levels]
         part = None if vectors is None else vectors[row : row + 1]
         alone = np.asarray(model.parameters(x[row : row + 1], part, own))[0]
