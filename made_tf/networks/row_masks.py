@@ -21,7 +21,7 @@ from made_tf.networks.kernel_mask import connected, masked
 
 __all__ = ["Groups", "product_by_row"]
 
-_MOST_GROUPS = 64
+_MOST_GROUPS = 64  # a hundred take TensorFlow ten seconds to compile, and steps gain nothing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # a tuple of arrays Keras would make tensors of

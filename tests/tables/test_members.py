@@ -22,6 +22,14 @@ def model():
     return TableModel(recipe=MEMBERS, questions=None, seed=7).fit(grades())
 
 
+def two_numbers():
+    """A table of two columns, ready to be learned from."""
+    rows = np.zeros((20, 2), np.float32)
+    family = Normal().bind(2)
+    splits = Splits(rows, rows, rows[:0], ["a", "b"])
+    return training.Prepared(None, splits, family, family.start(rows))
+
+
 def member(model, number):
     """The model of one of its networks alone."""
     one = TableModel()
@@ -107,12 +115,8 @@ def test_further_members_share_the_time_that_the_first_one_leaves(monkeypatch, t
 
     monkeypatch.setattr(training, "train_member", train_member)
     monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
-    rows = np.zeros((20, 2), np.float32)
-    splits = Splits(rows, rows, rows[:0], ["a", "b"])
     recipe = JOINT.overridden(members=4)
-    family = Normal().bind(2)
-    table = training.Prepared(None, splits, family, family.start(rows))
-    found = training.train_network(recipe, table, 0, seconds=10)
+    found = training.train_network(recipe, two_numbers(), 0, seconds=10)
     assert given == pytest.approx(expected)
     assert isinstance(found.network, Ensemble if len(expected) > 1 else MADE)
     assert found.history == []
@@ -134,9 +138,5 @@ def test_masks_of_rows_are_not_compiled_where_there_is_little_time(monkeypatch, 
         return MADE(2, (4,), "normal", seed=0), TrainedMember("", 0, 1.0, 1, 1, 1.0, 1.0, [])
 
     monkeypatch.setattr(training, "train_member", train_member)
-    rows = np.zeros((20, 2), np.float32)
-    family = Normal().bind(2)
-    splits = Splits(rows, rows, rows[:0], ["a", "b"])
-    table = training.Prepared(None, splits, family, family.start(rows))
-    training.train_network(Recipe.load("questions"), table, 0, seconds)
+    training.train_network(Recipe.load("questions"), two_numbers(), 0, seconds)
     assert given == [expected]
