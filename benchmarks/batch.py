@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import os
 import pathlib
+import resource
 import shutil
 import statistics
 import sys
@@ -45,22 +46,27 @@ def timed(function, *arguments, **options):
     return found, time.perf_counter() - started
 
 
+def core_seconds():
+    """What cores have computed so far for this process and for those of its own that have ended."""
+    return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
+
 def score_rates(model, path, rows, folder, rounds):
     count = sum(pq.read_metadata(file).num_rows for file in rows.glob("*.parquet"))
     seconds, computed = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(rounds):
         for workers, own in seconds.items():
             shutil.rmtree(folder / "scores", ignore_errors=True)
-            before = sum(os.times()[:4])  # of this process and of those that have ended
+            before = core_seconds()
             _, took = timed(batch.score, path, rows, folder / "scores", num_workers=workers)
             own.append(took)
-            computed[workers].append(sum(os.times()[:4]) - before)
+            computed[workers].append(core_seconds() - before)
     ratio = statistics.median(one / two for one, two in zip(*seconds.values(), strict=True))
     for workers, own in seconds.items():
-        rate, cost = count / statistics.median(own), count / statistics.median(computed[workers])
+        rate, cost = count / statistics.median(own), statistics.median(computed[workers]) / count
         print(
-            f"score, {workers} process(es): {count:,} rows, {rate:,.0f} a second; {cost:,.0f} for "
-            "each second that a core computes"
+            f"score, {workers} process(es): {count:,} rows, {rate:,.0f} a second; "
+            f"{1e6 * cost:.1f} microseconds of a core each"
         )
     print(f"two processes to one: {ratio:.2f} (median of {rounds} rounds)")
     few = pq.read_table(sorted(rows.glob("*.parquet"))[0]).to_pandas().to_numpy()

@@ -92,7 +92,7 @@ def main() -> None:
                 for batch in range(4):
                     file.sample(options.batch_size, seeds + batch)
                 times[name].append((time.process_time() - started) / 4)
-        first = min(times[names[0]])
+        first = max(min(times[names[0]]), 1e-9)  # clocks of processes may tick in hundredths
         print(f"D = {options.event_size}, batches of {options.batch_size}, shortest of 12 turns:")
         for name, each in times.items():
             values = options.batch_size * options.event_size
