@@ -18,7 +18,7 @@ from made_tf.conditionals.grids import (
 from made_tf.conditionals.layout import Layout
 from made_tf.conditionals.lines import IMPROBABLE
 from made_tf.conditionals.numbers_of_columns import check_numbers, spread, spread_lists
-from made_tf.conditionals.real_columns import RealColumns
+from made_tf.conditionals.real_columns import RealColumns, quantile_knots
 from made_tf.conditionals.special_functions import log_softmax, log_sum_exp
 from made_tf.conditionals.starts import Start, log_frequencies
 from made_tf.portable.arguments import integer
@@ -237,6 +237,10 @@ class Binned(RealColumns, OnGrids):
         x = np.asarray(x, np.float64)
         bins = integer("num_bins", num_bins, 2)
         return super().of_table(x, **{**cls.cut(x, bins), **options})
+
+    @staticmethod
+    def knots_of(values):
+        return quantile_knots(values, recurring=True)
 
     @classmethod
     def cut(cls, x, num_bins):

@@ -84,6 +84,20 @@ def test_knots_of_ones_own_have_hats_all(name):
         assert family.layout.features.total == 2 * (1 + count)
 
 
+def test_numbers_that_recur_among_many_zeros_have_hats_of_their_own():
+    rng = np.random.default_rng(0)
+    gains = np.sort(rng.choice(100_000, 26, replace=False)).astype("float32")
+    often, once = gains[:20], gains[20:]  # which chance alone would make knots
+    x = np.concatenate([np.zeros(4000), np.repeat(often, rng.integers(3, 9, 20)), once])[:, None]
+    family = families.Binned.from_data(x, num_hats=None)
+    hats = np.asarray(family.encode(often[:, None]))[:, 1:]
+    np.testing.assert_allclose(np.sort(hats)[:, -2:], np.tile([0.0, 1.0], (20, 1)), atol=1e-3)
+    assert len(set(hats.argmax(axis=1))) == 20
+    knots = np.array(family.knots[0])
+    assert len(knots) == 33 and np.isin([0.0, x.max()], knots).all()
+    assert not np.isin(once[once < x.max()], knots).any()
+
+
 def test_columns_of_other_hats_are_groups_of_their_own():
     columns = [families.NormalMixture.from_data(VALUES[:, :1], num_hats=n) for n in (5, 3, 5)]
     mixed = families.Mixed(columns).bind(3)
