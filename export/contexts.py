@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from made_tf.export.frozen import frozen
 from made_tf.models.context import check_presence
 from made_tf.models.density_model import DensityModel
 from made_tf.models.made import MADE
@@ -48,23 +49,12 @@ def encoder_of(model: MADE) -> Callable:
     shape = context_shape(model)
     if shape is None or model.conditioning.encoder is None:
         return lambda context: context
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
     dtype = model.conditioning.encoder.inputs[0].dtype
-    function = tf.function(
+    return frozen(
         lambda context: model.encode_context(tf.cast(context, dtype)),
         [tf.TensorSpec([None, *shape], tf.float32)],
-        autograph=False,
+        model.conditioning.size,
     )
-    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
-
-    def encode(context):
-        (vectors,) = frozen(context)
-        return tf.ensure_shape(vectors, [None, model.conditioning.size])
-
-    return encode
 
 
 def check_contexts(model: DensityModel, context: npt.ArrayLike) -> FloatArray:

@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from made_tf.export.networks import Answer, ExportedNetwork, NetworkOfManyOrders, make_network
+from made_tf.export.networks import (
+    Answer,
+    ExportedNetwork,
+    NetworkOfEvidence,
+    NetworkOfManyOrders,
+    make_network,
+)
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.sampling import random
@@ -85,7 +91,8 @@ class NetworkOfMembers:
 
     def impute(self, x, observed, seeds, context=None) -> Answer:
         """Draws what is not observed, from members by how probable the rest is under them."""
-        members = [each for each in self._members if isinstance(each, NetworkOfManyOrders)]
+        kinds = NetworkOfEvidence, NetworkOfManyOrders
+        members = [each for each in self._members if isinstance(each, kinds)]
         log_weights = tf.stack(
             [member.log_marginal(x, observed, context) for member in members], axis=1
         )

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from made_tf.export.contexts import encoder_of
+from made_tf.export.frozen import frozen
 from made_tf.models.ensemble import Ensemble
 from made_tf.models.made import MADE
 from made_tf.sampling import random
@@ -30,6 +31,7 @@ from made_tf.sampling.order_mixture import (
 
 __all__ = [
     "ExportedNetwork",
+    "NetworkOfEvidence",
     "NetworkOfManyOrders",
     "NetworkOfOneOrder",
     "has_many_orders",
@@ -73,6 +75,8 @@ def make_network(
     """
     if has_many_orders(model, num_orders):
         return NetworkOfManyOrders(model, num_orders, block_length, batch_size)
+    if model.reads_evidence:
+        return NetworkOfEvidence(model, block_length, batch_size)
     return NetworkOfOneOrder(model, block_length, batch_size)
 
 
@@ -158,6 +162,39 @@ class NetworkOfOneOrder(ExportedNetwork):
         return self._network.parameters(x, vectors=vectors)
 
 
+class NetworkOfEvidence(NetworkOfOneOrder):
+    """One order, with evidence beside it: rows that know different variables in one pass."""
+
+    def __init__(self, model: MADE, block_length: int | None = None, batch_size: int | None = None):
+        super().__init__(model, block_length, batch_size)
+        self._rows = [tf.TensorSpec([None, model.event_size], tf.float32)] * 2
+        width = model.settings.vector_size
+        self._vectors = frozen(model.evidence_vectors, self._rows, width)
+
+    def impute(self, x, observed, seeds, context=None) -> Answer:
+        """Draws what is not observed; NaN for a row with an observed value that is no state."""
+        del context
+        known = tf.cast(_flags(observed), tf.float32)
+        vectors = self._vectors(x, known)
+        given = KnownValues(known, x)
+        rows = self._network.sample(self._uniforms(seeds), given=given, vectors=vectors)
+        return {"x": tf.where(_is_possible(self._model, x, observed), rows, np.nan)}
+
+    def log_marginal(self, x, observed, context=None):
+        """Returns log p of what is observed of each row, `[n]`, in nats."""
+        del context
+        model, family = self._model, self._network.family
+
+        def parameters(x, shown):
+            return model.parameters_given(x, tf.zeros_like(shown), shown)
+
+        shown = tf.cast(_flags(observed), tf.float32)
+        total = int(family.layout.parameters.total)
+        params = frozen(parameters, self._rows, total)(x, shown)
+        terms = tf.where(shown > 0, family.log_prob(params, x), 0.0)
+        return tf.reduce_sum(terms, axis=1)
+
+
 class NetworkOfManyOrders(ExportedNetwork):
     """Orders that share one copy of the weights, in the model's own layout.
 
@@ -201,9 +238,7 @@ class NetworkOfManyOrders(ExportedNetwork):
             return self._network.sample(uniforms[:, :-1], degrees, known, vectors=vectors)
 
         result = _group_by_group(keys, draw, tf.zeros_like(x))
-        possible = tf.logical_or(self._model.conditionals.in_support(x), tf.equal(observed, 0))
-        possible = tf.reduce_all(possible, axis=1, keepdims=True)
-        return {"x": tf.where(possible, result, np.nan)}
+        return {"x": tf.where(_is_possible(self._model, x, observed), result, np.nan)}
 
     def log_marginal(self, x, observed, context=None):
         """Returns log p of what is observed of each row, `[n]`, in nats."""
@@ -243,6 +278,12 @@ class NetworkOfManyOrders(ExportedNetwork):
             whole=True,
         )
         return params
+
+
+def _is_possible(model: MADE, x, observed):
+    """Returns whether all observed values of a row are states of their variables, `[n, 1]`."""
+    possible = tf.logical_or(model.conditionals.in_support(x), tf.equal(observed, 0))
+    return tf.reduce_all(possible, axis=1, keepdims=True)
 
 
 def _flags(observed):

@@ -96,7 +96,7 @@ class Signature:
             (`made_tf.export.checks.answers`).
         is_standard: whether a file has it unless told otherwise.
         draws: whether it runs the sampler's loops.
-        needs_any_order: whether the model must know all orders.
+        answers_all: whether the model must answer any question exactly.
         has_fixed_sizes: whether it also exists with a fixed number of rows.
         is_of_ensembles: whether an ensemble has it, too.
     """
@@ -106,7 +106,7 @@ class Signature:
     check: answers.Check
     is_standard: bool = False
     draws: bool = True
-    needs_any_order: bool = False
+    answers_all: bool = False
     has_fixed_sizes: bool = True
     is_of_ensembles: bool = True
 
@@ -131,7 +131,7 @@ SIGNATURES: dict[str, Signature] = {
             ("x", "observed", "seeds"),
             answers.check_impute,
             is_standard=True,
-            needs_any_order=True,
+            answers_all=True,
         ),
         Signature("sample_and_log_prob", ("seeds",), answers.check_sample_and_log_prob),
         Signature(
@@ -184,7 +184,7 @@ def choose_signatures(
     possible = {
         name: signature
         for name, signature in SIGNATURES.items()
-        if (model.any_order or not signature.needs_any_order)
+        if (model.answers_all or not signature.answers_all)
         and (model.conditionals.has_temperature or "temperature" not in signature.inputs)
         and (signature.is_of_ensembles or not isinstance(model, Ensemble))
     }
@@ -244,7 +244,7 @@ def make_signatures(
         `log_prob(x float32 [n, D]) -> log_prob float32 [n]`, in nats, NaN for
         a row with a value that is no state of its variable;
         `conditionals(x float32 [n, D])` -> the parameters by name, each
-        `[n, D, ...]`, under the model's own order; for a model of all orders
+        `[n, D, ...]`, under the model's own order; for a model that answers all questions
         `impute(x float32 [n, D], observed int32 [n, D], seeds int32 [n, 2]) ->
         x float32 [n, D]`: where `observed` is 0, a draw given the rest of the
         row; NaN for a row with an observed value that is no state.

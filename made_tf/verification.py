@@ -214,7 +214,8 @@ def not_finite(model: MADE) -> list[str]:
         if not is_finite(layer.masked_kernel())
         or (layer.bias is not None and not is_finite(layer.bias))
     ]
-    found += [layer.name for layer in model.context_layers if not is_finite(layer.kernel)]
+    beside = (*model.context_layers, *model.evidence_layers)
+    found += [each.name for each in beside if not all(map(is_finite, each.weights))]
     if model.family_weights is not None:
         found += [each.path for each in model.family_weights.weights if not is_finite(each)]
     if model.context_encoder is not None:

@@ -160,15 +160,34 @@ class Host(AnyHost):
         context: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """Returns the parameters `[n, P]` of both under a set, with what is known first."""
-        degrees = None
-        if not self.model.mask_sets.is_fixed:
-            own = self.sets.only(number)
-            degrees = (own if known is None else own.evidence_first(known)).at(0)
-        ours, precise = (
-            np.asarray(model.parameters(rows, model.encode_context(context), degrees), np.float32)
-            for model in (self.model, self.precise)
-        )
+        models, degrees = (self.model, self.precise), None
+        if known is not None and self.model.reads_evidence:
+            flags = np.broadcast_to(known, rows.shape).astype(np.float32)
+            found = [model.parameters_given(rows, flags) for model in models]
+        else:
+            if not self.model.mask_sets.is_fixed:
+                own = self.sets.only(number)
+                degrees = (own if known is None else own.evidence_first(known)).at(0)
+            found = [
+                model.parameters(rows, model.encode_context(context), degrees) for model in models
+            ]
+        ours, precise = (np.asarray(each, np.float32) for each in found)
         return ours, precise
+
+    def log_marginal(
+        self, rows: FloatArray, known: BoolArray, context: FloatArray | None = None
+    ) -> FloatArray:
+        """Returns log p of the known variables under each mask set: `[n, D]` -> `[M, n]`."""
+        found = []
+        for number in range(self.num_orders):
+            if self.model.reads_evidence:
+                shown = np.broadcast_to(known, rows.shape).astype(np.float32)
+                params = self.model.parameters_given(rows, np.zeros_like(shown), shown)
+            else:
+                params = self.parameters(rows, number, known, context)[0]
+            terms = np.asarray(self.model.conditionals.log_prob(params, rows))
+            found.append(terms[:, known].sum(axis=1))
+        return np.stack(found)
 
 
 class Drawn(NamedTuple):

@@ -92,8 +92,8 @@ def live_weight_bytes(model: MADE, weights: str) -> int:
         live = layer.mask.numpy() if model.mask_sets.is_fixed else np.ones(layer.mask.shape)
         total += int(live.sum()) * _BYTES[weights]
         total += 4 * layer.units if layer.bias is not None else 0
-    for layer in model.context_layers:
-        total += 4 * int(np.prod(layer.kernel.shape))
+    for layer in (*model.context_layers, *model.evidence_layers):
+        total += 4 * layer.count_params()
     if (family := model.family_weights) is not None:
         small = sum(int(np.prod(table.shape)) for table in family.tables)
         total += small * _BYTES[weights] + 4 * (family.count_params() - small)

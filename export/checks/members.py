@@ -100,12 +100,7 @@ class HostOfMembers(AnyHost):
 
     def _log_marginal(self, member: Host, drawn: Drawn, known: BoolArray) -> FloatArray:
         """Returns log p of the known variables under a member, `[n]`."""
-        family, found = member.model.conditionals, []
-        for number in range(member.num_orders):
-            params, _ = member.parameters(drawn.rows, number, known, drawn.context)
-            terms = np.asarray(family.log_prob(params, drawn.rows))
-            found.append(terms[:, known].sum(axis=1))
-        return self._mean(found)
+        return self._mean(list(member.log_marginal(drawn.rows, known, drawn.context)))
 
     def _mean(self, log_probs: list[FloatArray]) -> FloatArray:
         return np.logaddexp.reduce(log_probs) - np.float32(np.log(len(log_probs)))

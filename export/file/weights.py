@@ -71,7 +71,7 @@ def with_weights(model: MADE, weights: str) -> MADE:
                 f"Received: weights={weights!r}"
             )
         _round_to_float16(layer.name, [layer.kernel, getattr(layer, "mask_kernel", None)])
-    for layer in copy.context_layers:
+    for layer in (*copy.context_layers, *copy.evidence_layers):
         _round_to_float16(layer.name, [layer.kernel])
     _round_to_float16("family", tables)
     return copy

@@ -81,8 +81,13 @@ class Ensemble(DensityModel):
 
     @property
     def any_order(self) -> bool:
-        """Whether all members are models of all orders, which answer any question exactly."""
+        """Whether all members are models of all orders."""
         return all(member.any_order for member in self.members)
+
+    @property
+    def answers_all(self) -> bool:
+        """Whether all members answer any question exactly."""
+        return all(member.answers_all for member in self.members)
 
     def encode_context(self, context, training=False):
         """Returns the vectors that each member's layers see: a list of float32 `[N, W]`."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import warnings
 
 import keras
-import numpy as np
 from keras import ops
 
 from made_tf.conditionals.row_checks import is_target
 from made_tf.models.context import number_of_rows
 from made_tf.models.density_model import DensityModel, row_weights
+from made_tf.models.evidence import ReadsEvidence
 from made_tf.models.family_weights import FamilyWeights
 from made_tf.models.few_known import log_prob_of_few_known
 from made_tf.models.order_statistics import OrderStatistics, combine, nll_and_spread
+from made_tf.models.own_variables import load_own, save_own
 from made_tf.models.settings import Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
 from made_tf.networks.assembly import Assembly
@@ -24,7 +25,7 @@ __all__ = ["MADE"]
 
 @keras.saving.register_keras_serializable(package="made_tf")
 @expose_settings
-class MADE(ReportsSpread, DensityModel):
+class MADE(ReportsSpread, ReadsEvidence, DensityModel):
     """A masked autoencoder for distribution estimation.
 
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
@@ -79,6 +80,10 @@ class MADE(ReportsSpread, DensityModel):
         context: what the density is conditioned on: the width W of a vector, or
             a built Keras model that makes one and trains with the layers. Inputs
             are then `(x, context)` or `{"x": x, "context": context}`.
+        evidence_units: widths of layers that read what is known of a row, whichever
+            variables that are: each question then has one exact answer, by one pass, under
+            this one mask, and so has the density of whole rows. Training is of random
+            questions (`made_tf.networks.evidence_encoder`).
         **kwargs: `name`, `dtype`.
 
     Raises:
@@ -123,6 +128,7 @@ class MADE(ReportsSpread, DensityModel):
         order_groups=None,
         residual=False,
         context=None,
+        evidence_units=None,
         **kwargs,
     ):
         arguments = {name: value for name, value in locals().items() if name in Settings.names()}
@@ -139,8 +145,10 @@ class MADE(ReportsSpread, DensityModel):
         self.family_weights = FamilyWeights.for_settings(settings, self.dtype_policy)
         self.track_each("masked", parts.hidden)
         self.track_each("shift", parts.context)
+        self.evidence_layers = parts.evidence.layers if parts.evidence else []
+        self.track_each("known", self.evidence_layers)
         self.mask_step = None
-        if not self.mask_sets.is_fixed:
+        if self.reads_evidence or not self.mask_sets.is_fixed:
             self.mask_step = self.add_weight(
                 name="mask_step",
                 shape=(),
@@ -149,6 +157,7 @@ class MADE(ReportsSpread, DensityModel):
                 trainable=False,
                 aggregation="only_first_replica",
             )
+        if not self.mask_sets.is_fixed:
             self.spread_tracker = keras.metrics.Mean(name="order_spread")
         self.build((None, self.event_size))
 
@@ -158,7 +167,8 @@ class MADE(ReportsSpread, DensityModel):
 
     def all_dropout_layers(self) -> list[keras.layers.Dropout]:
         """Returns what drops hidden units, layer by layer, then what hides variables."""
-        return [*self.dropout_layers, *filter(None, [self.input_dropout_layer])]
+        own = [*self.dropout_layers, *filter(None, [self.input_dropout_layer])]
+        return own + (self._assembly.evidence.dropout if self.reads_evidence else [])
 
     def build(self, input_shape):
         size, given = self.event_size, tuple(input_shape)
@@ -201,6 +211,8 @@ class MADE(ReportsSpread, DensityModel):
                 f"`x` must have the shape [rows, {self.event_size}]. "
                 f"Received: x.shape={tuple(x.shape)}"
             )
+        if training and self.reads_evidence:
+            return self._parameters_of_step(x)
         if degrees is None and training and self.mask_step is not None:
             degrees = self.mask_sets.at_step(self.mask_step + 0, ops.shape(x)[0])
             self.mask_step.assign_add(1)
@@ -213,6 +225,7 @@ class MADE(ReportsSpread, DensityModel):
     def parameters(self, x, vectors=None, degrees=None, training=False):
         """Returns what `call` does, of rows whose context `encode_context` has encoded."""
         features = self.conditionals.encode(ops.cast(x, "float32"))  # [N, D] -> [N, F]
+        vectors = self.nothing_known() if vectors is None else vectors
         return self._assembly.parameters(features, training, degrees, vectors)
 
     def compute_output_shape(self, input_shape):
@@ -278,7 +291,9 @@ class MADE(ReportsSpread, DensityModel):
                 "MADE models `x` itself and has no targets: pass `x` alone, or "
                 "`(x, None, sample_weight)`. Received a `y`."
             )
-        if training or self.mask_step is None:
+        if training and self.reads_evidence:
+            nll = -self._log_prob_of_step(x, y_pred)
+        elif training or self.mask_sets.is_fixed:
             nll = -self.row_log_prob(self.split(x)[0], y_pred)  # [N]
         else:
             nll, spread = nll_and_spread(self, x, y_pred)
@@ -294,25 +309,10 @@ class MADE(ReportsSpread, DensityModel):
         return loss / self._num_replicas()
 
     def save_own_variables(self, store):
-        store["density"] = self.settings.fingerprint()
-        if self.mask_step is not None:
-            store["mask_step"] = self.mask_step
+        save_own(self, store)
 
     def load_own_variables(self, store):
-        if not np.array_equal(np.asarray(store["density"]), self.settings.fingerprint()):
-            raise ValueError(
-                "The weights were saved with other conditionals, mask weights, activation, direct "
-                "or residual connections than this model's: another density. Expected: "
-                f"{self.settings.density()}"
-            )
-        many = self.mask_step is not None
-        if many != ("mask_step" in set(store.keys())):
-            raise ValueError(
-                f"The weights were saved by a model of {'one mask' if many else 'many masks'}, and "
-                f"this one has num_masks={self.mask_sets.num_masks}."
-            )
-        if self.mask_step is not None:
-            self.mask_step.assign(store["mask_step"])  # the masks go on where they were
+        load_own(self, store)
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Quantizes masked layers, which `filters` may choose among: `MaskedDense.quantize`."""

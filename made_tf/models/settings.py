@@ -16,10 +16,12 @@ from made_tf.models.context import Context
 from made_tf.networks.activations import elementwise
 from made_tf.networks.assembly import are_twins
 from made_tf.networks.mask_sets import MaskSets
-from made_tf.portable.arguments import boolean, fraction
+from made_tf.portable.arguments import boolean, fraction, integer
 from made_tf.portable.digests import fingerprint
 
 __all__ = ["Settings", "expose_settings"]
+
+_OPTIONAL = ("context", "evidence_units")  # older versions of the package know neither
 
 
 @dataclasses.dataclass(eq=False)
@@ -59,6 +61,7 @@ class Settings:
     order_groups: Any = None
     residual: bool = False
     context: Any = None
+    evidence_units: Any = None
 
     degrees: masks.Degrees = dataclasses.field(init=False, repr=False)
     mask_sets: MaskSets = dataclasses.field(init=False, repr=False)
@@ -83,7 +86,8 @@ class Settings:
         self.dropout = fraction("dropout", self.dropout)
         self.input_dropout = fraction("input_dropout", self.input_dropout)
         self.seed = None if self.seed is None else int(self.seed)
-        if self.num_masks != 1 and self.seed is None:
+        self.evidence_units = _evidence_units(self)
+        if (self.num_masks != 1 or self.evidence_units) and self.seed is None:
             self.seed = int(np.random.default_rng().integers(2**31))  # for the file to keep
         if self.order_groups is not None and (
             self.num_masks == 1 or self.resample == "connectivity"
@@ -142,6 +146,11 @@ class Settings:
         return 0 if self.conditioning is None else self.conditioning.size
 
     @property
+    def vector_size(self) -> int:
+        """How many numbers the layers see beside the variables, of a context or of evidence."""
+        return self.evidence_units[-1] if self.evidence_units else self.context_size
+
+    @property
     def encoder(self) -> Any:
         """The Keras model that makes this vector of other inputs, or `None`."""
         return None if self.conditioning is None else self.conditioning.encoder
@@ -164,12 +173,13 @@ class Settings:
     def config(self) -> dict[str, Any]:
         """Returns the arguments as JSON values and Keras' configs."""
         return {
-            **{name: getattr(self, name) for name in self.names() if name != "context"},
+            **{name: getattr(self, name) for name in self.names() if name not in _OPTIONAL},
             "conditionals": keras.saving.serialize_keras_object(self.conditionals),
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             **({} if self.conditioning is None else {"context": self.conditioning.config()}),
+            **({"evidence_units": self.evidence_units} if self.evidence_units else {}),
         }
 
     def fingerprint(self) -> np.ndarray:
@@ -183,6 +193,7 @@ class Settings:
                 *(["mask_weights"] if self.mask_weights else []),  # older files know neither
                 *(["residual"] if self.residual else []),
                 *([f"context {self.context_size}"] if self.conditioning else []),
+                *([f"evidence {self.evidence_units}"] if self.evidence_units else []),
             ]
         )
         return fingerprint(content.encode())
@@ -195,6 +206,7 @@ class Settings:
             f"direct_connections={self.direct_connections}, mask_weights={self.mask_weights}, "
             f"residual={self.residual}, "
             f"{'no context' if self.conditioning is None else self.conditioning.describe()}"
+            f"{f', evidence_units={self.evidence_units}' if self.evidence_units else ''}"
         )
 
     def describe(self) -> str:
@@ -215,7 +227,28 @@ class Settings:
         )
         if self.conditioning is not None:
             lines.append(f"p(x | context), with {self.conditioning.describe()}")
+        if self.evidence_units:
+            lines.append(f"evidence: layers of {self.evidence_units} units")
         return "\n".join(lines)
+
+
+def _evidence_units(settings: Settings) -> list[int] | None:
+    """Returns the widths of the layers that read evidence; `None` for a model without such."""
+    given = settings.evidence_units
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or not given:
+        raise ValueError(
+            "`evidence_units` must be None, or the widths of the layers that read evidence, such "
+            f"as (256, 256). Received: evidence_units={given!r}"
+        )
+    if settings.num_masks != 1 or settings.context is not None:
+        raise ValueError(
+            "`evidence_units` must be None for a model of several masks, or with a context. "
+            f"Received: evidence_units={given!r}, num_masks={settings.num_masks}, context="
+            f"{settings.context!r}"
+        )
+    return [integer("evidence_units", width) for width in given]
 
 
 def expose_settings(cls):

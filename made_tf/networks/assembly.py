@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from made_tf.networks.evidence_encoder import EvidenceEncoder
 from made_tf.networks.masked_dense import MaskedDense
 from made_tf.networks.row_masks import Groups
 from made_tf.networks.shared_dense import SharedDense
@@ -34,13 +35,15 @@ class Assembly:
         output: the layer of the parameters; `None` without hidden layers.
         direct: from features straight to parameters; `None` without such connections.
         dropout: what drops hidden units, a layer each; none without dropout.
-        context: what adds the context to each hidden layer and to the output, none without it.
+        context: what adds the context, or what `evidence` gives, to each hidden layer and to the
+            output, none without it.
+        evidence: the layers that read what is known of a row; `None` without such.
         input_dropout: what hides variables, or `None`.
     """
 
     def __init__(self, settings: Any, policy: Any):
         self._degrees, self._layout = settings.degrees, settings.conditionals.layout
-        self._residual, self._context_size = settings.residual, settings.context_size
+        self._residual, self._vector_size = settings.residual, settings.vector_size
         self._may_change = not settings.mask_sets.is_fixed
         # Parameters of a density need float32 even where hidden layers compute in half.
         mixed = policy.compute_dtype != policy.variable_dtype
@@ -84,7 +87,7 @@ class Assembly:
             for index in range(len(self.hidden) if settings.dropout else 0)
         ]
         self.context = []
-        if settings.context_size:
+        if settings.vector_size:
             # Of degree 0: every unit and every output may see all of it.
             last: Any = self.direct if self.output is None else self.output
             self.context = [
@@ -98,6 +101,17 @@ class Assembly:
                 )
                 for layer in (*self.hidden, last)
             ]
+        self.evidence = None
+        if settings.evidence_units:
+            self.evidence = EvidenceEncoder(
+                settings.evidence_units,
+                self._layout,
+                settings.dropout,
+                activation=settings.activation,
+                kernel_initializer=functools.partial(_fresh, settings.kernel_initializer),
+                kernel_regularizer=settings.kernel_regularizer,
+                dtype=policy,
+            )
         self.input_dropout = None
         if settings.input_dropout:
             self.input_dropout = keras.layers.Dropout(
@@ -107,7 +121,7 @@ class Assembly:
     def build(self) -> None:
         """Makes the variables of the layers that have none yet."""
         layers = [(layer, layer.mask.shape[0]) for layer in self.masked_layers()]
-        layers += [(layer, self._context_size) for layer in self.context]
+        layers += [(layer, self._vector_size) for layer in self.context]
         for layer, width in layers:
             if layer.built:
                 continue
@@ -116,6 +130,8 @@ class Assembly:
                 # Sums of many layers then start as large as one of two layers is (Zhang, Dauphin
                 # and Ma 2019, Fixup initialization, arXiv:1901.09321, section 2).
                 layer.kernel.assign(layer.kernel * (len(self.hidden) - 1) ** -0.5)
+        if self.evidence is not None:
+            self.evidence.build()
 
     def masked_layers(self) -> Iterator[MaskedDense]:
         """Yields the masked layers: hidden, output, direct."""

@@ -27,11 +27,12 @@ from keras import ops
 
 from made_tf.portable.arrays import BoolArray
 
-__all__ = ["drawn", "fresh_degrees", "uniforms_shape"]
+__all__ = ["drawn", "fresh_degrees", "fresh_parts", "uniforms_of_parts", "uniforms_shape"]
 
 # Parts of the steps: benchmarks/questions.py has what they are worth.
 STARS = 0.2  # are stars
 WHOLE = 0.1  # have no evidence
+_SOME = 0.5  # of the chains of known values show a part of what is left
 _SMALL = 0.2  # the part of the stars of few variables; the size of the others is uniform
 
 
@@ -70,6 +71,37 @@ def fresh_degrees(order: npt.NDArray[np.int32], uniforms):
     is_rest = ops.cast(_rank(sorting) >= known, "int32")
     inputs = _rank(is_rest * (size + 1) + ops.convert_to_tensor(order)) + 1
     return inputs, ops.where(is_star, ops.minimum(inputs, known + 1), inputs)
+
+
+def uniforms_of_parts(event_size: int, num_rows) -> tuple:
+    """Returns the shape of what `fresh_parts` takes."""
+    return num_rows, 2 * event_size + 5
+
+
+def fresh_parts(uniforms):
+    """Returns what is known of rows, and what their chains show: float32 `[N, D]` twice.
+
+    For networks that read evidence from the side. Sizes are drawn as those of `fresh_degrees`; a
+    star shows nothing but what is known, a chain all, or a part of it. One variable is unknown at
+    least.
+
+    Args:
+        uniforms: float32 `[N, 2 D + 5]` in [0, 1).
+    """
+    size = (uniforms.shape[-1] - 5) // 2
+    sorting, choosing, further = (
+        uniforms[..., :size],
+        uniforms[..., size : 2 * size],
+        uniforms[..., 2 * size :],
+    )
+    kind, share, small, some, part = (further[..., k : k + 1] for k in range(5))
+    is_star, is_whole = kind < STARS, kind >= 1 - WHOLE
+    few = 1 / ops.maximum(1 - share, 1e-6)
+    count = ops.where(is_star & (small < _SMALL), few, share * size)
+    count = ops.minimum(ops.where(is_whole, 0.0, count), size - 1.0)
+    known = ops.cast(_rank(sorting) < ops.cast(count, "int32"), "float32")
+    shown = ops.cast((choosing < part) | (some >= _SOME) | is_whole, "float32")
+    return known, ops.maximum(known, ops.where(is_star, 0.0, shown))
 
 
 def _rank(values):

@@ -211,6 +211,17 @@ class MaskSets:
         chosen = keras.random.randint((num_rows,), 0, size, seed=key)
         return ops.one_hot(chosen, size, dtype="float32")
 
+    def parts_at_step(self, step, num_rows):
+        """Returns what training knows of each row, and shows of it: float32 `[N, D]` twice.
+
+        Args:
+            step: as in `at_step`.
+            num_rows: N.
+        """
+        key = _Key(self.seed, 2, ops.cast(step, "int32"))
+        shape = evidence.uniforms_of_parts(self.degrees.event_size, num_rows)
+        return evidence.fresh_parts(keras.random.uniform(shape, seed=key))
+
     def _each_level(self, make: Callable[[int], Any]) -> list:
         if self.residual:  # one array for all hidden layers, so that they cannot differ
             return [make(0), *[make(1)] * len(self.degrees.hidden)]

@@ -17,7 +17,7 @@ from made_tf.sampling.known import KnownValues
 from made_tf.sampling.order_mixture import choose_set, each_row_by_its_set
 from made_tf.sampling.row_orders import RowOrderNetwork
 
-__all__ = ["MANY_ROWS", "SMALL_GROUP", "ManyPatterns", "separate_small_groups"]
+__all__ = ["MANY_ROWS", "SMALL_GROUP", "Groups", "ManyPatterns"]
 
 SMALL_GROUP = 8  # rows of one pattern that a call of their own is worth
 MANY_ROWS = 256  # that tracing another graph is worth
@@ -55,12 +55,26 @@ class ManyPatterns:
         self._draws = tf.function(self._make_draws, [seeds, flags, rows], autograph=False)
         self._scores = tf.function(self._make_scores, [rows, flags, flags], autograph=False)
 
-    def draw(self, seeds: npt.NDArray, known: BoolArray, values: FloatArray) -> FloatArray:
+    def taken_from(self, groups: Groups) -> tuple[Rows, Groups]:
+        """Takes the rows that share their pattern with few others, if there are many of them.
+
+        Args:
+            groups: patterns, each with the numbers of its rows.
+
+        Returns:
+            The rows of small groups (none, if they are few), and the other groups.
+        """
+        small = [rows for _, rows in groups if len(rows) < SMALL_GROUP]
+        if sum(map(len, small)) < MANY_ROWS:
+            return np.zeros(0, np.intp), groups
+        return np.concatenate(small), [group for group in groups if len(group[1]) >= SMALL_GROUP]
+
+    def draw_by_row(self, seeds: npt.NDArray, known: BoolArray, values: FloatArray) -> FloatArray:
         """Draws what is not known: seeds `[n, 2]`, booleans `[n, D]`, rows -> `[n, D]`."""
         seeds = seeds.astype(np.int32)
         return self._in_pieces(self._draws, seeds, known.astype(np.float32), values)
 
-    def log_prob(self, values: FloatArray, known: BoolArray, asked: BoolArray) -> FloatArray:
+    def log_prob_by_row(self, values: FloatArray, known: BoolArray, asked: BoolArray) -> FloatArray:
         """Returns log p(asked | known): rows, booleans `[n, D]` -> `[n]`, in nats."""
         flags = known.astype(np.float32), asked.astype(np.float32)
         return self._in_pieces(self._scores, values, *flags)
@@ -97,18 +111,3 @@ class ManyPatterns:
             score, list(self._sets.tensors()), fn_output_signature=tf.float32
         )
         return tf.reduce_logsumexp(log_probs, axis=0) - np.log(np.float32(self._sets.num_sets))
-
-
-def separate_small_groups(groups: Groups) -> tuple[Rows, Groups]:
-    """Separates the rows that share their pattern with few others, if there are many of them.
-
-    Args:
-        groups: patterns, each with the numbers of its rows.
-
-    Returns:
-        The rows of small groups (none, if they are few), and the other groups.
-    """
-    small = [rows for _, rows in groups if len(rows) < SMALL_GROUP]
-    if sum(map(len, small)) < MANY_ROWS:
-        return np.zeros(0, np.intp), groups
-    return np.concatenate(small), [group for group in groups if len(group[1]) >= SMALL_GROUP]

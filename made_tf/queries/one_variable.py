@@ -92,14 +92,20 @@ def one_variable(
         raise ValueError(
             "`known` must come first in an order of the model: it was made for one order."
         )
+    flags = known.astype(np.float32)
+
+    def parameters(rows, number):
+        if model.reads_evidence:
+            own = np.broadcast_to(flags, values[rows].shape)
+            return model.parameters_given(values[rows], own, own)
+        degrees = None if model.mask_sets.is_fixed else sets.at(number)
+        return model.parameters(values[rows], None if vectors is None else vectors[rows], degrees)
+
     entries = model.conditionals.layout.parameters.entries(np.array([variable]))
     found = []
     for number in range(sets.num_sets):
-        degrees = None if model.mask_sets.is_fixed else sets.at(number)
         parts = [
-            ops.convert_to_numpy(
-                model.parameters(values[part], None if vectors is None else vectors[part], degrees)
-            )[:, entries]
+            ops.convert_to_numpy(parameters(part, number))[:, entries]
             for part in pieces(np.arange(len(values)), ROWS_AT_ONCE)
         ]
         found.append(np.concatenate(parts))

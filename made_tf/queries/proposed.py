@@ -36,7 +36,7 @@ def whole_of(model: MADE, num_orders: int, of_whole_rows: Any) -> MADE | None:
     """
     if of_whole_rows is False:
         return None
-    if not (model.any_order and num_orders == 1):
+    if not (model.answers_all and num_orders == 1):
         raise ValueError(
             "`of_whole_rows` must be False but for one order (num_orders=1) of a model of all "
             f"orders (num_masks=None). Received: of_whole_rows={of_whole_rows!r} with "

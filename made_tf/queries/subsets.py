@@ -25,9 +25,10 @@ from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import checked_seed, row_numbers, seed_pairs
 from made_tf.queries.estimate import Estimate
+from made_tf.queries.beside import EvidenceBeside
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.few_variables import FewVariables
-from made_tf.queries.many_patterns import ManyPatterns, separate_small_groups
+from made_tf.queries.many_patterns import ManyPatterns
 from made_tf.queries.particles import Particles
 from made_tf.queries.progressive import DrawSeeds, log_prob_within
 from made_tf.queries.proposed import ProposedParticles, whole_of
@@ -85,16 +86,21 @@ class Queries(Questions):
         )
         self._rows_at_once = integer("rows_at_once", rows_at_once)
         network = block_length, batch_size, rows_at_once
-        self._exact = EvidenceFirst(model, num_orders, *network)
-        self._answers = self._exact
+        self._exact = self._answers = (
+            EvidenceBeside(model, *network)
+            if model.reads_evidence
+            else EvidenceFirst(model, num_orders, *network)
+        )
         self._weighted = Particles(self._exact, num_particles, rows_at_once)
         if whole is not None:
             self._answers = EvidenceFirst(whole, 1, *network, own_order=True)
             self._weighted = ProposedParticles(
                 self._exact, self._answers, num_particles, rows_at_once
             )
-        self._by_row: ManyPatterns | None = None
+        self._by_row: ManyPatterns | EvidenceBeside | None = None
         self._few: FewVariables | None = None
+        if isinstance(self._exact, EvidenceBeside) and whole is None:
+            self._by_row = self._exact
         if model.any_order and num_orders == 1:
             self._few = FewVariables(model)
         if model.any_order and whole is None:
@@ -128,9 +134,9 @@ class Queries(Questions):
         parts = np.zeros((3, len(values)))
         groups = list(pattern_groups(np.concatenate([known, asked], axis=1)))
         if self._by_row is not None:
-            rows, groups = separate_small_groups(groups)
+            rows, groups = self._by_row.taken_from(groups)
             if len(rows):
-                log_prob = self._by_row.log_prob(values[rows], known[rows], asked[rows])
+                log_prob = self._by_row.log_prob_by_row(values[rows], known[rows], asked[rows])
                 parts[:, rows] = Estimate.exact(log_prob)
         for pattern, rows in groups:
             first, then = np.split(pattern, 2)
@@ -159,12 +165,12 @@ class Queries(Questions):
         smallest = np.inf
         groups = [group for group in pattern_groups(known) if not group[0].all()]
         if self._by_row is not None:
-            rows, groups = separate_small_groups(groups)
+            rows, groups = self._by_row.taken_from(groups)
             if len(rows):
                 places = (repetitions + rows).reshape(-1)  # in `flat`
                 seeds = seed_pairs(seed, (repetitions + numbers[rows]).reshape(-1))
                 rows = np.tile(rows, num_samples)
-                flat[places, :size] = self._by_row.draw(seeds, known[rows], values[rows])
+                flat[places, :size] = self._by_row.draw_by_row(seeds, known[rows], values[rows])
         for pattern, rows in groups:
             sets = self.sets_for(pattern)
             if sets is None:

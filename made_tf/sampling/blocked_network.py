@@ -92,7 +92,8 @@ class BlockedNetwork:
             given: what is known of the rows (`made_tf.sampling.known`).
             temperature: T, float32 `[n]`: each conditional is taken to the
                 power 1 / T.
-            vectors: of a model with a context, `MADE.encode_context` of the rows, `[n, W]`.
+            vectors: of a model with a context, `MADE.encode_context` of the rows, `[n, W]`; of one
+                that reads evidence its `evidence_vectors`, or `None` where nothing is known.
 
         Returns:
             Values, float32 `[n, D]`.
@@ -183,6 +184,7 @@ class BlockedNetwork:
         return values, join(params)
 
     def _layers(self, arrangement: Arrangement, vectors) -> list[SortedLayer]:
+        vectors = self._weights.nothing_known() if vectors is None else vectors
         return [layer.given(vectors) for layer in self._sorting.layers(arrangement)]
 
     def _block(

@@ -126,7 +126,10 @@ class SortedLayer:
             )
         if vectors is None:
             return self
-        bias = self.bias + tf.matmul(vectors, self.context_kernel)
+        shift = tf.matmul(vectors, self.context_kernel)
+        if vectors.shape[0] == 1:  # the same for all rows, and no more than a bias
+            shift = tf.reshape(shift, [-1])
+        bias = self.bias + shift
         return dataclasses.replace(self, bias=bias, context_kernel=None)
 
     def bias_of(self, block: int):
@@ -152,6 +155,10 @@ class Weights:
         """Returns the hidden layers, then the output with its direct connections."""
         return _read(self._model, tf.convert_to_tensor)
 
+    def nothing_known(self):
+        """Returns what the units of a model that reads evidence see of none; else `None`."""
+        return self._model.nothing_known()
+
     def check(self, vectors=None) -> None:
         """Fails, when the graph runs, where a live weight or a vector is NaN or infinite."""
         if vectors is not None:
@@ -167,9 +174,9 @@ class Weights:
             for layer in model.masked_layers()
             for part in (layer.kernel, layer.kernel_scale, layer.bias)
         ]
-        for layer in model.context_layers:
-            live.append((layer, lambda layer=layer: (layer.kernel,)))
-            stored.append(layer.kernel)
+        for layer in (*model.context_layers, *model.evidence_layers):
+            live.append((layer, lambda layer=layer: layer.weights))
+            stored.extend(layer.weights)
         if (layer := model.family_weights) is not None:
             live.append((layer, lambda: layer.weights))
             stored.extend(layer.weights)
@@ -182,6 +189,8 @@ class FrozenWeights(Weights):
     def __init__(self, model: MADE):
         super().__init__(model)
         self._stored = _read(model, np.asarray)
+        nothing = model.nothing_known()
+        self._nothing_known = None if nothing is None else np.asarray(nothing)
         weights = model.conditionals.weights()
         self.family = model.conditionals.with_weights(
             {name: np.asarray(weight) for name, weight in weights.items()}
@@ -190,6 +199,10 @@ class FrozenWeights(Weights):
     def read(self) -> list[Stored]:
         """Returns what was read."""
         return self._stored
+
+    def nothing_known(self):
+        """Returns what was computed then."""
+        return self._nothing_known
 
     def check(self, vectors=None) -> None:
         """Does nothing."""

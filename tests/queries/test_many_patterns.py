@@ -88,11 +88,12 @@ def test_pieces_of_a_table_get_what_the_whole_would(mixture):
         dist.impute(evidence, first_row=-1)
 
 
-def test_few_rows_and_large_groups_go_pattern_by_pattern(monkeypatch):
+def test_few_rows_and_large_groups_go_pattern_by_pattern(mixture, monkeypatch):
+    by_row = mixture[0].queries._by_row
     groups = [(None, np.arange(start, stop)) for start, stop in ((0, 3), (3, 50), (50, 57))]
-    together, apart = many_patterns.separate_small_groups(groups)
+    together, apart = by_row.taken_from(groups)
     assert len(together) == 0 and apart == groups
     monkeypatch.setattr(many_patterns, "MANY_ROWS", 10)
-    together, apart = many_patterns.separate_small_groups(groups)
+    together, apart = by_row.taken_from(groups)
     np.testing.assert_array_equal(together, [*range(3), *range(50, 57)])
     assert apart == groups[1:2]

@@ -1,0 +1,71 @@
+"""Models that read evidence: p(x_k | x_E, x_<k) for whatever variables E are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from made_tf.networks.assembly import Assembly
+
+__all__ = ["ReadsEvidence"]
+
+
+class ReadsEvidence:
+    """What a `MADE` of `evidence_units` has beside its density of whole rows."""
+
+    settings: Any
+    conditionals: Any
+    mask_sets: Any
+    mask_step: Any
+    _assembly: Assembly
+
+    @property
+    def reads_evidence(self) -> bool:
+        """Whether evidence reaches all units from the side (`evidence_units`)."""
+        return self._assembly.evidence is not None
+
+    @property
+    def answers_all(self) -> bool:
+        """Whether p(asked | known) is exact for all sets of variables, by whichever way."""
+        return self.reads_evidence or self.mask_sets.any_order
+
+    def parameters_given(self, x, known, visible=None, training=False):
+        """Returns the parameters of all variables' conditionals given some of them: `[N, P]`.
+
+        Those of variable k are of p(x_k | what is known, what is visible before k in the model's
+        order); of known variables they mean nothing.
+
+        Args:
+            x: values `[N, D]`; anything finite of what is not visible.
+            known: 1 for what is known, float32 `[N, D]`.
+            visible: 1 for what is known and for what is asked for, float32 `[N, D]`; `None` for
+                all variables.
+            training: whether to drop units.
+        """
+        features = self.conditionals.encode(ops.cast(x, "float32"))
+        vectors = self._assembly.evidence.vector(features, known, training)
+        if visible is not None:
+            features = features * self.conditionals.layout.features.repeat(visible)
+        return self._assembly.parameters(features, training, None, vectors)
+
+    def evidence_vectors(self, x, known):
+        """Returns what the units see of known values: `[N, D]`, `[N, D]` -> `[N, W]`."""
+        features = self.conditionals.encode(ops.cast(x, "float32"))
+        return self._assembly.evidence.vector(features, known)
+
+    def nothing_known(self):
+        """Returns what they see where nothing is known: `[1, W]`; `None` without evidence."""
+        return self._assembly.evidence.nothing() if self.reads_evidence else None
+
+    def _parameters_of_step(self, x):
+        """Returns the parameters `[N, P]` for the parts of each row that a step trains."""
+        known, visible = self.mask_sets.parts_at_step(self.mask_step + 0, ops.shape(x)[0])
+        self.mask_step.assign_add(1)
+        return self.parameters_given(x, known, visible, training=True)
+
+    def _log_prob_of_step(self, x, params):
+        """Returns log p(unknown | known) of each row for the step that has just been: `[N]`."""
+        known, _ = self.mask_sets.parts_at_step(self.mask_step - 1, ops.shape(x)[0])
+        terms = self.conditionals.log_prob(params, x)
+        return ops.sum(ops.where(known > 0, 0.0, terms), axis=-1)
