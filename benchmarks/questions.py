@@ -31,17 +31,25 @@ from made_tf.networks.mask_sets import StackedSets
 from made_tf.training.members import train_member
 from made_tf.training.recipe import Recipe
 
-_ONE = {"num_masks": 1, "mask_weights": False, "resample": "both"}
+_ONE = {"evidence_units": []}
+_FIRST = {
+    "num_masks": None,
+    "resample": "evidence",
+    "mask_weights": True,
+    "hidden_degrees": "early",
+}
 #: What differs from the recipe `questions`; and whether the network tells unknown from zero.
 VARIANTS = {
-    "one order": (_ONE | {"hidden_degrees": "equal"}, False),
-    "one order, early degrees": (_ONE, False),
-    "fresh masks": ({"mask_weights": False, "resample": "both"}, False),
-    "fresh, tells unknown": ({"mask_weights": False, "resample": "both"}, True),
-    "fresh, both": ({"resample": "order"}, True),
+    "one order": (_ONE, False),
+    "one order, early degrees": (_ONE | {"hidden_degrees": "early"}, False),
+    "fresh masks": ({"num_masks": None}, False),
+    "fresh, tells unknown": ({"num_masks": None}, True),
+    "fresh, both": ({"num_masks": None, "mask_weights": True, "resample": "order"}, True),
+    "evidence first": (_FIRST, True),
+    "evidence first, equal degrees": (_FIRST | {"hidden_degrees": "equal"}, True),
+    "evidence first, no mask weights": (_FIRST | {"mask_weights": False}, True),
+    "evidence first, zero is unknown": (_FIRST, False),
     "evidence": ({}, True),
-    "evidence, equal degrees": ({"hidden_degrees": "equal"}, True),
-    "evidence, no mask weights": ({"mask_weights": False}, True),
     "evidence, zero is unknown": ({}, False),
 }
 _PATTERNS = 64
@@ -67,18 +75,36 @@ def trained(
 
 
 class Terms:
-    """The log-probability of each variable of rows under one order, `[N, D]`."""
+    """The log-probability of each variable of rows given others, `[N, D]`."""
 
     def __init__(self, model: MADE):
         self.model = model
         self.sets = None if model.mask_sets.is_fixed else model.mask_sets.first(1)
 
-    def under(self, x, *first):
+    def given(self, x, known: np.ndarray):
+        """Those of what is not known, given what is and what comes before."""
+        if self.model.reads_evidence:
+            return self._of(x, self.model.parameters_given(x, self._flags(x, known)))
+        return self._under(x, known)
+
+    def alone(self, x, asked: np.ndarray):
+        """Those of what is asked for, of which nothing else is known."""
+        if self.model.reads_evidence:
+            flags = self._flags(x, np.zeros_like(asked)), self._flags(x, asked)
+            return self._of(x, self.model.parameters_given(x, *flags))
+        return self._under(x, asked)
+
+    def _under(self, x, first: np.ndarray):
         degrees = None
         if self.sets is not None:
-            degrees = StackedSets(self.sets.evidence_first(*first)).at(0)
-        params = self.model.parameters(x, None, degrees)
+            degrees = StackedSets(self.sets.evidence_first(first)).at(0)
+        return self._of(x, self.model.parameters(x, None, degrees))
+
+    def _of(self, x, params):
         return ops.convert_to_numpy(self.model.conditionals.log_prob(params, x))
+
+    def _flags(self, x, variables: np.ndarray):
+        return np.broadcast_to(variables, x.shape).astype(np.float32)
 
 
 def known_patterns(event_size: int) -> np.ndarray:
@@ -90,16 +116,16 @@ def known_patterns(event_size: int) -> np.ndarray:
 def measures(model: MADE, splits: Splits) -> dict[str, float]:
     terms, x = Terms(model), splits.valid[:1000]
     size = x.shape[1]
-    found = {"joint": -terms.under(x, np.zeros(size, bool)).sum(axis=1).mean()}
-    if model.mask_sets.is_fixed:
+    found = {"joint": -terms.given(x, np.zeros(size, bool)).sum(axis=1).mean()}
+    if not model.answers_all:
         return found
     found["known"] = np.mean(
-        [terms.under(x, known)[:, ~known].sum(axis=1).mean() for known in known_patterns(size)]
+        [terms.given(x, known)[:, ~known].sum(axis=1).mean() for known in known_patterns(size)]
     )
     ones, counts = np.ones((1, size), np.float32), splits.train
     each = np.eye(size, dtype=bool)
     found["one"] = np.mean(
-        [abs(np.exp(terms.under(ones, own)[0, own].sum()) - counts[:, own].mean()) for own in each]
+        [abs(np.exp(terms.alone(ones, own)[0, own].sum()) - counts[:, own].mean()) for own in each]
     )
     pairs = list(itertools.combinations(range(size), 2))
     rng = np.random.default_rng(1)
@@ -107,7 +133,7 @@ def measures(model: MADE, splits: Splits) -> dict[str, float]:
     errors = []
     for first, second in (pairs[index] for index in chosen):
         own = each[first] | each[second]
-        probability = np.exp(terms.under(ones, own)[0, own].sum())
+        probability = np.exp(terms.alone(ones, own)[0, own].sum())
         errors.append(abs(probability - counts[:, own].all(axis=1).mean()))
     found["two"] = np.mean(errors)
     return found
@@ -127,16 +153,17 @@ def of_few_rows(model: MADE, splits: Splits, count: int, proposals: int) -> dict
     parts = np.array_split(rows, len(patterns))
     known = np.repeat(patterns, [len(part) for part in parts], axis=0)
     terms, found, options = Terms(model), {}, {"num_particles": count}
-    proposed = np.where(known, 0.0, terms.under(rows))
-    if not model.mask_sets.is_fixed:
+    nothing = np.zeros(rows.shape[1], bool)
+    proposed = np.where(known, 0.0, terms.given(rows, nothing))
+    if model.answers_all:
         each = zip(parts, patterns, strict=True)
-        proposed = np.concatenate([terms.under(x, own) * ~own for x, own in each])
+        proposed = np.concatenate([terms.given(x, own) * ~own for x, own in each])
         found = {"known, of few rows": np.mean(proposed.sum(axis=1))}
         options = {"num_particles": proposals, "of_whole_rows": True}
     from made_tf.queries.subsets import Queries
 
     evidence = Queries(model, **options).log_marginal(np.where(known, rows, np.nan))
-    joint = terms.under(rows, np.zeros(rows.shape[1], bool)).sum(axis=1)
+    joint = terms.given(rows, nothing).sum(axis=1)
     own_weight, size = joint - proposed.sum(axis=1), options["num_particles"]
     effective = evidence.effective_sample_size
     with_row = np.logaddexp(np.log(size) + evidence.log_prob, own_weight) - np.log(size + 1)

@@ -87,7 +87,7 @@ class _Host:
     def path_spread(self, x: npt.NDArray) -> float | None:
         from made_tf.models.paths import path_spread
 
-        if is_ensemble(self.model) or not self.model.any_order or self.model.conditioning:
+        if is_ensemble(self.model) or not self.model.answers_all or self.model.conditioning:
             return None
         return float(path_spread(self.model, x).spread.mean())
 

@@ -105,6 +105,7 @@ def keras_facts(model: MADE, path: Path) -> dict[str, Any]:
         "mask_weights": model.mask_weights,
         "num_orders": model.num_orders,
         "context": context_facts(model),
+        "evidence_units": model.evidence_units,
         "layers": layers,
         "parameters": model.count_params(),
         "size_bytes": path.stat().st_size,
@@ -117,6 +118,9 @@ def keras_text(facts: dict[str, Any]) -> str:
     lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}{residual}"]
     if facts["num_masks"] != 1:
         lines.append(_masks_text(facts))
+    if facts["evidence_units"]:
+        widths = ", ".join(map(str, facts["evidence_units"]))
+        lines.append(f"evidence: read by layers of {widths} units; any question has one answer")
     if facts["context"]:
         lines.append(_context_text(facts["context"]))
     for layer in facts["layers"]:

@@ -7,6 +7,7 @@ from typing import Any
 from keras import ops
 
 from made_tf.networks.assembly import Assembly
+from made_tf.networks.evidence_encoder import EvidenceEncoder
 
 __all__ = ["ReadsEvidence"]
 
@@ -23,7 +24,7 @@ class ReadsEvidence:
     @property
     def reads_evidence(self) -> bool:
         """Whether evidence reaches all units from the side (`evidence_units`)."""
-        return self._assembly.evidence is not None
+        return bool(self.settings.evidence_units)
 
     @property
     def answers_all(self) -> bool:
@@ -44,7 +45,7 @@ class ReadsEvidence:
             training: whether to drop units.
         """
         features = self.conditionals.encode(ops.cast(x, "float32"))
-        vectors = self._assembly.evidence.vector(features, known, training)
+        vectors = self._encoder().vector(features, known, training)
         if visible is not None:
             features = features * self.conditionals.layout.features.repeat(visible)
         return self._assembly.parameters(features, training, None, vectors)
@@ -52,11 +53,20 @@ class ReadsEvidence:
     def evidence_vectors(self, x, known):
         """Returns what the units see of known values: `[N, D]`, `[N, D]` -> `[N, W]`."""
         features = self.conditionals.encode(ops.cast(x, "float32"))
-        return self._assembly.evidence.vector(features, known)
+        return self._encoder().vector(features, known)
 
     def nothing_known(self):
         """Returns what they see where nothing is known: `[1, W]`; `None` without evidence."""
-        return self._assembly.evidence.nothing() if self.reads_evidence else None
+        return self._encoder().nothing() if self.reads_evidence else None
+
+    def _encoder(self) -> EvidenceEncoder:
+        encoder = self._assembly.evidence
+        if encoder is None:
+            raise ValueError(
+                "The model must have `evidence_units`, to read what is known of a row from the "
+                "side. Received: evidence_units=None"
+            )
+        return encoder
 
     def _parameters_of_step(self, x):
         """Returns the parameters `[N, P]` for the parts of each row that a step trains."""

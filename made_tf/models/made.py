@@ -168,7 +168,7 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
     def all_dropout_layers(self) -> list[keras.layers.Dropout]:
         """Returns what drops hidden units, layer by layer, then what hides variables."""
         own = [*self.dropout_layers, *filter(None, [self.input_dropout_layer])]
-        return own + (self._assembly.evidence.dropout if self.reads_evidence else [])
+        return own + (self._assembly.evidence.dropout if self._assembly.evidence else [])
 
     def build(self, input_shape):
         size, given = self.event_size, tuple(input_shape)

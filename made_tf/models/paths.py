@@ -1,4 +1,4 @@
-"""How far the paths of a model of all orders disagree about the same marginal."""
+"""How far the paths of a model that answers all questions disagree about the same marginal."""
 
 from __future__ import annotations
 
@@ -38,40 +38,60 @@ def path_spread(
 ) -> PathSpread:
     """Returns how far the paths of a model disagree on marginals of random subsets.
 
-    p(x_S) is the product of the conditionals of its variables in any order. A network of all orders
-    computes a number for each, and they are equal only as far as it has learned. The first path is
-    the one that answers questions (`MADEDistribution.log_marginal` under one order).
+    p(x_S) is the product of the conditionals of its variables in any order; of a model that reads
+    evidence also p(x_A) p(x_B | x_A) for any parts A and B of S. A network computes a number for
+    each, and they are equal only as far as it has learned. The first path is the one that answers
+    questions (`MADEDistribution.log_marginal` under one order).
 
     Args:
-        model: a model of all orders, without a context.
+        model: a model of all orders, or of `evidence_units`, without a context.
         x: rows `[N, D]`, of which a thousand are looked at.
         num_subsets: how many subsets S are drawn, their size first, uniform in 1 to D.
         num_paths: at least 2.
         seed: of the subsets.
 
     Raises:
-        ValueError: if the model was not made for all orders, has a context, or the rows do not suit
-            it.
+        ValueError: if the model does not answer all questions, has a context, or the rows do not
+            suit it.
     """
-    if not model.any_order or model.conditioning is not None:
+    if not model.answers_all or model.conditioning is not None:
         raise ValueError(
-            "`model` must be one of all orders (num_masks=None) without a context. Received: "
-            f"num_masks={model.mask_sets.num_masks}, "
+            "`model` must be one of all orders (num_masks=None), or of `evidence_units`, without a "
+            f"context. Received: num_masks={model.mask_sets.num_masks}, "
             f"{'a' if model.conditioning else 'no'} context"
         )
     rows = ops.convert_to_numpy(model.checked(x))[:_ROWS]
-    sets = model.mask_sets.first(integer("num_paths", num_paths, 2))
+    num_paths = integer("num_paths", num_paths, 2)
     generator = np.random.Philox(key=integer("seed", seed, 0))
     sizes, spread = [], []
     for _ in range(integer("num_subsets", num_subsets)):
         subset = drawn(generator.random_raw(model.event_size + 1))
         if not subset.any():
             subset[:] = True
-        first = sets.evidence_first(subset)
-        paths = [_log_prob(model, rows, subset, first.at(k)) for k in range(num_paths)]
+        if model.reads_evidence:
+            words = [generator.random_raw(model.event_size + 1) for _ in range(num_paths - 1)]
+            parts = [np.zeros_like(subset), *(drawn(each) & subset for each in words)]
+            paths = [_log_prob_by_parts(model, rows, subset, part) for part in parts]
+        else:
+            first = model.mask_sets.first(num_paths).evidence_first(subset)
+            paths = [_log_prob(model, rows, subset, first.at(k)) for k in range(num_paths)]
         sizes.append(int(subset.sum()))
         spread.append(np.std(paths, axis=0, ddof=1).mean())
     return PathSpread(np.array(sizes), np.array(spread, np.float32))
+
+
+def _log_prob_by_parts(
+    model: MADE, rows: npt.NDArray, subset: npt.NDArray, part: npt.NDArray
+) -> npt.NDArray:
+    """Returns log p(x_A) + log p(x_B | x_A), A being the part and B the rest of the subset."""
+    total = np.zeros(len(rows))
+    for known, asked in ((np.zeros_like(part), part), (part, subset & ~part)):
+        flags = [
+            np.tile(each, (len(rows), 1)).astype(np.float32) for each in (known, known | asked)
+        ]
+        terms = model.conditionals.log_prob(model.parameters_given(rows, *flags), rows)
+        total += ops.convert_to_numpy(terms)[:, asked].sum(axis=1, dtype=np.float64)
+    return total
 
 
 def _log_prob(model: MADE, rows: npt.NDArray, subset: npt.NDArray, degrees: list) -> npt.NDArray:

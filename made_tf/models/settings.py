@@ -235,12 +235,12 @@ class Settings:
 def _evidence_units(settings: Settings) -> list[int] | None:
     """Returns the widths of the layers that read evidence; `None` for a model without such."""
     given = settings.evidence_units
-    if given is None:
+    if given is None or given in ((), []):
         return None
-    if not isinstance(given, list | tuple) or not given:
+    if not isinstance(given, list | tuple):
         raise ValueError(
-            "`evidence_units` must be None, or the widths of the layers that read evidence, such "
-            f"as (256, 256). Received: evidence_units={given!r}"
+            "`evidence_units` must be the widths of the layers that read evidence, such as "
+            f"(256, 256), or None. Received: evidence_units={given!r}"
         )
     if settings.num_masks != 1 or settings.context is not None:
         raise ValueError(

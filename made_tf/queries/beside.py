@@ -74,9 +74,7 @@ class EvidenceBeside(EvidenceFirst):
         numbers = [rows for _, rows in groups]
         return (np.concatenate(numbers) if numbers else np.zeros(0, np.intp)), []
 
-    def log_prob_by_row(
-        self, values: FloatArray, known: BoolArray, asked: BoolArray
-    ) -> FloatArray:
+    def log_prob_by_row(self, values: FloatArray, known: BoolArray, asked: BoolArray) -> FloatArray:
         """Returns log p(asked | known): rows, booleans `[n, D]` -> `[n]`, in nats."""
         arrays = values, known.astype(np.float32), asked.astype(np.float32)
         parts = zip(*(pieces(array, self._rows_at_once) for array in arrays), strict=True)

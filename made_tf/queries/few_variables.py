@@ -19,6 +19,7 @@ from made_tf.conditionals.regions import Region
 from made_tf.models.made import MADE
 from made_tf.portable.arrays import BoolArray, FloatArray, IntArray
 from made_tf.sampling import random
+from made_tf.sampling.chain_rows import ChainNetwork
 from made_tf.sampling.growing_rows import GrowingRows, StepNetwork
 from made_tf.sampling.sorted_weights import Weights
 
@@ -31,7 +32,7 @@ def steps_of(model: MADE, restricted: BoolArray) -> IntArray:
     """Returns the restricted variables of each query in the model's own order, then -1: `[N, S]`.
 
     Args:
-        model: a model of all orders.
+        model: a model that answers all questions.
         restricted: booleans `[N, D]`.
     """
     order = np.argsort(model.degrees.inputs)
@@ -45,7 +46,7 @@ class FewVariables:
     """Draws the restricted variables of queries, and nothing else.
 
     Args:
-        model: a model of all orders; its weights are read at each call.
+        model: a model that answers all questions; its weights are read at each call.
 
     Attributes:
         rows_at_once: how many draws should be made by a call, at most.
@@ -84,9 +85,13 @@ class FewVariables:
         weights = np.zeros((len(steps), len(seeds) // len(steps)), np.float32)
         steps = np.pad(steps, [(0, 0), (0, 1)], constant_values=-1)
         noise: Any = self._noise(seeds).numpy() if (steps[:, 1] >= 0).any() else None
-        network = StepNetwork(self._model, self._weights, vectors)
+        network: ChainNetwork | StepNetwork = (
+            ChainNetwork(self._model, self._weights)
+            if self._model.reads_evidence
+            else StepNetwork(self._model, self._weights, vectors)
+        )
         # Until something is drawn, a row stands for all draws of a query, and then for one.
-        rows = GrowingRows.knowing_nothing(network, len(steps))
+        rows: GrowingRows = network.rows(len(steps))
         draws = np.arange(weights.size).reshape(weights.shape)
         for step in range(steps.shape[1] - 1):
             rows.compute_units(step)

@@ -81,6 +81,11 @@ class _Draws:
             draws: their numbers.
         """
         model = self.exact.model
+        if self.few is not None and model.reads_evidence:  # whose chain shows what is restricted
+            steps = steps_of(model, restricted)
+            return self._put_together(
+                self._of_steps(self.few, queries, steps, draws), queries, draws
+            )
         alike = restricted
         if model.mask_sets.is_fixed:  # under one order all are alike that go beyond its first
             beyond = model.degrees.inputs > 1
@@ -91,6 +96,9 @@ class _Draws:
             steps = steps_of(model, restricted)
             if sum(len(np.unique(step)) for step in steps.T) <= _STEPS * len(groups):
                 parts = self._of_steps(self.few, queries, steps, draws)
+        return self._put_together(parts, queries, draws)
+
+    def _put_together(self, parts, queries: Rows, draws: range) -> FloatArray:
         found = np.empty((len(queries), len(draws)), np.float32)
         for places, weights in parts:
             found[places] = weights

@@ -24,8 +24,8 @@ from made_tf.portable.arguments import fraction, integer
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
 from made_tf.portable.patterns import pattern_groups, pieces
 from made_tf.portable.seeds import checked_seed, row_numbers, seed_pairs
-from made_tf.queries.estimate import Estimate
 from made_tf.queries.beside import EvidenceBeside
+from made_tf.queries.estimate import Estimate
 from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst, with_vectors
 from made_tf.queries.few_variables import FewVariables
 from made_tf.queries.many_patterns import ManyPatterns
@@ -101,7 +101,7 @@ class Queries(Questions):
         self._few: FewVariables | None = None
         if isinstance(self._exact, EvidenceBeside) and whole is None:
             self._by_row = self._exact
-        if model.any_order and num_orders == 1:
+        if model.answers_all and num_orders == 1:
             self._few = FewVariables(model)
         if model.any_order and whole is None:
             self._by_row = ManyPatterns(model, self._exact.sets, *network)

@@ -8,6 +8,7 @@ all rows. Nothing is computed for variables that no row comes to. In NumPy: the 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from made_tf.models.made import MADE
 from made_tf.portable.arrays import FloatArray, IntArray
 from made_tf.sampling.sorted_weights import Weights
 
-__all__ = ["GrowingRows", "StepNetwork"]
+__all__ = ["GrowingRows", "StepNetwork", "as_array"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,16 +59,22 @@ class StepNetwork:
             kernels, mask_kernels = (
                 {
                     source: _masked(
-                        _array(kernel)[units[source]][:, own], self.degrees, source, level
+                        as_array(kernel)[units[source]][:, own], self.degrees, source, level
                     )
                     for source, kernel in each
                 }
                 for each in (stored.kernels, stored.mask_kernels)
             )
-            bias = sum(map(_array, stored.biases), np.zeros(len(own), np.float32))[own][None]
+            bias = sum(map(as_array, stored.biases), np.zeros(len(own), np.float32))[own][None]
             if vectors is not None:
-                bias = bias + (vectors @ _array(stored.context_kernel))[:, own]
+                bias = bias + (vectors @ as_array(stored.context_kernel))[:, own]
             self.layers.append(_Layer(kernels, mask_kernels, bias))
+
+    def rows(self, count: int) -> GrowingRows:
+        """Returns a row that knows nothing for each of the context's."""
+        widths = self.layout.features.total, self.layout.event_size, *map(len, self.degrees)
+        features, known, *units = (np.zeros((count, width), np.float32) for width in widths)
+        return GrowingRows(self, np.arange(count), features, known, units)
 
 
 def _masked(kernel, degrees, source: int, level: int):
@@ -77,7 +84,8 @@ def _masked(kernel, degrees, source: int, level: int):
     return np.where(degrees_to_mask(degrees[source - 1], degrees[level - 1]), kernel, 0)
 
 
-def _array(weights) -> FloatArray:
+def as_array(weights) -> FloatArray:
+    """Returns weights as float32, whatever they lie in."""
     return np.asarray(keras.ops.convert_to_numpy(weights), np.float32)
 
 
@@ -92,21 +100,13 @@ class GrowingRows:
         units: of each hidden layer, `[n, units]`; those of a low degree are computed.
     """
 
-    def __init__(self, network: StepNetwork, owners: IntArray, features, known, units: list):
+    def __init__(self, network: Any, owners: IntArray, features, known, units: list):
         self._network, self.owners = network, owners
         self._features, self._known, self._units = features, known, units
 
-    @classmethod
-    def knowing_nothing(cls, network: StepNetwork, count: int) -> GrowingRows:
-        """Returns a row for each of the context's."""
-        layout = network.layout
-        widths = layout.features.total, layout.event_size, *map(len, network.degrees)
-        features, known, *units = (np.zeros((count, width), np.float32) for width in widths)
-        return cls(network, np.arange(count), features, known, units)
-
-    def take(self, rows: IntArray) -> GrowingRows:
+    def take(self, rows: IntArray) -> Self:
         """Returns some of the rows, one or several times."""
-        return GrowingRows(
+        return type(self)(
             self._network,
             self.owners[rows],
             self._features[rows],

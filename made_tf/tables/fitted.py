@@ -95,7 +95,7 @@ class Fitted:
 
     def _answering(self) -> MADE | None:
         whole, own = self.joint, self.network.questions
-        if own is None and isinstance(whole, MADE) and whole.any_order:
+        if own is None and isinstance(whole, MADE) and whole.answers_all:
             return whole
         return own
 

@@ -44,7 +44,6 @@ __all__ = [
 
 _MOST_VALIDATION = 5000
 _CONSTANT_RATE = 1e-3
-_SECONDS_OF_ROW_MASKS = 60.0  # of which they take up to ten to be compiled
 _LEAST_SECONDS = 1.0  # less is not worth the beginning
 _BETWEEN_MEMBERS = 2**20  # so that neighbouring seeds share no member
 
@@ -177,8 +176,6 @@ def train_network(
     if seconds is not None:
         # A schedule would have to know beforehand how many steps there is time for.
         recipe = recipe.overridden(schedule="constant", learning_rate=_CONSTANT_RATE)
-        if recipe.model.get("masks_per") == "row" and seconds < _SECONDS_OF_ROW_MASKS:
-            recipe = recipe.overridden(masks_per="batch")
     folder.mkdir(parents=True, exist_ok=True)
     networks: list[MADE] = []
     members: list[TrainedMember] = []

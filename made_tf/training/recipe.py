@@ -178,7 +178,8 @@ class Recipe:
     def overridden(self, **entries: Any) -> Recipe:
         """Returns the recipe with other entries, in itself and in all of its candidates.
 
-        With a number of masks, no more orders are averaged than there are masks.
+        With a number of masks, no more orders are averaged than there are masks. With several, no
+        network reads evidence, which goes with one.
 
         Args:
             **entries: what is to be otherwise, by its name in `model` or in
@@ -196,6 +197,8 @@ class Recipe:
         entries = {name: _plain(value) for name, value in entries.items()}
         if "num_masks" in entries and entries["num_masks"] is None:
             entries["num_masks"] = _FRESH
+        if entries.get("num_masks", 1) != 1:
+            entries.setdefault("evidence_units", [])
         content = self.to_dict()
         for candidate in content.get("candidates", {}).values():
             for table in (candidate, candidate.get("model", {}), candidate.get("training", {})):

@@ -213,11 +213,23 @@ def test_a_model_for_questions_tells_how_far_its_paths_disagree(tmp_path, rows):
     assert json.loads(run("evaluate", output, rows, "--json").stdout)["path_spread"] > 0
 
 
+def test_a_model_that_reads_evidence_tells_it_too(tmp_path, rows):
+    output, recipe = tmp_path / "m.keras", tmp_path / "asked.toml"
+    recipe.write_text(
+        "[model]\nhidden_units = [8, 8]\nevidence_units = [6, 7]\n[training]\nsteps = 5\nlooks = 1\n"
+    )
+    run("train", rows, "-o", output, "--for", "questions", "--recipe", recipe)
+    assert "evidence: read by layers of 6, 7 units" in run("inspect", output).stdout
+    assert json.loads(run("evaluate", output, rows, "--json").stdout)["path_spread"] > 0
+
+
 def test_questions_about_few_bits_are_asked_in_two_ways(tmp_path, rows):
     output = tmp_path / "m.keras"
     tiny = ("train", rows, "-o", output, "--for", "questions", "--hidden-units", "8,8")
     said = run(*tiny, "--epochs", 1).stdout
     assert "small: validation NLL" in said and "fresh: validation NLL" in said
+    assert keras.saving.load_model(output).answers_all
+    run(*tiny, "--epochs", 1, "--num-masks", "fresh", "--restart")
     assert keras.saving.load_model(output).any_order
     failed = run(*tiny, "--num-masks", 4, exit_code=2).stderr
     assert "--num-masks must be fresh with --for questions" in failed

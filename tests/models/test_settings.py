@@ -33,6 +33,7 @@ FULL = {
     "residual": False,
     "context": 3,
 }
+ONE_MASK = {"event_size": 6, "evidence_units": (7, 5)}  # which neither masks nor a context go with
 
 
 def constructor():
@@ -58,14 +59,14 @@ def test_the_docstring_tells_of_every_setting():
 
 @pytest.mark.parametrize("name", Settings.names())
 def test_every_setting_reaches_the_record_and_the_config(name):
-    plain, full = Settings(6), Settings(**FULL)
+    plain, full = Settings(6), Settings(**(ONE_MASK if name == "evidence_units" else FULL))
     if name in ("event_size", "residual"):
         return  # the same in both
     before, after = (settings.config().get(name) for settings in (plain, full))
     assert before != after
 
 
-@pytest.mark.parametrize("arguments", [{"event_size": 6}, FULL])
+@pytest.mark.parametrize("arguments", [{"event_size": 6}, FULL, ONE_MASK])
 def test_a_config_is_json_and_makes_the_same_settings(arguments):
     settings = Settings(**arguments)
     config = json.loads(json.dumps(settings.config()))

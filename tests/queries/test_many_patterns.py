@@ -53,7 +53,7 @@ def answers(queries, evidence, x):
 def used(monkeypatch):
     """For how many rows at a time patterns are no longer told apart."""
     calls = []
-    for method in ("draw", "log_prob"):
+    for method in ("draw_by_row", "log_prob_by_row"):
         original = getattr(ManyPatterns, method)
 
         def counted(self, *args, original=original):
