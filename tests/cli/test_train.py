@@ -216,7 +216,8 @@ def test_a_model_for_questions_tells_how_far_its_paths_disagree(tmp_path, rows):
 def test_a_model_that_reads_evidence_tells_it_too(tmp_path, rows):
     output, recipe = tmp_path / "m.keras", tmp_path / "asked.toml"
     recipe.write_text(
-        "[model]\nhidden_units = [8, 8]\nevidence_units = [6, 7]\n[training]\nsteps = 5\nlooks = 1\n"
+        "[model]\nhidden_units = [8, 8]\nevidence_units = [6, 7]\n"
+        "[training]\nsteps = 5\nlooks = 1\n"
     )
     run("train", rows, "-o", output, "--for", "questions", "--recipe", recipe)
     assert "evidence: read by layers of 6, 7 units" in run("inspect", output).stdout

@@ -93,8 +93,19 @@ for kind in ({"num_masks": None}, {"num_masks": 3, "masks_per": "row"}):
     masks[str(kind)] = [int(model.mask_step.numpy()), total, min(off), history["val_nll"],
                         sorted(evaluated), sorted(history)]
 
+asked = reference.small_model(hidden_units=(12, 12), evidence_units=(12,))
+asked.compile(keras.optimizers.Adam(0.02))
+history = asked.fit(x, batch_size=16, epochs=8, validation_data=x, verbose=0).history
+states = reference.states(asked)
+known = np.tile(np.float32([0, 1, 0, 0, 1]), (len(states), 1))
+terms = asked.conditionals.log_prob(asked.parameters_given(states, known), states)
+given = np.exp(np.where(known > 0, 0, terms).sum(axis=1, dtype=np.float64)).sum()
+evidence = [int(asked.mask_step.numpy()), given, history["val_nll"]]
+
 tensorflow = "tensorflow" in sys.modules
-print(json.dumps({"report": report, "masks": masks, "tensorflow": tensorflow}))
+print(json.dumps(
+    {"report": report, "masks": masks, "evidence": evidence, "tensorflow": tensorflow}
+))
 """
 
 
@@ -119,6 +130,12 @@ def test_the_model_trains_on_jax_without_tensorflow(trained):
     for history in output["report"].values():
         assert history["loss"][-1] < history["loss"][0]
         assert history["val_nll"][-1] < history["val_nll"][0]
+
+
+def test_it_trains_on_evidence(trained):
+    steps, given, losses = trained[1]["evidence"]
+    assert steps == 24 and losses[-1] < losses[0]
+    assert given == pytest.approx(4, abs=1e-4)  # a density of the rest for each of four pairs
 
 
 def test_it_trains_under_many_masks_too(trained):
