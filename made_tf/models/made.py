@@ -72,7 +72,7 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
             in the model's own order like the rest: for a model that is asked
             questions (`made_tf.networks.evidence`), best with `mask_weights`.
         masks_per: whether each `"batch"` or each `"row"` of training has a
-            mask of its own, for up to some dozens of variables (`networks.row_masks`).
+            mask of its own; rows cost several times as much.
         mask_weights: whether the layers see their mask through weights of its
             own (Germain et al. 2015, section 4.2).
         num_orders: M; the model's density is the average of the densities
@@ -94,6 +94,7 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
             depend on some input before it.
 
     Example:
+        >>> import numpy as np
         >>> model = MADE(event_size=3, hidden_units=(16,), seed=0)
         >>> model.compile("adam")
         >>> x = np.array([[0, 1, 1], [1, 0, 0]], "float32")

@@ -6,7 +6,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +14,6 @@ from keras import ops
 
 from made_tf.networks.evidence_encoder import EvidenceEncoder
 from made_tf.networks.masked_dense import MaskedDense
-from made_tf.networks.row_masks import Groups
 from made_tf.networks.shared_dense import SharedDense
 
 __all__ = ["Assembly", "are_twins"]
@@ -158,17 +157,16 @@ class Assembly:
         units = features
         levels = self._levels(degrees)
         for index, layer in enumerate(self.hidden):
-            ends = _between(levels, index, index + 1)
-            before, units = units, layer(units, **ends, shift=shifts[index])
+            before, units = units, layer(units, *levels[index : index + 2], shift=shifts[index])
             if self.dropout:
                 units = self.dropout[index](units, training=training)
             if self._residual and index:
                 units = units + before
         parts = []
         if self.output is not None:
-            parts.append(self.output(units, **_between(levels, -2, -1)))
+            parts.append(self.output(units, *levels[-2:]))
         if self.direct is not None:
-            parts.append(self.direct(features, **_between(levels, 0, -1)))
+            parts.append(self.direct(features, *levels[:1], *levels[-1:]))
         if self.context:
             parts.append(shifts[-1])
         # Not `ops.add`, which takes no rows of P parameters for a bias.
@@ -212,17 +210,13 @@ class Assembly:
             parts.append(self.direct.part(features, features, inputs, every))
         return functools.reduce(operator.add, parts)
 
-    def _levels(self, degrees) -> list[_Level]:
+    def _levels(self, degrees) -> list:
         """Degrees of features, hidden units and parameters; none for the layers' own."""
         if degrees is None:
             return []
         if not self._may_change:
             raise ValueError("`degrees` must be None for a model of one mask (num_masks=1).")
-        # Hidden degrees that are known beforehand tell which units are alike in all rows.
-        inputs, *hidden = levels = [
-            level if isinstance(level, np.ndarray) else ops.cast(level, "int32")
-            for level in degrees
-        ]
+        inputs, *hidden = levels = [ops.cast(level, "int32") for level in degrees]
         widths = [len(level) for level in (self._degrees.inputs, *self._degrees.hidden)]
         outputs = inputs
         if len(levels) == len(widths) + 1:
@@ -235,33 +229,8 @@ class Assembly:
                 f"`degrees` must be those of the inputs and of each hidden layer, widths {widths}. "
                 f"Received shapes: {[tuple(level.shape) for level in levels]}"
             )
-        ends = (self._layout.features, inputs), (self._layout.parameters, outputs)
-        below, above = (_Level(side.repeat(own), side.owners) for side, own in ends)
-        return [below, *map(_hidden_level, hidden), above]
-
-
-class _Level(NamedTuple):
-    """Degrees of the units of a level, and which have one degree in every row, if that is known."""
-
-    degrees: Any
-    groups: Any
-
-
-def _hidden_level(degrees) -> _Level:
-    is_alike = isinstance(degrees, np.ndarray) and degrees.ndim == 1
-    return _Level(degrees, degrees if is_alike else None)
-
-
-def _between(levels: list[_Level], lower: int, upper: int) -> dict[str, Any]:
-    """Returns what the layer between two levels is called with; nothing for its own degrees."""
-    if not levels:
-        return {}
-    below, above = levels[lower], levels[upper]
-    return {
-        "in_degrees": below.degrees,
-        "out_degrees": above.degrees,
-        "groups": Groups(below.groups, above.groups),
-    }
+        layout = self._layout
+        return [layout.features.repeat(inputs), *hidden, layout.parameters.repeat(outputs)]
 
 
 def are_twins(levels) -> bool:

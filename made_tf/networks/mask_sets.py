@@ -170,7 +170,7 @@ class MaskSets:
         return count
 
     def at_step(self, step, num_rows=None) -> list:
-        """Returns the set that training uses at a step.
+        """Returns the set that training uses at a step, as tensors.
 
         Args:
             step: the number of steps before, an integer scalar tensor.
@@ -179,7 +179,7 @@ class MaskSets:
         Returns:
             Degrees of the inputs and of each hidden layer, and of the outputs where
             these are not those of the inputs: int32 `[units]`, or `[N, units]` with
-            a set for each row. Tensors; NumPy arrays `[units]` where fresh sets do not differ.
+            a set for each row.
         """
         step = ops.cast(step, "int32")
         by_row = self.masks_per == "row"
@@ -192,7 +192,7 @@ class MaskSets:
                     seed=_Key(self.seed, 0, step),
                 )
                 inputs, outputs = evidence.fresh_degrees(own[0], uniforms)
-                return [inputs, *own[1:], outputs]
+                return [inputs, *map(ops.convert_to_tensor, own[1:]), outputs]
             return self._each_level(lambda level: self._fresh(level, step, rows))
         index = step % self.num_masks
         if by_row:
@@ -252,9 +252,9 @@ class MaskSets:
 
     def _fresh(self, level: int, step, num_rows):
         own = self._own(level)
-        if not self._varies(level):
-            return own
         shape = (len(own),) if num_rows is None else (num_rows, len(own))
+        if not self._varies(level):
+            return ops.broadcast_to(ops.convert_to_tensor(own), shape)
         key = _Key(self.seed, level, step)
         if level == 0 and self.order_groups is not None:
             count = int(self.order_groups.max()) + 1

@@ -7,7 +7,6 @@ from keras import ops
 
 from made_tf.networks.kernel_mask import connected, masked
 from made_tf.networks.masked_dense import MaskedDense
-from made_tf.networks.row_masks import product_by_row
 
 __all__ = ["SharedDense"]
 
@@ -58,7 +57,7 @@ class SharedDense(MaskedDense):
                 name="mask_kernel", shape=self.mask.shape, initializer="zeros"
             )
 
-    def call(self, inputs, in_degrees=None, out_degrees=None, *, groups=None, shift=None):
+    def call(self, inputs, in_degrees=None, out_degrees=None, *, shift=None):
         """Multiplies, adds the bias, activates: `[..., in]` -> `[..., out]`.
 
         Args:
@@ -66,8 +65,6 @@ class SharedDense(MaskedDense):
             in_degrees: int32 `[in]`, or `[N, in]` for inputs `[N, in]` with a
                 mask for each row; `None` for the layer's own degrees.
             out_degrees: int32 `[out]` or `[N, out]`.
-            groups: which units have one degree in every row (`made_tf.networks.row_masks`), where
-                rows have masks of their own; without few such of the outputs that takes longer.
             shift: what else is added before the activation, `[..., out]`.
         """
         if in_degrees is None and self.mask_kernel is None:
@@ -77,28 +74,20 @@ class SharedDense(MaskedDense):
             ops.convert_to_tensor(self.mask.out_degrees),
         )
         in_degrees, out_degrees = own if in_degrees is None else (in_degrees, out_degrees)
-        outputs = self._product(inputs, in_degrees, out_degrees, groups)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        if shift is not None:
-            outputs = outputs + shift
-        return self.activation(outputs)
-
-    def _product(self, inputs, in_degrees, out_degrees, groups):
-        """Returns what the inputs and the mask give to the outputs, without the bias."""
-        kernel, strict = self.unmasked_kernel(), self.mask.strict
-        by_row = max(len(in_degrees.shape), len(out_degrees.shape)) == 2
-        if by_row and groups is not None and groups.are_few:
-            degrees = in_degrees, out_degrees
-            own = None if self.mask_kernel is None else self._compute_mask_kernel()
-            return product_by_row(inputs, kernel, own, *degrees, strict, groups)
-        mask = connected(in_degrees, out_degrees, strict)  # [in, out] or [N, in, out]
-        if not by_row:
+        mask = connected(in_degrees, out_degrees, self.mask.strict)  # [in, out] or [N, in, out]
+        kernel = self.unmasked_kernel()
+        if len(mask.shape) == 2:
             outputs = ops.matmul(inputs, masked(mask, kernel))
         else:
             # A loop over N, in and out that XLA fuses; there is no product of matrices in it.
             outputs = ops.sum(masked(mask, ops.expand_dims(inputs, -1) * kernel), axis=-2)
-        return outputs if self.mask_kernel is None else ops.add(outputs, self.mask_bias(mask))
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        if self.mask_kernel is not None:
+            outputs = ops.add(outputs, self.mask_bias(mask))
+        if shift is not None:
+            outputs = outputs + shift
+        return self.activation(outputs)
 
     def part(self, inputs, flags, rows, columns, shift=None):
         """Returns some units of the layer, which all see the same inputs: `[N, columns]`.
@@ -126,10 +115,8 @@ class SharedDense(MaskedDense):
 
     def mask_bias(self, mask):
         """Returns what the mask itself adds to the outputs: `[..., in, out]` -> `[..., out]`."""
-        return ops.sum(masked(mask, self._compute_mask_kernel()), axis=-2)
-
-    def _compute_mask_kernel(self):
-        return ops.cast(ops.convert_to_tensor(self.mask_kernel), self.compute_dtype)
+        kernel = ops.cast(ops.convert_to_tensor(self.mask_kernel), self.compute_dtype)
+        return ops.sum(masked(mask, kernel), axis=-2)
 
     def project(self):
         """Does nothing: what one mask forbids, others use."""

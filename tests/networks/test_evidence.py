@@ -12,7 +12,7 @@ from keras import ops
 import made_tf
 from made_tf import masks
 from made_tf.models.paths import path_spread
-from made_tf.networks import evidence, row_masks
+from made_tf.networks import evidence
 from made_tf.networks.mask_sets import MaskSets
 from made_tf.queries.subsets import Queries
 
@@ -254,35 +254,3 @@ def test_a_context_is_seen_by_single_columns_too():
     alone = np.array([[np.nan, 1.0, np.nan]] * 2, np.float32)
     found = np.exp(np.asarray(dist.log_marginal(alone).log_prob))
     np.testing.assert_allclose(found, [0.9, 0.1], atol=0.08)
-
-
-@pytest.mark.parametrize("family", ["bernoulli", "normal", "ragged"])
-@pytest.mark.parametrize(
-    "kwargs",
-    [
-        {},
-        {"mask_weights": False, "direct_connections": False},
-        {"hidden_units": (9,), "residual": False, "context": 2},
-        {"hidden_units": (), "residual": False},
-    ],
-)
-@pytest.mark.parametrize("most_groups", [64, 3])
-def test_rows_with_masks_of_their_own_are_as_if_each_were_alone(
-    monkeypatch, family, kwargs, most_groups
-):
-    monkeypatch.setattr(row_masks, "_MOST_GROUPS", most_groups)
-    model = model_of(family, masks_per="row", **kwargs)
-    x = reference.rows(model.conditionals, 5, D)
-    vectors = None
-    if model.context_layers:
-        vectors = np.random.default_rng(2).normal(size=(5, 2)).astype(np.float32)
-    levels = model.mask_sets.at_step(5, 5)
-    assert [isinstance(level, np.ndarray) for level in levels[1:-1]] == [True] * len(
-        model.hidden_layers
-    )
-    together = np.asarray(model.parameters(x, vectors, levels))
-    for row in range(5):
-        own = [np.asarray(level)[row] if level.ndim == 2 else level for level in levels]
-        part = None if vectors is None else vectors[row : row + 1]
-        alone = np.asarray(model.parameters(x[row : row + 1], part, own))[0]
-        np.testing.assert_allclose(together[row], alone, rtol=1e-5, atol=1e-5)

@@ -127,16 +127,3 @@ def test_a_candidate_may_have_members_of_its_own():
     assert recipe.candidate("few").members == 4 and recipe.candidate("").members == 1
     with pytest.raises(ValueError, match="`members` must be"):
         Recipe.from_dict("own", {"candidates": {"few": {"members": 0}}})
-
-
-@pytest.mark.parametrize("seconds, expected", [(None, "row"), (90, "row"), (20, "batch")])
-def test_masks_of_rows_are_not_compiled_where_there_is_little_time(monkeypatch, seconds, expected):
-    given = []
-
-    def train_member(recipe, *args, **kwargs):
-        given.append(recipe.model_arguments().get("masks_per", "batch"))
-        return MADE(2, (4,), "normal", seed=0), TrainedMember("", 0, 1.0, 1, 1, 1.0, 1.0, [])
-
-    monkeypatch.setattr(training, "train_member", train_member)
-    training.train_network(Recipe.load("questions"), two_numbers(), 0, seconds)
-    assert given == [expected]

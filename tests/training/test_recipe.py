@@ -36,14 +36,18 @@ def test_few_bits_are_asked_in_two_ways():
     recipe = Recipe.load("questions")
     assert list(recipe.candidates_for(3000, 180)) == ["small", "fresh"]
     assert list(recipe.candidates_for(3001, 180)) == ["bits"]
-    for rows, columns, expected in (
-        (3000, 32, "few"),
-        (3000, 33, "few_wide"),
-        (3001, 32, "large"),
-        (3001, 33, "wide"),
-    ):
-        assert list(recipe.candidates_for(rows, columns, is_binary=False)) == [expected]
-    assert recipe.candidate("fresh").model_arguments()["hidden_degrees"] == "equal"
+    for rows, expected in ((3000, "few"), (3001, "large")):
+        assert list(recipe.candidates_for(rows, 40, is_binary=False)) == [expected]
+    fresh = recipe.candidate("fresh").model_arguments()
+    assert fresh["num_masks"] is None and not fresh["evidence_units"]
+
+
+def test_networks_of_several_masks_read_no_evidence():
+    recipe = Recipe.load("questions").overridden(num_masks=None)
+    for candidate in recipe.candidates_for(5000, 20).values():
+        arguments = candidate.model_arguments()
+        assert arguments["num_masks"] is None and not arguments["evidence_units"]
+    assert Recipe.load("questions").overridden(num_masks=1).model["evidence_units"]
 
 
 def test_few_rows_of_many_columns_have_a_candidate_of_their_own():
