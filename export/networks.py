@@ -20,6 +20,7 @@ from made_tf.models.made import MADE
 from made_tf.sampling import random
 from made_tf.sampling.arrangement import evidence_first
 from made_tf.sampling.blocked_network import BlockedNetwork
+from made_tf.sampling.chain_rows import ChainNetwork
 from made_tf.sampling.known import KnownValues
 from made_tf.sampling.order_mixture import (
     choose_set,
@@ -28,6 +29,7 @@ from made_tf.sampling.order_mixture import (
     sample_mixture,
     set_at,
 )
+from made_tf.sampling.sorted_weights import FrozenWeights
 
 __all__ = [
     "ExportedNetwork",
@@ -167,9 +169,9 @@ class NetworkOfEvidence(NetworkOfOneOrder):
 
     def __init__(self, model: MADE, block_length: int | None = None, batch_size: int | None = None):
         super().__init__(model, block_length, batch_size)
-        self._rows = [tf.TensorSpec([None, model.event_size], tf.float32)] * 2
-        width = model.settings.vector_size
-        self._vectors = frozen(model.evidence_vectors, self._rows, width)
+        rows = tf.TensorSpec([None, model.event_size], tf.float32)
+        self._vectors = frozen(model.evidence_vectors, [rows, rows], model.settings.vector_size)
+        self._chain = ChainNetwork(model, FrozenWeights(model))
 
     def impute(self, x, observed, seeds, context=None) -> Answer:
         """Draws what is not observed; NaN for a row with an observed value that is no state."""
@@ -183,16 +185,12 @@ class NetworkOfEvidence(NetworkOfOneOrder):
     def log_marginal(self, x, observed, context=None):
         """Returns log p of what is observed of each row, `[n]`, in nats."""
         del context
-        model, family = self._model, self._network.family
-
-        def parameters(x, shown):
-            return model.parameters_given(x, tf.zeros_like(shown), shown)
-
-        shown = tf.cast(_flags(observed), tf.float32)
-        total = int(family.layout.parameters.total)
-        params = frozen(parameters, self._rows, total)(x, shown)
-        terms = tf.where(shown > 0, family.log_prob(params, x), 0.0)
-        return tf.reduce_sum(terms, axis=1)
+        chain, family = self._chain, self._network.family
+        shown = _flags(observed) > 0
+        features = family.encode(x)
+        features = tf.where(family.layout.features.repeat(shown), features, tf.zeros_like(features))
+        params = chain.parameters(features, chain.units(features))
+        return tf.reduce_sum(tf.where(shown, family.log_prob(params, x), 0.0), axis=1)
 
 
 class NetworkOfManyOrders(ExportedNetwork):

@@ -93,7 +93,9 @@ def live_weight_bytes(model: MADE, weights: str) -> int:
         total += int(live.sum()) * _BYTES[weights]
         total += 4 * layer.units if layer.bias is not None else 0
     for layer in (*model.context_layers, *model.evidence_layers):
-        total += 4 * layer.count_params()
+        size = _BYTES[weights] if model.reads_evidence else 4
+        total += size * int(np.prod(layer.kernel.shape))
+        total += 4 * layer.units if layer.use_bias else 0
     if (family := model.family_weights) is not None:
         small = sum(int(np.prod(table.shape)) for table in family.tables)
         total += small * _BYTES[weights] + 4 * (family.count_params() - small)

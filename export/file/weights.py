@@ -59,6 +59,9 @@ def with_weights(model: MADE, weights: str) -> MADE:
     if weights == "int8":
         for table in tables:
             _round_to_int8(table)
+        if copy.reads_evidence:
+            for layer in (*copy.context_layers, *copy.evidence_layers):
+                _round_to_int8(layer.kernel, axis=0)
         if not any(layer.quantized for layer in copy.masked_layers()):
             with warnings.catch_warnings():  # that dropout has nothing to quantize
                 warnings.simplefilter("ignore", UserWarning)
@@ -84,10 +87,10 @@ def members_with_weights(model: MADE | Ensemble, weights: str) -> MADE | Ensembl
     return with_weights(model, weights)
 
 
-def _round_to_int8(table: Any) -> None:
-    """Rounds each row of a table to a scale of its own."""
+def _round_to_int8(table: Any, axis: int = 1) -> None:
+    """Rounds each row of a table, or each unit's weights (axis 0), to a scale of its own."""
     values = np.asarray(table)
-    scale = np.abs(values).max(axis=1, keepdims=True) / _LARGEST_INT8
+    scale = np.abs(values).max(axis=axis, keepdims=True) / _LARGEST_INT8
     scale[scale == 0] = 1.0
     table.assign(np.rint(values / scale) * scale)
 

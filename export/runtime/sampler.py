@@ -79,6 +79,7 @@ class LiteSampler:
         shape = (told.get("context") or {}).get("shape")
         self.context_shape = None if shape is None else tuple(map(int, shape))
         several = told.get("num_orders", 1) > 1 or "members" in told
+        self._any_order = bool(told.get("any_order", True))  # unless it says that it is not
         self._has_many_orders = bool(told.get("any_order") or several)
 
     def __reduce__(self):
@@ -88,7 +89,7 @@ class LiteSampler:
         if name not in self.signatures:
             hint = ""
             if name == "impute":
-                hint = " of a model of all orders (num_masks=None)"
+                hint = " of a model of all orders (num_masks=None), or one of evidence_units,"
             raise ValueError(
                 f"This file has no signature {name!r}: export it{hint} with signatures that "
                 f"include it. It has: {', '.join(self.signatures)}"
@@ -292,8 +293,8 @@ class LiteSampler:
 
         Raises:
             ValueError: if the file has no signature `impute` (its model has a
-                fixed order), or if `x` has the wrong shape, infinite values or
-                values outside the model's support.
+                fixed order and reads no evidence), or if `x` has the wrong
+                shape, infinite values or values outside the model's support.
         """
         self._runner("impute")  # checks
         key = checked_seed(seed)
@@ -304,11 +305,13 @@ class LiteSampler:
         check_rows(values, self.event_size)
         seeds = seed_pairs(key, row_numbers(first_row, len(values)))
         given = {"seeds": seeds, **self._given(context, len(values))}
-        # The file takes a pass for each pattern in a batch: rows of one pattern go together.
-        for pattern, numbers in pattern_groups(known):
+        groups = [np.arange(len(values))]
+        if self._any_order:  # the file takes a pass for each pattern in a batch
+            groups = [numbers for _, numbers in pattern_groups(known)]
+        for numbers in groups:
             for part in pieces(numbers, size):
                 own = {name: each[part] for name, each in given.items()}
-                observed = np.tile(pattern.astype(np.int32), (len(part), 1))
+                observed = known[part].astype(np.int32)
                 drawn = self._answer("impute", x=values[part], observed=observed, **own)["x"]
                 check_supported(drawn, values[part], part)
                 values[part] = drawn

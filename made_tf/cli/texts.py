@@ -118,9 +118,6 @@ def keras_text(facts: dict[str, Any]) -> str:
     lines = [f"activation: {facts['activation']}; dropout: {facts['dropout']:g}{residual}"]
     if facts["num_masks"] != 1:
         lines.append(_masks_text(facts))
-    if facts["evidence_units"]:
-        widths = ", ".join(map(str, facts["evidence_units"]))
-        lines.append(f"evidence: read by layers of {widths} units; any question has one answer")
     if facts["context"]:
         lines.append(_context_text(facts["context"]))
     for layer in facts["layers"]:

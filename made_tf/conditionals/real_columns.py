@@ -27,6 +27,7 @@ __all__ = ["RealColumns", "quantile_knots"]
 
 _INPUT_BOUND = 1e3  # of the standardised values that the network sees
 _NUM_KNOTS = 33
+_SHARE = 1 / 3  # of a column that one number has; on diamonds, whose tables have less, no gain
 _RECURS = 3  # times that a number occurs: fewer are chance
 _NUM_HATS = 5
 _LARGEST = float(np.finfo(np.float32).max)
@@ -182,12 +183,15 @@ def quantile_knots(
     """Returns `count` increasing numbers: quantiles of the data, and between them what is missing.
 
     Repeated quantiles are one knot; the widest gaps between knots are halved until there are
-    enough. Numbers that are `recurring` come first, the most frequent ones: of a column that is
-    zero nine times in ten, each of its other numbers may say something of its own.
+    enough. Of a `recurring` column, of which one number is a third or more, other numbers that recur
+    come first, the most frequent ones: where nine of ten are zero each other one may say something
+    of its own.
     """
     knots = np.unique(np.quantile(values, np.linspace(0, 1, count), method="closest_observation"))
-    if recurring and len(knots) < count:
-        others, counts = np.unique(values[~np.isin(values, knots)], return_counts=True)
+    numbers, counts = np.unique(values, return_counts=True)
+    if recurring and len(knots) < count and counts.max() >= _SHARE * len(values):
+        is_other = ~np.isin(numbers, knots)
+        others, counts = numbers[is_other], counts[is_other]
         often = np.argsort(-counts, kind="stable")[: np.sum(counts >= _RECURS)]
         knots = np.union1d(knots, others[often[: count - len(knots)]])
     # Knots that float32 cannot tell apart, once standardised, would divide by zero.

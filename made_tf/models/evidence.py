@@ -8,6 +8,7 @@ from keras import ops
 
 from made_tf.networks.assembly import Assembly
 from made_tf.networks.evidence_encoder import EvidenceEncoder
+from made_tf.networks.kernel_mask import masked
 
 __all__ = ["ReadsEvidence"]
 
@@ -47,7 +48,7 @@ class ReadsEvidence:
         features = self.conditionals.encode(ops.cast(x, "float32"))
         vectors = self._encoder().vector(features, known, training)
         if visible is not None:
-            features = features * self.conditionals.layout.features.repeat(visible)
+            features = masked(self.conditionals.layout.features.repeat(visible) > 0, features)
         return self._assembly.parameters(features, training, None, vectors)
 
     def evidence_vectors(self, x, known):

@@ -24,9 +24,9 @@ def load_own(model: Any, store: Any) -> None:
     """
     if not np.array_equal(np.asarray(store["density"]), model.settings.fingerprint()):
         raise ValueError(
-            "The weights were saved with other conditionals, mask weights, activation, direct "
-            "or residual connections than this model's: another density. Expected: "
-            f"{model.settings.density()}"
+            "The weights were saved with other conditionals, mask weights, activation, direct or "
+            "residual connections, context or evidence than this model's: another density. "
+            f"Expected: {model.settings.density()}"
         )
     many = model.mask_step is not None
     if many != ("mask_step" in set(store.keys())):

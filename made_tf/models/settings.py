@@ -228,14 +228,15 @@ class Settings:
         if self.conditioning is not None:
             lines.append(f"p(x | context), with {self.conditioning.describe()}")
         if self.evidence_units:
-            lines.append(f"evidence: layers of {self.evidence_units} units")
+            widths = ", ".join(map(str, self.evidence_units))
+            lines.append(f"evidence: read by layers of {widths} units; any question has one answer")
         return "\n".join(lines)
 
 
 def _evidence_units(settings: Settings) -> list[int] | None:
     """Returns the widths of the layers that read evidence; `None` for a model without such."""
     given = settings.evidence_units
-    if given is None or given in ((), []):
+    if given is None or (isinstance(given, list | tuple) and not given):
         return None
     if not isinstance(given, list | tuple):
         raise ValueError(

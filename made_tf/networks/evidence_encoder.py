@@ -21,6 +21,7 @@ import keras
 from keras import ops
 
 from made_tf.conditionals.layout import Layout
+from made_tf.networks.kernel_mask import masked
 
 __all__ = ["EvidenceEncoder"]
 
@@ -66,11 +67,11 @@ class EvidenceEncoder:
         """Returns what every unit of the chain sees: `[N, W]`.
 
         Args:
-            features: of all variables, `[N, F]`; anything finite of unknown ones.
+            features: of all variables, `[N, F]`; anything of unknown ones.
             known: 1 for what is known, float32 `[N, D]`.
             training: whether to drop units.
         """
-        shown = features * self._layout.features.repeat(known)
+        shown = masked(self._layout.features.repeat(known) > 0, features)
         units = ops.concatenate([shown, known], axis=-1)
         for number, layer in enumerate(self.layers):
             before, units = units, layer(units)
@@ -78,7 +79,7 @@ class EvidenceEncoder:
                 units = self.dropout[number](units, training=training)
             if number and before.shape[-1] == units.shape[-1]:
                 units = units + before
-        return units
+        return ops.cast(units, "float32")
 
     def nothing(self):
         """Returns the vector of a row of which nothing is known: `[1, W]`."""

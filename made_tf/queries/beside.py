@@ -29,6 +29,7 @@ class EvidenceBeside(EvidenceFirst):
 
     Args:
         model: the model, of `evidence_units`.
+        num_orders: 1, since there are no others.
         block_length: as in `BlockedNetwork`.
         batch_size: as in `BlockedNetwork`.
         rows_at_once: as in `EvidenceFirst`.
@@ -37,11 +38,12 @@ class EvidenceBeside(EvidenceFirst):
     def __init__(
         self,
         model: MADE,
+        num_orders: int = 1,
         block_length: int | None = None,
         batch_size: int | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
     ):
-        super().__init__(model, 1, block_length, batch_size, rows_at_once)
+        super().__init__(model, num_orders, block_length, batch_size, rows_at_once)
         rows = tf.TensorSpec([None, model.event_size], tf.float32)
         seeds = tf.TensorSpec([None, 2], tf.int32)
         self._scores = tf.function(self._make_scores, [rows, rows, rows], autograph=False)

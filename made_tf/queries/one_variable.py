@@ -95,7 +95,7 @@ def one_variable(
     flags = known.astype(np.float32)
 
     def parameters(rows, number):
-        if model.reads_evidence:
+        if queries.evidence_is_beside:
             own = np.broadcast_to(flags, values[rows].shape)
             return model.parameters_given(values[rows], own, own)
         degrees = None if model.mask_sets.is_fixed else sets.at(number)

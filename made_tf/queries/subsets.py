@@ -87,7 +87,7 @@ class Queries(Questions):
         self._rows_at_once = integer("rows_at_once", rows_at_once)
         network = block_length, batch_size, rows_at_once
         self._exact = self._answers = (
-            EvidenceBeside(model, *network)
+            EvidenceBeside(model, num_orders, *network)
             if model.reads_evidence
             else EvidenceFirst(model, num_orders, *network)
         )
@@ -113,6 +113,11 @@ class Queries(Questions):
     def whole(self) -> MADE:
         """Whose density of whole rows estimates are of."""
         return self._answers.model
+
+    @property
+    def evidence_is_beside(self) -> bool:
+        """Whether answers are of a model that reads evidence, and not of its whole rows."""
+        return isinstance(self._answers, EvidenceBeside)
 
     @property
     def num_particles(self) -> int:

@@ -43,6 +43,24 @@ class ChainNetwork:
             bias = (nothing @ as_array(stored.context_kernel))[0]
             self.layers.append((kernels, sum(map(as_array, stored.biases), bias)))
 
+    def units(self, features) -> list:
+        """Returns the units of each hidden layer: `[N, F]` -> `[N, units]`, arrays or tensors."""
+        found: list = []
+        below = features
+        for level, (kernels, bias) in enumerate(self.layers[:-1]):
+            above = self.model.activation(below @ kernels[level] + bias)
+            below = above + below if self.model.residual and level > 0 else above
+            found.append(below)
+        return found
+
+    def parameters(self, features, units: list, own=slice(None)):
+        """Returns parameters, all or those of these entries: `[N, F]` -> `[N, P]`."""
+        kernels, bias = self.layers[-1]
+        total = bias[own]
+        for source, kernel in kernels.items():
+            total = total + (features if source == 0 else units[-1]) @ kernel[:, own]
+        return total
+
     def rows(self, count: int) -> ChainRows:
         """Returns so many rows that show nothing."""
         sizes = self.layout.features.total, self.layout.event_size, *self.widths
@@ -56,21 +74,12 @@ class ChainRows(GrowingRows):
     def compute_units(self, count: int) -> None:
         """Computes all hidden units."""
         del count
-        network, below = self._network, self._features
-        for level, (kernels, bias) in enumerate(network.layers[:-1]):
-            total = below @ kernels[level] + bias
-            above = keras.ops.convert_to_numpy(network.model.activation(total))
-            below = above + below if network.model.residual and level > 0 else above
-            self._units[level] = below
+        self._units = [*map(keras.ops.convert_to_numpy, self._network.units(self._features))]
 
     def parameters(self, rows: IntArray, variable: int, count: int) -> FloatArray:
         """Returns a variable's parameters, `[m, entries]`."""
         del count
         network = self._network
         own = network.layout.parameters.entries(np.array([variable]))
-        kernels, bias = network.layers[-1]
-        total = bias[own]
-        for source, kernel in kernels.items():
-            read = self._features if source == 0 else self._units[-1]
-            total = total + read[rows] @ kernel[:, own]
-        return total
+        units = [layer[rows] for layer in self._units[-1:]]
+        return network.parameters(self._features[rows], units, own)

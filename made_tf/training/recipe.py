@@ -179,7 +179,8 @@ class Recipe:
         """Returns the recipe with other entries, in itself and in all of its candidates.
 
         With a number of masks, no more orders are averaged than there are masks. With several, no
-        network reads evidence, which goes with one.
+        network reads evidence, which goes with one. Layers that read evidence become as wide as the
+        hidden ones.
 
         Args:
             **entries: what is to be otherwise, by its name in `model` or in
@@ -211,6 +212,10 @@ class Recipe:
             elif name in _OF_TRAINING:
                 table = content["training"]
             table[name] = value
+        if "hidden_units" in entries and "evidence_units" not in entries:
+            for part in (content, *content.get("candidates", {}).values()):
+                if part.get("model", {}).get("evidence_units"):
+                    part["model"]["evidence_units"] = entries["hidden_units"]
         most = entries.get("num_masks")
         if isinstance(most, int):
             averaged = {"num_orders", "validation_orders"} - entries.keys()

@@ -96,6 +96,8 @@ def test_numbers_that_recur_among_many_zeros_have_hats_of_their_own():
     knots = np.array(family.knots[0])
     assert len(knots) == 33 and np.isin([0.0, x.max()], knots).all()
     assert not np.isin(once[once < x.max()], knots).any()
+    even = np.repeat(np.arange(40.0), 20)[:, None]  # quantiles tell of such a column
+    assert families.Binned.from_data(even).knots == families.NormalMixture.from_data(even).knots
 
 
 def test_columns_of_other_hats_are_groups_of_their_own():

@@ -143,3 +143,19 @@ def test_what_a_mixture_cannot_give_is_refused(exported, tmp_path, kwargs, messa
     with pytest.raises(ValueError, match=r"must be a made_tf.MADE\. "):
         export.to_micro(exported[0], tmp_path / "made.tflite")
     assert not list(tmp_path.iterdir())
+
+
+def test_members_that_read_evidence_are_filled_in_and_weighed(tmp_path):
+    members = [
+        made_tf.MADE(5, (256, 256), made_tf.Categorical(3), evidence_units=(8,), seed=seed)
+        for seed in (0, 1)  # so wide that products skip what is empty
+    ]
+    assert members[0].hidden_layers[1].staircase is not None
+    model = made_tf.Ensemble(members)
+    path = tmp_path / "made.tflite"
+    assert "impute" in export.to_tflite(model, path).signatures
+    dist, device = made_tf.EnsembleDistribution(model), LiteSampler(path)
+    rows = with_gaps(device.sample(200, seed=2))
+    filled = device.impute(rows, seed=3)
+    np.testing.assert_array_equal(filled, dist.impute(rows, seed=3))
+    np.testing.assert_array_equal(device.impute(rows, seed=3, batch_size=7), filled)

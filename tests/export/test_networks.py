@@ -22,6 +22,7 @@ CASES = {
         {"num_masks": None, "residual": True, "resample": "evidence", "mask_weights": True},
         2,
     ),
+    "evidence": ("ragged", {"evidence_units": (7, 7), "residual": True}, 1),
 }
 
 
@@ -104,7 +105,7 @@ def test_the_file_is_normalised(exported):
 def test_host_and_device_fill_in_the_same_values(exported):
     model, num_orders, report, device = exported
     rows = with_gaps(device.sample(40, seed=1))
-    if not model.any_order:
+    if not model.answers_all:
         assert "impute" not in report.signatures
         with pytest.raises(
             ValueError, match="no signature .impute.: export it of a model of all orders"
@@ -125,7 +126,7 @@ def test_host_and_device_fill_in_the_same_values(exported):
 def test_patterns_may_be_mixed_within_one_call(exported):
     # The runtime groups rows before it calls; other callers of the signature need not.
     model, _, _, device = exported
-    if not model.any_order:
+    if not model.answers_all:
         pytest.skip("a fixed set of orders")
     rows = with_gaps(device.sample(12, seed=1))
     known = ~np.isnan(rows)

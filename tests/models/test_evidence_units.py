@@ -135,7 +135,9 @@ def test_draws_given_evidence_have_its_probabilities(model, dist):
     counts = [(drawn == each).all(axis=1).sum() for each in own]
     assert reference.chi_squared_pvalue(np.array(counts), 20_000 * probs) > 1e-3
     first = np.exp(given.marginal(2).log_prob([0.0, 1.0]))
-    assert first.sum() == pytest.approx(1, abs=1e-5)
+    asked = [[NAN, NAN, 0, NAN], [NAN, NAN, 1, NAN]]
+    alone = dist.conditional_log_prob(asked, np.stack([row, row])).log_prob
+    np.testing.assert_allclose(first, np.exp(alone), atol=1e-5)
     drawn = dist.impute(np.tile(row, (100, 1)), seed=5)
     np.testing.assert_array_equal(drawn[:, [1, 3]], np.tile(row[[1, 3]], (100, 1)))
 
@@ -197,6 +199,53 @@ def test_single_passes_propose_for_the_density_of_whole_rows(model):
     expected = logsumexp(log_probs[agrees])
     assert abs(found.log_prob[0] - expected) < 5 * found.standard_error[0] + 1e-5
     assert found.standard_error[0] > 0
+    # What comes first in the order is answered by whole rows exactly, and one column as all.
+    row = np.array([NAN, NAN, 1, NAN], np.float32)
+    given = made_tf.MADEDistribution(model, of_whole_rows=True).condition(row)
+    assert given.is_exact
+    own = np.exp(log_probs) * (x[:, 2] == 1)
+    expected = [own[x[:, 0] == value].sum() / own.sum() for value in range(3)]
+    found = np.exp(given.marginal(0).log_prob([0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_there_is_one_order_alone(model):
+    with pytest.raises(ValueError, match="`num_orders`"):
+        Queries(model, num_orders=3)
+
+
+def test_a_step_learns_what_is_unknown_of_what_its_rows_show():
+    model = loud()
+    x = states(model)
+    known, visible = (np.asarray(p) for p in model.mask_sets.parts_at_step(5, len(x)))
+    assert 0 < known.mean() < visible.mean() < 1
+    terms = [slow_terms(model, x[k : k + 1], known[k], visible[k])[0] for k in range(len(x))]
+    expected = -np.where(known > 0, 0.0, terms).sum(axis=1).mean()
+    model.mask_step.assign(5)
+    params = model(x, training=True)
+    assert int(model.mask_step) == 6
+    loss = model.compute_loss(x, None, params, training=True)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_units_that_read_evidence_are_dropped_in_training():
+    model = loud(dropout=0.5)
+    assert len(model.all_dropout_layers()) == 4  # whose seeds a run fixes
+    x, known = states(model), np.tile(flags(0, 1), (len(states(model)), 1))
+    vectors = [
+        np.asarray(model._assembly.evidence.vector(model.conditionals.encode(x), known, training))
+        for training in (False, True)
+    ]
+    assert (vectors[0] != 0).all() and (vectors[1] != vectors[0]).any()
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
+def test_other_precisions_answer(dtype):
+    queries = Queries(loud(dtype=dtype))
+    evidence, asked = rows_with_holes(queries.model, 50)
+    drawn = queries.sample_conditional(evidence, seed=3)[0]
+    assert np.isfinite(drawn).all()
+    assert np.isfinite(queries.conditional_log_prob(asked, evidence).log_prob).all()
 
 
 def test_training_meets_all_sizes_of_evidence():
@@ -293,6 +342,7 @@ def test_any_family_answers(name):
         ({"num_masks": None}, "`evidence_units` must be None for a model of several masks"),
         ({"context": 2}, "`evidence_units` must be None for .* a context"),
         ({"evidence_units": 8}, "`evidence_units` must be the widths of the layers"),
+        ({"evidence_units": np.array([8, 8])}, "`evidence_units` must be the widths"),
         ({"evidence_units": (8, 0)}, "`evidence_units` must be a positive integer"),
     ],
 )

@@ -47,7 +47,9 @@ def test_networks_of_several_masks_read_no_evidence():
     for candidate in recipe.candidates_for(5000, 20).values():
         arguments = candidate.model_arguments()
         assert arguments["num_masks"] is None and not arguments["evidence_units"]
-    assert Recipe.load("questions").overridden(num_masks=1).model["evidence_units"]
+    narrow = Recipe.load("questions").overridden(num_masks=1, hidden_units=[20, 10])
+    assert narrow.model["evidence_units"] == [20, 10]
+    assert narrow.candidate("fresh").model["evidence_units"] == []
 
 
 def test_few_rows_of_many_columns_have_a_candidate_of_their_own():
