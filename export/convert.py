@@ -65,7 +65,7 @@ def to_tflite(
     """Writes a model into one `.tflite` file and verifies it.
 
     The file holds the signatures `sample`, `log_prob` and `conditionals`, and
-    for a model of all orders `impute` (see `made_tf.export.signatures`), for any
+    for a model that answers all questions `impute` (see `made_tf.export.signatures`), for any
     batch size, with builtin operators alone. A mixture of orders has one copy of
     the weights, which the file sorts for an order when it is asked. A model of
     another precision is exported in float32. The file appears at `path` only
@@ -73,7 +73,7 @@ def to_tflite(
     fails, what was at `path` before stays.
 
     The file of an ensemble holds all its members and has the signatures `sample`
-    and `log_prob`, and `impute` if all members are models of all orders. Each
+    and `log_prob`, and `impute` if all members answer all questions. Each
     row is drawn from a member of its own, so that a batch costs as many times
     what one of a single model costs as there are members.
 

@@ -156,8 +156,8 @@ def impute(
     cannot be read the number of rows is not known: what comes after it waits.
 
     Args:
-        model: a `.tflite` file of a model of all orders; of a table's model its network of
-            questions (`TableModel.to_tflite(path, network="questions")`).
+        model: a `.tflite` file of a model that answers all questions; of a table's model its
+            network of questions (`TableModel.to_tflite(path, network="questions")`).
         rows: as of `score`; null or NaN where a value is missing. Columns that are not the model's
             are kept as they are.
         output: as of `score`.
@@ -215,8 +215,8 @@ def _run(
     if not open_rows(model).can_impute and work.action == "impute":
         raise ValueError(
             f"`model` must be a file that fills in rows. Received: {os.fspath(model)!r}, without a "
-            "signature 'impute': export a model of all orders (num_masks=None), or of the model "
-            "of a table its network of questions"
+            "signature 'impute': export a model of evidence_units or of all orders, or of the "
+            "model of a table its network of questions"
         )
     output = Path(work.output)
     output.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def evaluate(
     over several orders it also prints how far the orders disagree: the spread,
     which is the standard deviation of a row's log-probabilities, and the
     standard error that so few orders leave, both in nats, averaged over rows.
-    Of a model of all orders it prints how far paths disagree on the marginals
+    Of a model that answers all questions it prints how far paths disagree on the marginals
     of random columns, which no order decides: the smaller, the more an answer
     about some of the columns can be trusted.
     """

@@ -183,17 +183,13 @@ def quantile_knots(
     """Returns `count` increasing numbers: quantiles of the data, and between them what is missing.
 
     Repeated quantiles are one knot; the widest gaps between knots are halved until there are
-    enough. Of a `recurring` column, of which one number is a third or more, other numbers that recur
-    come first, the most frequent ones: where nine of ten are zero each other one may say something
-    of its own.
+    enough. Of a `recurring` column, of which one number is a third or more, other numbers that
+    recur come first, the most frequent ones: where nine of ten are zero each other one may say
+    something of its own.
     """
     knots = np.unique(np.quantile(values, np.linspace(0, 1, count), method="closest_observation"))
-    numbers, counts = np.unique(values, return_counts=True)
-    if recurring and len(knots) < count and counts.max() >= _SHARE * len(values):
-        is_other = ~np.isin(numbers, knots)
-        others, counts = numbers[is_other], counts[is_other]
-        often = np.argsort(-counts, kind="stable")[: np.sum(counts >= _RECURS)]
-        knots = np.union1d(knots, others[often[: count - len(knots)]])
+    if recurring and len(knots) < count:
+        knots = np.union1d(knots, _frequent(values, knots, count - len(knots)))
     # Knots that float32 cannot tell apart, once standardised, would divide by zero.
     spread = max(float(knots[-1] - knots[0]), float(np.abs(knots).max()) * 1e-3, 1e-3)
     knots = knots[np.concatenate([[True], np.diff(knots) > 1e-5 * spread])]
@@ -204,3 +200,13 @@ def quantile_knots(
         widest = int(np.argmax(np.diff(knots)))
         knots = np.insert(knots, widest + 1, knots[widest : widest + 2].mean())
     return knots.tolist()
+
+
+def _frequent(values, knots, most: int) -> npt.NDArray[np.float64]:
+    """Returns the most frequent numbers beside the knots; none where no number dominates."""
+    numbers, counts = np.unique(values, return_counts=True)
+    if counts.max() < _SHARE * len(values):
+        return knots[:0]
+    is_other = ~np.isin(numbers, knots) & (counts >= _RECURS)
+    order = np.argsort(-counts[is_other], kind="stable")
+    return numbers[is_other][order[:most]]

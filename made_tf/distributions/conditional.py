@@ -32,7 +32,7 @@ class ConditionalMADE(OneVariableMoments, RowDistribution):
     different ones, an event is a whole row `[D]`, and its observed values must
     be those of the evidence (else its probability is 0).
 
-    For a model of all orders, and where the evidence is a prefix of a fixed
+    For a model that answers all questions, and where the evidence is a prefix of a fixed
     order, all of it is exact (`is_exact`). Else `log_prob` divides by an
     estimate of p(evidence), of which it has no gradient, and `sample` chooses
     among weighted draws by their weights, the same draws for all samples of a

@@ -56,10 +56,10 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
             is the distribution's batch shape. Row i of `sample(n, seed=s)` for
             context b of B is drawn from the generator keyed by (s, i B + b).
             `log_prob` has a gradient with respect to it.
-        of_whole_rows: for a model of all orders: whether `condition`, `impute`, `log_marginal` and
-            `conditional_log_prob` answer for the density of whole rows (which is better learned
-            than conditionals of one pass), by `num_particles` weighted draws that these propose:
-            64 usually suffice. Answers of `log_prob_in` stay those of single passes.
+        of_whole_rows: for a model that answers all questions: whether `condition`, `impute`,
+            `log_marginal` and `conditional_log_prob` answer for the density of whole rows, by
+            `num_particles` weighted draws that conditionals of one pass propose: 64 usually
+            suffice. Answers of `log_prob_in` stay those of single passes.
 
     Raises:
         ValueError: if `model` is no `MADE`, or another argument is out of range.

@@ -1,4 +1,4 @@
-"""A picture of how far the paths of a model of all orders disagree."""
+"""A picture of how far the paths of a model that answers all questions disagree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plot_path_spread(
     """Draws how far paths disagree on marginals, by the number of variables.
 
     Args:
-        model: a model of all orders, without a context.
+        model: a model of all orders, or of `evidence_units`, without a context.
         x: rows `[N, D]`.
         num_subsets: how many marginals are drawn.
         num_paths: how many paths each of them has, at least 2.

@@ -1,9 +1,10 @@
 """Conditionals, marginals and draws for any subset of the variables.
 
-For a model of all orders (`MADE(num_masks=None)`) every answer is exact, under an
-order that puts what is known first (`evidence_first`). For a fixed order that
+For a model that reads evidence (`evidence_units`) every answer is exact (`beside`), and so it is for
+one of all orders (`MADE(num_masks=None)`), under an order that puts what is known first
+(`evidence_first`). For a fixed order that
 holds only where what is known is a prefix of the order. Elsewhere the answer is
-estimated by importance sampling (`particles`), as are those of a model of all orders
+estimated by importance sampling (`particles`), as are those of such models
 that are to be of its density of whole rows (`proposed`). (To put the known values in
 their places and not to weight what is drawn is wrong: it ignores what later values
 tell about earlier variables.)
@@ -54,9 +55,9 @@ class Queries(Questions):
         batch_size: as in `BlockedNetwork`.
         rows_at_once: how many rows pass through the network at once, at most;
             bounds the memory, and changes no draw.
-        of_whole_rows: for a model of all orders: whether conditionals and marginals are those of
-            its density of whole rows under its own order, estimated by `num_particles` draws; or
-            another model of the same columns, whose density of whole rows counts. Regions
+        of_whole_rows: for a model that answers all questions: whether conditionals and marginals
+            are those of its density of whole rows under its own order, estimated by `num_particles`
+            draws; or another model of the same columns, whose density of whole rows counts. Regions
             (`log_prob_in`) stay those of single passes.
 
     Raises:

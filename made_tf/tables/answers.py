@@ -60,7 +60,7 @@ def conditionals_of(
     """Yields rows of one pattern and the conditional of a variable given what they know.
 
     Args:
-        queries: of a model of all orders.
+        queries: of a model that answers all questions.
         x: rows `[N, D]`, NaN where nothing is known.
         variable: which one is asked for; what rows say of it is not looked at.
     """

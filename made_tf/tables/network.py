@@ -24,7 +24,7 @@ class TableNetwork(keras.Model):
     Args:
         schema: of the table; a `TableSchema`, or its JSON text.
         joint: the density of whole rows: of one network, or of several.
-        questions: a model of all orders over the same variables, which answers what is asked of
+        questions: a model that answers all questions about the same variables, what is asked of
             some columns given others; `None` for none.
         spread: of each variable how far its numbers lie apart (`made_tf.tables.spread`); `None`
             where nobody knows.
