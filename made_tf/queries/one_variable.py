@@ -75,7 +75,8 @@ def one_variable(
     """Returns the conditional of a variable given others, exactly.
 
     Args:
-        queries: of a model that answers all questions, or of one in whose order the known variables come first.
+        queries: of a model that answers all questions, or of one in whose order the known
+            variables come first.
         values: rows `[N, D]`; anything finite where nothing is known.
         known: which variables are known, `[D]`; not the one that is asked for.
         variable: which one that is, from 0.
