@@ -34,8 +34,9 @@ class AnswersQuestions(OneVariableMoments, SeededRows):
         Exact for a model that reads evidence (`evidence_units`), and for one of
         all orders (`MADE(num_masks=None)`), under an order that puts the evidence
         first, or averaged over `num_orders` such; exact, too, where the evidence
-        is a prefix of the model's fixed order. Elsewhere by importance sampling with `num_particles` draws, since no pass through
-        the network gives that conditional; `is_exact` and `evidence_log_prob`
+        is a prefix of the model's fixed order. Elsewhere by importance
+        sampling with `num_particles` draws, since no pass through the network
+        gives that conditional; `is_exact` and `evidence_log_prob`
         (standard error, effective sample size) tell. Of an ensemble it is the
         mixture of its members' conditionals, each weighted by how probable the
         evidence is under it; exact where all of these are.

@@ -4,9 +4,9 @@ For a model that reads evidence (`evidence_units`) every answer is exact (`besid
 it is for one of all orders (`MADE(num_masks=None)`), under an order that puts what is known
 first (`evidence_first`). For a fixed order that holds only where what is known is a prefix of
 the order. Elsewhere the answer is estimated by importance sampling (`particles`), as are those
-of models that answer all questions which are to be of its density of whole rows (`proposed`). (To put the known values in
-their places and not to weight what is drawn is wrong: it ignores what later values
-tell about earlier variables.)
+of models that answer all questions which are to be of the density of whole rows (`proposed`).
+(To put the known values in their places and not to weight what is drawn is wrong: it ignores
+what later values tell about earlier variables.)
 """
 
 from __future__ import annotations
