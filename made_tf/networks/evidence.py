@@ -33,6 +33,7 @@ __all__ = ["drawn", "fresh_degrees", "fresh_parts", "uniforms_of_parts", "unifor
 STARS = 0.2  # are stars
 WHOLE = 0.1  # have no evidence
 _SOME = 0.5  # of the chains of known values show a part of what is left
+_ALONE = 0.5  # of the stars of networks that read evidence know or show few variables, or none
 _SMALL = 0.2  # the part of the stars of few variables; the size of the others is uniform
 
 
@@ -81,9 +82,10 @@ def uniforms_of_parts(event_size: int, num_rows) -> tuple:
 def fresh_parts(uniforms):
     """Returns what is known of rows, and what their chains show: float32 `[N, D]` twice.
 
-    For networks that read evidence from the side. Sizes are drawn as those of `fresh_degrees`; a
-    star shows nothing but what is known, a chain all, or a part of it. One variable is unknown at
-    least.
+    For networks that read evidence from the side. The size of what is known is uniform, and some
+    rows know nothing. A star shows nothing but what is known, a chain all, or a part of it. Half of
+    the stars know no variable or few; or it is the chain that shows these, and nothing is known:
+    marginals of few variables are asked for most. One variable is unknown at least.
 
     Args:
         uniforms: float32 `[N, 2 D + 5]` in [0, 1).
@@ -96,12 +98,14 @@ def fresh_parts(uniforms):
     )
     kind, share, small, some, part = (further[..., k : k + 1] for k in range(5))
     is_star, is_whole = kind < STARS, kind >= 1 - WHOLE
-    few = 1 / ops.maximum(1 - share, 1e-6)
-    count = ops.where(is_star & (small < _SMALL), few, share * size)
+    few = 1 / ops.maximum(1 - share, 1e-6) - 1  # P(few >= n) = 1 / (n + 1)
+    are_few = is_star & (small < _ALONE)
+    count = ops.where(are_few, few, share * size)
     count = ops.minimum(ops.where(is_whole, 0.0, count), size - 1.0)
-    known = ops.cast(_rank(sorting) < ops.cast(count, "int32"), "float32")
+    first = ops.cast(_rank(sorting) < ops.cast(count, "int32"), "float32")
+    known = ops.where(are_few & (some >= _SOME), 0.0, first)
     shown = ops.cast((choosing < part) | (some >= _SOME) | is_whole, "float32")
-    return known, ops.maximum(known, ops.where(is_star, 0.0, shown))
+    return known, ops.maximum(first, ops.where(is_star, 0.0, shown))
 
 
 def _rank(values):
