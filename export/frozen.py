@@ -21,9 +21,8 @@ def frozen(function: Callable, specs: Sequence[tf.TensorSpec], width: int) -> Ca
         convert_variables_to_constants_v2,
     )
 
-    with tf.init_scope():  # values are read outside of what is being traced
-        traced = tf.function(function, specs, autograph=False)
-        constant = convert_variables_to_constants_v2(traced.get_concrete_function())
+    traced = tf.function(function, specs, autograph=False)
+    constant = convert_variables_to_constants_v2(traced.get_concrete_function())
 
     def call(*arguments):
         (found,) = constant(*arguments)

@@ -29,7 +29,6 @@ from made_tf.sampling.order_mixture import (
     sample_mixture,
     set_at,
 )
-from made_tf.sampling.sorted_weights import FrozenWeights
 
 __all__ = [
     "ExportedNetwork",
@@ -171,7 +170,6 @@ class NetworkOfEvidence(NetworkOfOneOrder):
         super().__init__(model, block_length, batch_size)
         rows = tf.TensorSpec([None, model.event_size], tf.float32)
         self._vectors = frozen(model.evidence_vectors, [rows, rows], model.settings.vector_size)
-        self._chain = ChainNetwork(model, FrozenWeights(model))
 
     def impute(self, x, observed, seeds, context=None) -> Answer:
         """Draws what is not observed; NaN for a row with an observed value that is no state."""
@@ -185,7 +183,7 @@ class NetworkOfEvidence(NetworkOfOneOrder):
     def log_marginal(self, x, observed, context=None):
         """Returns log p of what is observed of each row, `[n]`, in nats."""
         del context
-        chain, family = self._chain, self._network.family
+        chain, family = ChainNetwork(self._model, self._network.weights), self._network.family
         shown = _flags(observed) > 0
         features = family.encode(x)
         features = tf.where(family.layout.features.repeat(shown), features, tf.zeros_like(features))

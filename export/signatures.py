@@ -96,7 +96,7 @@ class Signature:
             (`made_tf.export.checks.answers`).
         is_standard: whether a file has it unless told otherwise.
         draws: whether it runs the sampler's loops.
-        answers_all: whether the model must answer any question exactly.
+        needs_all_answers: whether the model must answer any question exactly.
         has_fixed_sizes: whether it also exists with a fixed number of rows.
         is_of_ensembles: whether an ensemble has it, too.
     """
@@ -106,7 +106,7 @@ class Signature:
     check: answers.Check
     is_standard: bool = False
     draws: bool = True
-    answers_all: bool = False
+    needs_all_answers: bool = False
     has_fixed_sizes: bool = True
     is_of_ensembles: bool = True
 
@@ -131,7 +131,7 @@ SIGNATURES: dict[str, Signature] = {
             ("x", "observed", "seeds"),
             answers.check_impute,
             is_standard=True,
-            answers_all=True,
+            needs_all_answers=True,
         ),
         Signature("sample_and_log_prob", ("seeds",), answers.check_sample_and_log_prob),
         Signature(
@@ -184,7 +184,7 @@ def choose_signatures(
     possible = {
         name: signature
         for name, signature in SIGNATURES.items()
-        if (model.answers_all or not signature.answers_all)
+        if (model.answers_all or not signature.needs_all_answers)
         and (model.conditionals.has_temperature or "temperature" not in signature.inputs)
         and (signature.is_of_ensembles or not isinstance(model, Ensemble))
     }

@@ -178,13 +178,12 @@ class Host(AnyHost):
         self, rows: FloatArray, known: BoolArray, context: FloatArray | None = None
     ) -> FloatArray:
         """Returns log p of the known variables under each mask set: `[n, D]` -> `[M, n]`."""
+        if self.model.reads_evidence:
+            asked = known[None].astype(np.float32)
+            return np.asarray(self.model.log_prob_given(rows, np.zeros_like(asked), asked))[None]
         found = []
         for number in range(self.num_orders):
-            if self.model.reads_evidence:
-                shown = np.broadcast_to(known, rows.shape).astype(np.float32)
-                params = self.model.parameters_given(rows, np.zeros_like(shown), shown)
-            else:
-                params = self.parameters(rows, number, known, context)[0]
+            params, _ = self.parameters(rows, number, known, context)
             terms = np.asarray(self.model.conditionals.log_prob(params, rows))
             found.append(terms[:, known].sum(axis=1))
         return np.stack(found)

@@ -51,6 +51,18 @@ class ReadsEvidence:
             features = masked(self.conditionals.layout.features.repeat(visible) > 0, features)
         return self._assembly.parameters(features, training, None, vectors)
 
+    def log_prob_given(self, x, known, asked):
+        """Returns log p(asked | known) of each row, in nats: `[N]`.
+
+        Args:
+            x: values `[N, D]`; anything finite of what is neither known nor asked.
+            known: 1 for what is known, float32 `[N, D]`, or `[1, D]` for all rows.
+            asked: 1 for what is asked for, and is not known, likewise.
+        """
+        known, asked = (ops.broadcast_to(flags, ops.shape(x)) for flags in (known, asked))
+        params = self.parameters_given(x, known, ops.maximum(known, asked))
+        return ops.sum(ops.where(asked > 0, self.conditionals.log_prob(params, x), 0.0), axis=-1)
+
     def evidence_vectors(self, x, known):
         """Returns what the units see of known values: `[N, D]`, `[N, D]` -> `[N, W]`."""
         features = self.conditionals.encode(ops.cast(x, "float32"))

@@ -71,7 +71,7 @@ def path_spread(
         if model.reads_evidence:
             words = [generator.random_raw(model.event_size + 1) for _ in range(num_paths - 1)]
             parts = [np.zeros_like(subset), *(drawn(each) & subset for each in words)]
-            paths = [_log_prob_by_parts(model, rows, subset, part) for part in parts]
+            paths = [_log_prob_by_parts(model, rows, part, subset & ~part) for part in parts]
         else:
             first = model.mask_sets.first(num_paths).evidence_first(subset)
             paths = [_log_prob(model, rows, subset, first.at(k)) for k in range(num_paths)]
@@ -81,17 +81,12 @@ def path_spread(
 
 
 def _log_prob_by_parts(
-    model: MADE, rows: npt.NDArray, subset: npt.NDArray, part: npt.NDArray
+    model: MADE, rows: npt.NDArray, part: npt.NDArray, rest: npt.NDArray
 ) -> npt.NDArray:
-    """Returns log p(x_A) + log p(x_B | x_A), A being the part and B the rest of the subset."""
-    total = np.zeros(len(rows))
-    for known, asked in ((np.zeros_like(part), part), (part, subset & ~part)):
-        flags = [
-            np.tile(each, (len(rows), 1)).astype(np.float32) for each in (known, known | asked)
-        ]
-        terms = model.conditionals.log_prob(model.parameters_given(rows, *flags), rows)
-        total += ops.convert_to_numpy(terms)[:, asked].sum(axis=1, dtype=np.float64)
-    return total
+    """Returns log p(x_A) + log p(x_B | x_A), A being the part and B the rest of a subset."""
+    first, then = (flags[None].astype(np.float32) for flags in (part, rest))
+    found = (model.log_prob_given(rows, *each) for each in ((0 * first, first), (first, then)))
+    return sum(ops.convert_to_numpy(each).astype(np.float64) for each in found)
 
 
 def _log_prob(model: MADE, rows: npt.NDArray, subset: npt.NDArray, degrees: list) -> npt.NDArray:

@@ -17,6 +17,9 @@ Steps are of two kinds:
 
 What no variable and one variable tell of the others is learned at every step besides
 (`made_tf.models.few_known`).
+
+A network that reads evidence from the side (`made_tf.networks.evidence_encoder`) learns chains and
+stars, too, of each row its own, and under one mask (`fresh_parts`).
 """
 
 from __future__ import annotations

@@ -6,15 +6,16 @@ together, at the price of rows that know the same.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from made_tf.models.made import MADE
 from made_tf.networks.mask_sets import StackedSets
 from made_tf.portable.arrays import BoolArray, FloatArray, Rows
-from made_tf.portable.patterns import pieces
-from made_tf.queries.evidence_first import ROWS_AT_ONCE, EvidenceFirst
-from made_tf.queries.many_patterns import Groups
+from made_tf.queries.evidence_first import EvidenceFirst
+from made_tf.queries.many_patterns import Groups, in_pieces
 from made_tf.sampling import random
 from made_tf.sampling.known import KnownValues
 
@@ -29,24 +30,14 @@ class EvidenceBeside(EvidenceFirst):
 
     Args:
         model: the model, of `evidence_units`.
-        num_orders: 1, since there are no others.
-        block_length: as in `BlockedNetwork`.
-        batch_size: as in `BlockedNetwork`.
-        rows_at_once: as in `EvidenceFirst`.
+        *network: as of `EvidenceFirst`; there is one order alone.
     """
 
-    def __init__(
-        self,
-        model: MADE,
-        num_orders: int = 1,
-        block_length: int | None = None,
-        batch_size: int | None = None,
-        rows_at_once: int = ROWS_AT_ONCE,
-    ):
-        super().__init__(model, num_orders, block_length, batch_size, rows_at_once)
+    def __init__(self, model: MADE, *network: Any):
+        super().__init__(model, *network)
         rows = tf.TensorSpec([None, model.event_size], tf.float32)
         seeds = tf.TensorSpec([None, 2], tf.int32)
-        self._scores = tf.function(self._make_scores, [rows, rows, rows], autograph=False)
+        self._scores = tf.function(model.log_prob_given, [rows, rows, rows], autograph=False)
         self._beside = tf.function(self._draw_beside, [seeds, rows, rows], autograph=False)
 
     def sets_for(self, *known: BoolArray) -> StackedSets:
@@ -79,23 +70,12 @@ class EvidenceBeside(EvidenceFirst):
     def log_prob_by_row(self, values: FloatArray, known: BoolArray, asked: BoolArray) -> FloatArray:
         """Returns log p(asked | known): rows, booleans `[n, D]` -> `[n]`, in nats."""
         arrays = values, known.astype(np.float32), asked.astype(np.float32)
-        parts = zip(*(pieces(array, self._rows_at_once) for array in arrays), strict=True)
-        found = [self._scores(*part).numpy() for part in parts]
-        return np.concatenate(found) if found else np.zeros(0, np.float32)
+        return in_pieces(self._rows_at_once, self._scores, *arrays)
 
     def draw_by_row(self, seeds, known: BoolArray, values: FloatArray) -> FloatArray:
         """Draws what is not known: seeds `[n, 2]`, booleans `[n, D]`, rows -> `[n, D]`."""
         arrays = seeds.astype(np.int32), known.astype(np.float32), values
-        parts = zip(*(pieces(array, self._rows_at_once) for array in arrays), strict=True)
-        return np.concatenate([self._beside(*part).numpy() for part in parts])
-
-    def _make_scores(self, x, known, asked):
-        family = self._model.conditionals
-        shape = tf.shape(x)
-        known, asked = tf.broadcast_to(known, shape), tf.broadcast_to(asked, shape)
-        params = self._model.parameters_given(x, known, tf.maximum(known, asked))
-        terms = family.log_prob(params, x)
-        return tf.reduce_sum(tf.where(asked > 0, terms, 0.0), axis=1)
+        return in_pieces(self._rows_at_once, self._beside, *arrays)
 
     def _draw_beside(self, seeds, known, values):
         family = self._model.conditionals

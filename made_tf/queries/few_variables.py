@@ -19,7 +19,7 @@ from made_tf.conditionals.regions import Region
 from made_tf.models.made import MADE
 from made_tf.portable.arrays import BoolArray, FloatArray, IntArray
 from made_tf.sampling import random
-from made_tf.sampling.chain_rows import ChainNetwork
+from made_tf.sampling.chain_rows import ChainNetwork, ChainRows
 from made_tf.sampling.growing_rows import GrowingRows, StepNetwork
 from made_tf.sampling.sorted_weights import Weights
 
@@ -85,13 +85,8 @@ class FewVariables:
         weights = np.zeros((len(steps), len(seeds) // len(steps)), np.float32)
         steps = np.pad(steps, [(0, 0), (0, 1)], constant_values=-1)
         noise: Any = self._noise(seeds).numpy() if (steps[:, 1] >= 0).any() else None
-        network: ChainNetwork | StepNetwork = (
-            ChainNetwork(self._model, self._weights)
-            if self._model.reads_evidence
-            else StepNetwork(self._model, self._weights, vectors)
-        )
         # Until something is drawn, a row stands for all draws of a query, and then for one.
-        rows: GrowingRows = network.rows(len(steps))
+        rows = self._rows(len(steps), vectors)
         draws = np.arange(weights.size).reshape(weights.shape)
         for step in range(steps.shape[1] - 1):
             rows.compute_units(step)
@@ -116,6 +111,13 @@ class FewVariables:
                     further.learn(places[own[on]].reshape(-1), variable, features)
             rows, draws = further, draws[goes_on].reshape(-1, 1)
         return weights
+
+    def _rows(self, count: int, vectors: FloatArray | None) -> GrowingRows:
+        """Returns rows that know nothing, under the weights as they are now."""
+        if self._model.reads_evidence:
+            return ChainRows.knowing_nothing(ChainNetwork(self._model, self._weights), count)
+        network = StepNetwork(self._model, self._weights, vectors)
+        return GrowingRows.knowing_nothing(network, count)
 
     def _make_noise(self, seeds):
         family = self._model.conditionals

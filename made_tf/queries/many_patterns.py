@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -17,7 +19,7 @@ from made_tf.sampling.known import KnownValues
 from made_tf.sampling.order_mixture import choose_set, each_row_by_its_set
 from made_tf.sampling.row_orders import RowOrderNetwork
 
-__all__ = ["MANY_ROWS", "SMALL_GROUP", "Groups", "ManyPatterns"]
+__all__ = ["MANY_ROWS", "SMALL_GROUP", "Groups", "ManyPatterns", "in_pieces"]
 
 SMALL_GROUP = 8  # rows of one pattern that a call of their own is worth
 MANY_ROWS = 256  # that tracing another graph is worth
@@ -72,16 +74,12 @@ class ManyPatterns:
     def draw_by_row(self, seeds: npt.NDArray, known: BoolArray, values: FloatArray) -> FloatArray:
         """Draws what is not known: seeds `[n, 2]`, booleans `[n, D]`, rows -> `[n, D]`."""
         seeds = seeds.astype(np.int32)
-        return self._in_pieces(self._draws, seeds, known.astype(np.float32), values)
+        return in_pieces(self._rows_at_once, self._draws, seeds, known.astype(np.float32), values)
 
     def log_prob_by_row(self, values: FloatArray, known: BoolArray, asked: BoolArray) -> FloatArray:
         """Returns log p(asked | known): rows, booleans `[n, D]` -> `[n]`, in nats."""
         flags = known.astype(np.float32), asked.astype(np.float32)
-        return self._in_pieces(self._scores, values, *flags)
-
-    def _in_pieces(self, function, *arrays: npt.NDArray) -> FloatArray:
-        parts = zip(*(pieces(array, self._rows_at_once) for array in arrays), strict=True)
-        return np.concatenate([function(*part).numpy() for part in parts])
+        return in_pieces(self._rows_at_once, self._scores, values, *flags)
 
     def _make_draws(self, seeds, known, rows):
         values, vectors = split_row(self._model, rows)
@@ -111,3 +109,10 @@ class ManyPatterns:
             score, list(self._sets.tensors()), fn_output_signature=tf.float32
         )
         return tf.reduce_logsumexp(log_probs, axis=0) - np.log(np.float32(self._sets.num_sets))
+
+
+def in_pieces(rows_at_once: int, function: Callable, *arrays: npt.NDArray) -> FloatArray:
+    """Returns what a function gives for rows, of which it gets so many at once at most."""
+    parts = zip(*(pieces(array, rows_at_once) for array in arrays), strict=True)
+    found = [function(*part).numpy() for part in parts]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)

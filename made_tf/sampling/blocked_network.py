@@ -48,6 +48,7 @@ class BlockedNetwork:
 
     Attributes:
         plan: how the rows are cut.
+        weights: what reads the model's weights.
         family: the model's family, its weights frozen where the others are.
 
     Raises:
@@ -69,18 +70,18 @@ class BlockedNetwork:
                 f"Received: backend {keras.backend.backend()!r}"
             )
         self._model = model
-        self._weights = FrozenWeights(model) if frozen else Weights(model)
-        self.family = self._weights.family
+        self.weights = FrozenWeights(model) if frozen else Weights(model)
+        self.family = self.weights.family
         runtime: RuntimeName = "device" if frozen else "host"
         self._sorting: _OwnOrder | _AnyOrder
         if any_mask:
             self.plan = any_order_plan(model, block_length, batch_size, runtime)
-            self._sorting = _AnyOrder(model, self.plan, self._weights)
+            self._sorting = _AnyOrder(model, self.plan, self.weights)
         else:
             layout, direct = model.conditionals.layout, model.direct_connections
             arguments = block_length, batch_size, runtime, direct, _late(model)
             self.plan = make_plan(model.degrees, layout, *arguments)
-            self._sorting = _OwnOrder(self.plan, self._weights, frozen)
+            self._sorting = _OwnOrder(self.plan, self.weights, frozen)
 
     def sample(self, uniforms, degrees=None, given=None, temperature=None, vectors=None):
         """Draws the rows that the uniforms stand for.
@@ -145,7 +146,7 @@ class BlockedNetwork:
         self, noise, arrangement: Arrangement, vectors=None, given=None, temperature=None
     ):
         """Returns values `[n, D]` and parameters `[n, P]`, both in the order of generation."""
-        self._weights.check(vectors)
+        self.weights.check(vectors)
         noise = arrangement.sort(noise)
         if given is not None:
             given = given.map(arrangement.sort)
@@ -184,7 +185,7 @@ class BlockedNetwork:
         return values, join(params)
 
     def _layers(self, arrangement: Arrangement, vectors) -> list[SortedLayer]:
-        vectors = self._weights.nothing_known() if vectors is None else vectors
+        vectors = self.weights.nothing_known() if vectors is None else vectors
         return [layer.given(vectors) for layer in self._sorting.layers(arrangement)]
 
     def _block(

@@ -25,13 +25,14 @@ class ChainNetwork:
         weights: what reads them.
 
     Attributes:
+        degrees: of the units of each hidden layer.
         layers: of each layer the masked kernels by the level that they read, and the bias.
     """
 
     def __init__(self, model: MADE, weights: Weights):
         weights.check()
         self.model, self.layout = model, model.conditionals.layout
-        self.widths = [len(level) for level in model.degrees.hidden]
+        self.degrees = model.degrees.hidden
         masks = iter(model.masked_layers())
         nothing = as_array(weights.nothing_known())
         self.layers = []
@@ -60,12 +61,6 @@ class ChainNetwork:
         for source, kernel in kernels.items():
             total = total + (features if source == 0 else units[-1]) @ kernel[:, own]
         return total
-
-    def rows(self, count: int) -> ChainRows:
-        """Returns so many rows that show nothing."""
-        sizes = self.layout.features.total, self.layout.event_size, *self.widths
-        features, known, *units = (np.zeros((count, size), np.float32) for size in sizes)
-        return ChainRows(self, np.arange(count), features, known, units)
 
 
 class ChainRows(GrowingRows):

@@ -70,12 +70,6 @@ class StepNetwork:
                 bias = bias + (vectors @ as_array(stored.context_kernel))[:, own]
             self.layers.append(_Layer(kernels, mask_kernels, bias))
 
-    def rows(self, count: int) -> GrowingRows:
-        """Returns a row that knows nothing for each of the context's."""
-        widths = self.layout.features.total, self.layout.event_size, *map(len, self.degrees)
-        features, known, *units = (np.zeros((count, width), np.float32) for width in widths)
-        return GrowingRows(self, np.arange(count), features, known, units)
-
 
 def _masked(kernel, degrees, source: int, level: int):
     """Between hidden layers the mask is that of all rows."""
@@ -103,6 +97,14 @@ class GrowingRows:
     def __init__(self, network: Any, owners: IntArray, features, known, units: list):
         self._network, self.owners = network, owners
         self._features, self._known, self._units = features, known, units
+
+    @classmethod
+    def knowing_nothing(cls, network: Any, count: int) -> Self:
+        """Returns a row for each of the context's."""
+        layout = network.layout
+        widths = layout.features.total, layout.event_size, *map(len, network.degrees)
+        features, known, *units = (np.zeros((count, width), np.float32) for width in widths)
+        return cls(network, np.arange(count), features, known, units)
 
     def take(self, rows: IntArray) -> Self:
         """Returns some of the rows, one or several times."""

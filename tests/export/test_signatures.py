@@ -18,7 +18,7 @@ def test_a_row_names_the_method_and_its_arguments(name):
     assert signature.name == name
     answer = getattr(networks.NetworkOfManyOrders, name)
     assert tuple(inspect.signature(answer).parameters)[1:] == (*signature.inputs, "context")
-    assert hasattr(networks.NetworkOfOneOrder, name) != signature.answers_all
+    assert hasattr(networks.NetworkOfOneOrder, name) != signature.needs_all_answers
     assert hasattr(networks.NetworkOfEvidence, name)
     assert set(signature.inputs) <= set(INPUTS)
 
