@@ -300,10 +300,9 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
             nll, spread = nll_and_spread(self, x, y_pred)
             self.spread_tracker.update_state(spread, row_weights(sample_weight, nll))
         loss = self.mean_loss(nll, sample_weight)
-        if training and self.mask_sets.by_evidence:  # in the loss, not in the metrics
-            few = log_prob_of_few_known(self, self._assembly, x)
-            weights = row_weights(sample_weight, nll)
-            loss = loss - ops.mean(few if weights is None else few * weights)
+        if training and (self.reads_evidence or self.mask_sets.by_evidence):
+            weights = row_weights(sample_weight, nll)  # in the loss, not in the metrics
+            loss = loss - log_prob_of_few_known(self, self._assembly, x, weights)
         for penalty in self.losses:  # regularizers
             loss = loss + ops.sum(ops.cast(penalty, loss.dtype))
         # As Keras' own losses do: the replicas' gradients will be summed.

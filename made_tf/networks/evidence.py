@@ -19,7 +19,8 @@ What no variable and one variable tell of the others is learned at every step be
 (`made_tf.models.few_known`).
 
 A network that reads evidence from the side (`made_tf.networks.evidence_encoder`) learns chains and
-stars, too, of each row its own, and under one mask (`fresh_parts`).
+stars, too, of each row its own, and under one mask (`fresh_parts`), and few variables besides
+(`few_parts`).
 """
 
 from __future__ import annotations
@@ -30,13 +31,21 @@ from keras import ops
 
 from made_tf.portable.arrays import BoolArray
 
-__all__ = ["drawn", "fresh_degrees", "fresh_parts", "uniforms_of_parts", "uniforms_shape"]
+__all__ = [
+    "drawn",
+    "few_parts",
+    "fresh_degrees",
+    "fresh_parts",
+    "uniforms_of_few",
+    "uniforms_of_parts",
+    "uniforms_shape",
+]
 
 # Parts of the steps: benchmarks/questions.py has what they are worth.
 STARS = 0.2  # are stars
 WHOLE = 0.1  # have no evidence
 _SOME = 0.5  # of the chains of known values show a part of what is left
-_ALONE = 0.5  # of the stars of networks that read evidence know or show few variables, or none
+_FEW = 0.8  # of the rows of few variables have one or more, of networks that read evidence
 _SMALL = 0.2  # the part of the stars of few variables; the size of the others is uniform
 
 
@@ -79,36 +88,56 @@ def fresh_degrees(order: npt.NDArray[np.int32], uniforms):
 
 def uniforms_of_parts(event_size: int, num_rows) -> tuple:
     """Returns the shape of what `fresh_parts` takes."""
-    return num_rows, 2 * event_size + 5
+    return num_rows, 2 * event_size + 4
 
 
 def fresh_parts(uniforms):
     """Returns what is known of rows, and what their chains show: float32 `[N, D]` twice.
 
     For networks that read evidence from the side. The size of what is known is uniform, and some
-    rows know nothing. A star shows nothing but what is known, a chain all, or a part of it. Half of
-    the stars know no variable or few; or it is the chain that shows these, and nothing is known:
-    marginals of few variables are asked for most. One variable is unknown at least.
+    rows know nothing. A star shows nothing but what is known, a chain all, or a part of it. One
+    variable is unknown at least.
 
     Args:
-        uniforms: float32 `[N, 2 D + 5]` in [0, 1).
+        uniforms: float32 `[N, 2 D + 4]` in [0, 1).
     """
-    size = (uniforms.shape[-1] - 5) // 2
+    size = (uniforms.shape[-1] - 4) // 2
     sorting, choosing, further = (
         uniforms[..., :size],
         uniforms[..., size : 2 * size],
         uniforms[..., 2 * size :],
     )
-    kind, share, small, some, part = (further[..., k : k + 1] for k in range(5))
+    kind, share, some, part = (further[..., k : k + 1] for k in range(4))
     is_star, is_whole = kind < STARS, kind >= 1 - WHOLE
-    few = 1 / ops.maximum(1 - share, 1e-6) - 1  # P(few >= n) = 1 / (n + 1)
-    are_few = is_star & (small < _ALONE)
-    count = ops.where(are_few, few, share * size)
-    count = ops.minimum(ops.where(is_whole, 0.0, count), size - 1.0)
-    first = ops.cast(_rank(sorting) < ops.cast(count, "int32"), "float32")
-    known = ops.where(are_few & (some >= _SOME), 0.0, first)
+    known = _first(sorting, ops.where(is_whole, 0.0, ops.minimum(share * size, size - 1.0)))
     shown = ops.cast((choosing < part) | (some >= _SOME) | is_whole, "float32")
-    return known, ops.maximum(first, ops.where(is_star, 0.0, shown))
+    return known, ops.maximum(known, ops.where(is_star, 0.0, shown))
+
+
+def uniforms_of_few(event_size: int, num_rows) -> tuple:
+    """Returns the shape of what `few_parts` takes."""
+    return num_rows, event_size + 2
+
+
+def few_parts(uniforms):
+    """Returns what `fresh_parts` does of rows that know or show few variables, or none.
+
+    Two in five rows have one variable, and n or more are met in a part 0.8 / n of them. Half of the
+    rows know these, and show nothing else; of the others the chain shows them, and nothing is
+    known: marginals of few variables are asked for most.
+
+    Args:
+        uniforms: float32 `[N, D + 2]` in [0, 1).
+    """
+    size = uniforms.shape[-1] - 2
+    share, kind = uniforms[..., size : size + 1], uniforms[..., size + 1 :]
+    count = ops.minimum(_FEW / ops.maximum(1 - share, 1e-6), size - 1.0)
+    few = _first(uniforms[..., :size], count)
+    return ops.where(kind < 0.5, few, 0.0), few
+
+
+def _first(sorting, count):
+    return ops.cast(_rank(sorting) < ops.cast(count, "int32"), "float32")
 
 
 def _rank(values):

@@ -222,6 +222,12 @@ class MaskSets:
         shape = evidence.uniforms_of_parts(self.degrees.event_size, num_rows)
         return evidence.fresh_parts(keras.random.uniform(shape, seed=key))
 
+    def few_at_step(self, step, num_rows):
+        """Returns the same of rows that know or show few variables, or none."""
+        key = _Key(self.seed, 3, ops.cast(step, "int32"))
+        shape = evidence.uniforms_of_few(self.degrees.event_size, num_rows)
+        return evidence.few_parts(keras.random.uniform(shape, seed=key))
+
     def _each_level(self, make: Callable[[int], Any]) -> list:
         if self.residual:  # one array for all hidden layers, so that they cannot differ
             return [make(0), *[make(1)] * len(self.degrees.hidden)]

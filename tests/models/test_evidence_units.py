@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 import made_tf
 from made_tf import masks
 from made_tf.conditionals import FAMILIES
-from made_tf.networks.evidence import fresh_parts
+from made_tf.networks.evidence import few_parts, fresh_parts
 from made_tf.networks.mask_sets import MaskSets
 from made_tf.queries.subsets import Queries
 from made_tf.verification import not_finite
@@ -107,16 +107,16 @@ def test_without_evidence_it_is_the_density_of_whole_rows(model, dist):
 
 def test_a_conditional_sees_all_evidence_and_of_the_rest_what_is_shown_before(model):
     x = states(model)
+    others = [reference.other_rows(model.conditionals, x, variable) for variable in range(D)]
+    owners = reference.owners(model.conditionals.layout.parameters.sizes)
     for evidence, visible in itertools.product(EVIDENCE, EVIDENCE):
-        known = np.tile(flags(*evidence), (len(x), 1))
+        known = np.tile(flags(*evidence), ((1 + D) * len(x), 1))
         shown = np.maximum(known, flags(*visible))
-        before = np.asarray(model.parameters_given(x, known, shown))
+        params = model.parameters_given(np.concatenate([x, *others]), known, shown)
+        before, *after = np.split(np.asarray(params), 1 + D)
         for variable in range(D):
-            other = reference.other_rows(model.conditionals, x, variable)
-            change = np.abs(np.asarray(model.parameters_given(other, known, shown)) - before)
             moved = np.zeros(D, bool)
-            owners = reference.owners(model.conditionals.layout.parameters.sizes)
-            np.logical_or.at(moved, owners, change.max(axis=0) > 1e-6)
+            np.logical_or.at(moved, owners, abs(after[variable] - before).max(axis=0) > 1e-6)
             unknown = flags(*evidence) == 0
             later = np.array(ORDER) > ORDER[variable]
             seen = later if variable in visible else np.zeros(D, bool)
@@ -190,6 +190,29 @@ def test_regions_of_one_column_are_exact_and_of_several_sums_of_marginals(dist):
     assert (np.abs(found.log_prob - expected)[1:] < 5 * found.standard_error[1:] + 1e-5).all()
 
 
+def test_rare_regions_of_several_columns_are_those_of_whole_rows(model, dist):
+    x = states(model)
+    columns = [0, 1, 3]
+    values = np.unique(x[:, columns], axis=0)
+    asked = [{k: [int(v)] for k, v in zip(columns, row, strict=True)} for row in values]
+    found = dist.log_prob_in(asked, num_samples=4000, seed=1)
+    rows = np.full((len(values), D), NAN, np.float32)
+    rows[:, columns] = values
+    alone = dist.log_marginal(rows).log_prob
+    log_probs = model.log_prob(x).numpy()
+    whole = [logsumexp(log_probs[(x[:, columns] == row).all(axis=1)]) for row in values]
+    is_rare = alone < np.log(0.01)
+    assert 2 < is_rare.sum() < len(values) - 2
+    expected = np.where(is_rare, whole, alone)
+    assert (np.abs(found.log_prob - expected) < 5 * found.standard_error + 1e-5).all()
+    assert (np.abs(alone - whole) > 10 * found.standard_error + 0.1)[is_rare].any()
+    # Two columns are asked alone however rare they are.
+    pairs = dist.log_prob_in([{0: [v], 3: [w]} for v in range(3) for w in range(2)]).log_prob
+    rows = [[v, NAN, NAN, w] for v in range(3) for w in range(2)]
+    np.testing.assert_allclose(pairs, dist.log_marginal(rows).log_prob, atol=1e-5)
+    assert pairs.min() < np.log(0.01)
+
+
 def test_single_passes_propose_for_the_density_of_whole_rows(model):
     x = states(model)
     log_probs = model.log_prob(x).numpy()
@@ -220,12 +243,20 @@ def test_a_step_learns_what_is_unknown_of_what_its_rows_show():
     known, visible = (np.asarray(p) for p in model.mask_sets.parts_at_step(5, len(x)))
     assert 0 < known.mean() < visible.mean() < 1
     terms = [slow_terms(model, x[k : k + 1], known[k], visible[k])[0] for k in range(len(x))]
-    expected = -np.where(known > 0, 0.0, terms).sum(axis=1).mean()
+    expected = -np.where(known > 0, 0.0, terms).sum(axis=1)
+    few = x[::4]
+    known, visible = (np.asarray(p) for p in model.mask_sets.few_at_step(5, len(few)))
+    terms = [slow_terms(model, few[k : k + 1], known[k], visible[k])[0] for k in range(len(few))]
+    of_few = -0.25 * np.where(known > 0, 0.0, terms).sum(axis=1)
     model.mask_step.assign(5)
     params = model(x, training=True)
     assert int(model.mask_step) == 6
     loss = model.compute_loss(x, None, params, training=True)
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(loss, expected.mean() + of_few.mean(), rtol=1e-5)
+    weights = np.linspace(0.5, 2, len(x)).astype(np.float32)
+    loss = model.compute_loss(x, None, params, weights, training=True)
+    weighted = np.mean(expected * weights) + np.mean(of_few * weights[::4])
+    np.testing.assert_allclose(loss, weighted, rtol=1e-5)
 
 
 def test_units_that_read_evidence_are_dropped_in_training():
@@ -261,10 +292,20 @@ def test_training_meets_all_sizes_of_evidence():
     again = np.asarray(sets.parts_at_step(7, 4000)[0])
     np.testing.assert_array_equal(again, known)
     assert (np.asarray(sets.parts_at_step(8, 4000)[0]) != known).any()
-    alone = np.asarray(
-        fresh_parts(keras.ops.convert_to_tensor(np.full((1, 7), 0.99, "float32")))[0]
-    )
-    np.testing.assert_array_equal(alone, [[0.0]])  # one variable is never known
+    for parts, width in ((fresh_parts, 6), (few_parts, 3)):
+        alone = parts(keras.ops.convert_to_tensor(np.full((1, width), 0.49, "float32")))[0]
+        np.testing.assert_array_equal(alone, [[0.0]])  # one variable is never known
+
+
+def test_few_variables_are_known_or_shown():
+    sets = MaskSets(masks.make_degrees(D, (6,), ORDER), seed=3)
+    known, visible = (np.asarray(part) for part in sets.few_at_step(7, 4000))
+    sizes = np.bincount(visible.sum(axis=1).astype(int), minlength=D + 1) / 4000
+    np.testing.assert_allclose(sizes, [0.2, 0.4, 0.4 / 3, 0.8 / 3, 0], atol=0.03)
+    has_known = known.sum(axis=1) > 0
+    assert has_known.mean() == pytest.approx(0.4, abs=0.03)
+    np.testing.assert_array_equal(known[has_known], visible[has_known])
+    assert np.abs(visible.mean(axis=0) - visible.mean()).max() < 0.05
 
 
 def test_training_learns_relations_in_both_directions_and_goes_on_after_a_file(tmp_path):
