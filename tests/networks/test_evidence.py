@@ -157,7 +157,7 @@ def test_training_learns_what_single_columns_do_alone():
         D, (16, 16), residual=True, num_masks=None, resample="evidence", mask_weights=True, seed=0
     )
     model.compile(keras.optimizers.Adam(1e-2))
-    model.fit(x, epochs=60, batch_size=50, verbose=0)
+    model.fit(np.tile(x, (60, 1)), batch_size=50, verbose=0)
     alone = np.where(np.eye(D, dtype=bool), 1.0, np.nan).astype("float32")
     found = np.exp(Queries(model).log_marginal(alone).log_prob)
     np.testing.assert_allclose(found, x.mean(axis=0), atol=0.03)
@@ -249,7 +249,7 @@ def test_a_context_is_seen_by_single_columns_too():
         3, (8, 8), residual=True, num_masks=None, resample="evidence", context=2, seed=0
     )
     model.compile(keras.optimizers.Adam(1e-2))
-    model.fit((x, context), epochs=40, batch_size=50, verbose=0)
+    model.fit((np.tile(x, (40, 1)), np.tile(context, (40, 1))), batch_size=50, verbose=0)
     dist = made_tf.MADEDistribution(model, context=np.eye(2, dtype="float32"))
     alone = np.array([[np.nan, 1.0, np.nan]] * 2, np.float32)
     found = np.exp(np.asarray(dist.log_marginal(alone).log_prob))
