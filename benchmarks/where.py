@@ -103,10 +103,14 @@ def bucketed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_model(
-    model: TableModel, queries: list[list[str]], samples: int, tolerance: float
+    model: TableModel, queries: list[list[str]], asked: argparse.Namespace
 ) -> tuple[list, float]:
     texts = [" AND ".join(atoms) for atoms in queries]
-    options = {"num_samples": samples, "tolerance": tolerance}
+    options = {
+        "num_samples": asked.samples,
+        "tolerance": asked.tolerance,
+        "of_whole_rows": asked.of_whole_rows,
+    }
     model.probability(texts[:_BATCH], **options)  # traced once
     found, start = [], time.perf_counter()
     for first in range(0, len(texts), _BATCH):
@@ -134,6 +138,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=1000, help="draws of a query, at most")
     parser.add_argument("--tolerance", type=float, default=0.2, help="0 for all draws")
+    parser.add_argument("--of-whole-rows", action="store_true", help="draw all columns")
     parser.add_argument("--recipe", default="questions", help="or table: of whole rows alone")
     parser.add_argument("--model", type=pathlib.Path, help="A model to use, or to write.")
     parser.add_argument("--smoke", action="store_true")
@@ -154,7 +159,7 @@ def main() -> None:
             model = TableModel(recipe=recipe, questions=None, find_facts=False).fit(frame)
             if options.model is not None:
                 model.save(options.model)
-        shares, ms = by_model(model, queries, options.samples, options.tolerance)
+        shares, ms = by_model(model, queries, options)
         report(name, "model", shares, truth, len(frame), ms)
         for how, counter in (
             ("independent columns", exact),

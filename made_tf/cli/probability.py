@@ -33,6 +33,11 @@ __all__ = ["probability"]
     help="A standard error, as a part of the probability, from which on no more draws are made. "
     "Few draws may miss rare ones that count much; 0 is for all of them.",
 )
+@click.option(
+    "--of-whole-rows",
+    is_flag=True,
+    help="Draw whole rows, which know best what few rows meet, and take longer.",
+)
 @SEED
 @JSON
 def probability(
@@ -41,6 +46,7 @@ def probability(
     given: str | None,
     num_samples: int,
     tolerance: float,
+    of_whole_rows: bool,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -52,7 +58,8 @@ def probability(
     """
     opened = open_table(model)
     with quiet():
-        found = opened.probability(list(where), given, num_samples, seed, tolerance)
+        options = num_samples, seed, tolerance, of_whole_rows
+        found = opened.probability(list(where), given, *options)
     answers = [
         {"where": text, "probability": float(p), "standard_error": float(e), "count": float(c)}
         for text, p, e, c in zip(

@@ -59,7 +59,7 @@ class MADEDistribution(AnswersQuestions, tfd.distribution.AutoCompositeTensorDis
         of_whole_rows: for a model that answers all questions: whether `condition`, `impute`,
             `log_marginal` and `conditional_log_prob` answer for the density of whole rows, by
             `num_particles` weighted draws that conditionals of one pass propose: 64 usually
-            suffice. Answers of `log_prob_in` stay those of single passes.
+            suffice. `log_prob_in` draws whole rows, then: more of them for the same error.
 
     Raises:
         ValueError: if `model` is no `MADE`, or another argument is out of range.

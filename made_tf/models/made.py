@@ -31,10 +31,10 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
     p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an
     optimizer alone: its loss is the negative log-likelihood in nats, summed over
-    variables and averaged over rows. (In training by `"evidence"` the loss adds
-    that of each variable alone and given another one; `nll` is of the step's
-    mask, whose conditionals may be no joint density. Validation is of the
-    model's own density always.)
+    variables and averaged over rows. (In training by `"evidence"`, or with
+    `evidence_units`, the loss adds that of few variables; `nll` is of the step's
+    questions, which may be no joint density. Validation is of the model's own
+    density always.)
 
     Args:
         event_size: D, the number of variables.

@@ -109,7 +109,7 @@ def fresh_parts(uniforms):
     )
     kind, share, some, part = (further[..., k : k + 1] for k in range(4))
     is_star, is_whole = kind < STARS, kind >= 1 - WHOLE
-    known = _first(sorting, ops.where(is_whole, 0.0, ops.minimum(share * size, size - 1.0)))
+    known = _first(sorting, ops.where(is_whole, 0.0, share * size))
     shown = ops.cast((choosing < part) | (some >= _SOME) | is_whole, "float32")
     return known, ops.maximum(known, ops.where(is_star, 0.0, shown))
 

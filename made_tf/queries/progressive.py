@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from made_tf.conditionals.regions import Region
 from made_tf.portable.arrays import BoolArray, FloatArray, IntArray, Rows
@@ -27,7 +26,6 @@ _MOST_ALLOWED = 2**24  # entries of `Region.allowed` at once
 _MOST_WEIGHTS = 2**22  # of draws, at once
 _STEPS = 8  # variables of a step that take as long as the draws of whole rows
 _FIRST_DRAWS = 64  # of queries that have enough draws when their error is small
-_RARE = np.log(0.01)  # regions of more than two variables that whole rows tell of better
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,9 +153,6 @@ def log_prob_within(
 ) -> Estimate:
     """Estimates log P(x_k in its region, for all k), `[N]`.
 
-    A network that reads evidence meets few of the sets of three variables and more in training, and
-    may be wrong about what seldom occurs: there its whole rows are asked, which it knows best.
-
     Args:
         exact: what draws whole rows.
         few: what draws restricted variables alone; `None` for a model that has no such orders.
@@ -172,25 +167,10 @@ def log_prob_within(
     restricted = restricted_variables(exact.model, regions)
     draws_of = _Draws(exact, few, rows_at_once, regions, seeds, vectors)
     asked = np.flatnonzero(restricted.any(axis=1))
-    found[:, asked] = _estimates(draws_of, asked, restricted, tolerance)
-    if few is not None and exact.model.reads_evidence:
-        rare = asked[(found[0, asked] < _RARE) & (restricted[asked].sum(axis=1) > 2)]
-        of_rows = dataclasses.replace(draws_of, few=None)
-        again = _estimates(of_rows, rare, restricted, tolerance)
-        is_met = np.isfinite(again[0])
-        found[:, rare[is_met]] = again[:, is_met]
-    return Estimate(*found)
-
-
-def _estimates(
-    draws_of: _Draws, queries: Rows, restricted: BoolArray, tolerance: float
-) -> npt.NDArray[np.float64]:
-    """Returns the estimates of some queries, `[3, queries]`."""
-    found = np.zeros((3, len(restricted)))
     # Piece by piece: the draws of all queries together may be more than the memory holds.
-    for left in pieces(queries, max(1, _MOST_WEIGHTS // draws_of.seeds.count)):
+    for left in pieces(asked, max(1, _MOST_WEIGHTS // seeds.count)):
         weights = np.zeros((len(left), 0), np.float32)
-        for draws in draws_of.seeds.rounds(tolerance):
+        for draws in seeds.rounds(tolerance):
             new = draws_of.log_weights(left, restricted[left], draws)
             weights = np.concatenate([weights, new], axis=1)
             estimate = Estimate.of_weights(weights)
@@ -199,4 +179,4 @@ def _estimates(
             left, weights = left[goes_on], weights[goes_on]
             if not len(left):
                 break
-    return found[:, queries]
+    return Estimate(*found)

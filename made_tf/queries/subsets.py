@@ -57,7 +57,7 @@ class Queries(Questions):
         of_whole_rows: for a model that answers all questions: whether conditionals and marginals
             are those of its density of whole rows under its own order, estimated by `num_particles`
             draws; or another model of the same columns, whose density of whole rows counts. Regions
-            (`log_prob_in`) stay those of single passes.
+            (`log_prob_in`) are of whole rows that are drawn, then.
 
     Raises:
         ValueError: if an argument is out of range, or the model has no such choice.
@@ -101,7 +101,7 @@ class Queries(Questions):
         self._few: FewVariables | None = None
         if isinstance(self._exact, EvidenceBeside) and whole is None:
             self._by_row = self._exact
-        if model.answers_all and num_orders == 1:
+        if model.answers_all and num_orders == 1 and whole is None:
             self._few = FewVariables(model)
         if model.any_order and whole is None:
             self._by_row = ManyPatterns(model, self._exact.sets, *network)
@@ -212,7 +212,7 @@ class Queries(Questions):
         num_samples = integer("num_samples", num_samples, 2)
         tolerance = fraction("tolerance", tolerance)
         seeds = DrawSeeds(checked_seed(seed), num_samples, apart)
-        network = self._exact, self._few, self._rows_at_once
+        network = self._answers, self._few, self._rows_at_once
         return log_prob_within(*network, regions, seeds, vectors, tolerance)
 
     # For rows of one pattern, on tensors: what a distribution is made of.

@@ -115,8 +115,16 @@ class Fitted:
         return self.queries if self.has_questions else self.rows.queries
 
     @cached_property
+    def whole_rows(self) -> Questions:
+        """What draws whole rows to tell how probable ranges are."""
+        if isinstance(self.joint, MADE) and self.joint.answers_all:
+            length = min(_BLOCK_LENGTH, self.joint.event_size)
+            return Queries(self.joint, block_length=length, of_whole_rows=True)
+        return self.rows.queries
+
+    @cached_property
     def conditions(self) -> Questions:
-        """What tells how probable ranges are.
+        """What tells how probable ranges are, unless whole rows are asked for.
 
         The network of questions, whose answers take fewer draws, unless it is far behind that of
         whole rows: some tables are much harder to learn for all questions at once.

@@ -263,18 +263,17 @@ class TableModel(BaseEstimator):
         return prediction.predict(self._asked(), X, column, seed, num_draws)
 
     def probability(
-        self, where, given=None, num_samples: int = 1000, seed: int = 0, tolerance: float = 0.0
+        self, where, given=None, num_samples=1000, seed=0, tolerance=0.0, of_whole_rows=False
     ) -> Probability:
         """Returns how probable it is that a row meets a condition.
 
         Args:
-            where: a condition in SQL's words (AND, OR, NOT, comparisons, IN, BETWEEN, IS NULL) such
-                as `"price < 1000 AND cut IN ('Ideal', 'Fair')"`, or a list of them.
+            where: a condition in SQL, as `"price < 1000 AND cut IN ('Ideal', 'Fair')"`, or a list.
             given: what is known of the row: a condition as well, or cells by the column's name.
             num_samples: how many draws an answer takes; of questions' network one column is exact.
             seed: of the draws.
-            tolerance: which standard error, as a part of the probability (of each alternative of an
-                OR), is small enough for fewer draws, as `MADEDistribution.log_prob_in`.
+            tolerance: which standard error is small enough, as `MADEDistribution.log_prob_in`.
+            of_whole_rows: whether whole rows are drawn, which know best what few rows meet.
 
         Returns:
             A `Probability`; its `count` is that of rows in a table like the one of `fit`.
@@ -282,7 +281,8 @@ class TableModel(BaseEstimator):
         Raises:
             ValueError: if it is no such condition, or about columns or values that are not there.
         """
-        return probability(self._asked(), where, given, num_samples, seed, tolerance)
+        asked = where, given, num_samples, seed, tolerance, of_whole_rows
+        return probability(self._asked(), *asked)
 
     def surprise(self, X) -> Any:
         """Returns how surprising each cell is given its row's others, in nats: a frame `[N, C]`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from made_tf.conditionals.regions import Region
 from made_tf.queries.estimate import Estimate
+from made_tf.queries.questions import Questions
 from made_tf.tables.boxes import Boxes
 from made_tf.tables.conditions import AllOf, Condition, Test, parse
 from made_tf.tables.fitted import Fitted
@@ -44,20 +45,29 @@ class Probability:
 
 
 def probability(
-    fitted: Fitted, where: Any, given: Any, num_samples: int, seed: int, tolerance: float
+    fitted: Fitted,
+    where: Any,
+    given: Any,
+    num_samples: int,
+    seed: int,
+    tolerance: float,
+    of_whole_rows: bool,
 ) -> Probability:
     """Returns what `TableModel.probability` does."""
+    if not isinstance(of_whole_rows, bool):
+        raise ValueError(f"`of_whole_rows` must be True or False. Received: {of_whole_rows!r}")
+    queries = fitted.whole_rows if of_whole_rows else fitted.conditions
     several = not isinstance(where, str)
     if several and not isinstance(where, Sequence):
         raise ValueError(f"`where` must be a condition or a list of such. Received: {where!r}")
     conditions = [parse("where", text) for text in (where if several else [where])]
-    boxes = Boxes(fitted.schema, fitted.conditions.model, "where")
+    boxes = Boxes(fitted.schema, queries.model, "where")
     asked = [boxes.of(condition) for condition in conditions]
     if given is not None:
-        evidence = Boxes(fitted.schema, fitted.conditions.model, "given").of(_given(given))
+        evidence = Boxes(fitted.schema, queries.model, "given").of(_given(given))
         asked = [[box for own in one for box in boxes.met(own, evidence)] for one in asked]
         asked.append(evidence)
-    found, error = _of_unions(fitted, boxes, asked, num_samples, seed, tolerance)
+    found, error = _of_unions(queries, boxes, asked, num_samples, seed, tolerance)
     if given is not None:
         *found, below = found
         *error, below_error = error
@@ -100,7 +110,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _of_unions(
-    fitted: Fitted,
+    queries: Questions,
     boxes: Boxes,
     unions: list[list[Region]],
     num_samples: int,
@@ -115,7 +125,7 @@ def _of_unions(
         return np.zeros(len(unions)), np.zeros(len(unions))
     regions = [region for union in terms for _, region in union]
     whole = Region(*(np.concatenate(part) for part in zip(*regions, strict=True)))
-    estimate: Estimate = fitted.conditions.log_prob_within(
+    estimate: Estimate = queries.log_prob_within(
         whole, num_samples, seed, apart=True, tolerance=tolerance
     )
     each = np.exp(np.asarray(estimate.log_prob, np.float64))

@@ -106,6 +106,9 @@ def test_conditions_have_probabilities(model):
     answers = json.loads(run("probability", model, *where, "--json", "--tolerance", 0.05).stdout)
     assert sum(answer["probability"] for answer in answers) == pytest.approx(1, abs=1e-4)
     assert sum(answer["count"] for answer in answers) == pytest.approx(300, abs=0.1)
+    drawn = json.loads(run("probability", model, *where, "--json", "--of-whole-rows").stdout)
+    error = 5 * sum(answer["standard_error"] for answer in drawn)
+    assert sum(a["probability"] for a in drawn) == pytest.approx(1, abs=error) and error > 0
     printed = run("probability", model, "borough = 'Queens'", "--given", "zone = 'Astoria'").stdout
     assert printed.startswith("1 +- ") and printed.endswith("borough = 'Queens'\n")
     fails("zone' has no such value", "probability", model, "zone = 'Nowhere'")

@@ -169,6 +169,27 @@ def test_a_small_error_is_enough_where_a_tolerance_says_so():
         model.probability(where, tolerance=-0.1)
 
 
+@pytest.mark.parametrize("one_for_both", [False, True])
+def test_whole_rows_are_asked_where_they_are_asked_for(one_for_both):
+    model = fitted_grades()
+    network = model.network_
+    if one_for_both:
+        model = TableModel()
+        model.network_ = TableNetwork(network.schema, network.questions)
+    states = all_grades()
+    probability = np.exp(model.log_prob(states))
+    is_met = ((states["level"] != "low") & (states["side"] == "left")).to_numpy()
+    found = model.probability(BIG_AND_LEFT, num_samples=4000, of_whole_rows=True)
+    error = 5 * found.standard_error + 1e-5
+    assert found.probability == pytest.approx(probability[is_met].sum(), abs=error)
+    given = model.probability("level <> 'low'", given="side = 'left'", of_whole_rows=True)
+    share = probability[is_met].sum() / probability[(states["side"] == "left").to_numpy()].sum()
+    assert given.probability == pytest.approx(share, abs=5 * given.standard_error + 1e-5)
+    assert found.probability != model.probability(BIG_AND_LEFT, num_samples=4000).probability
+    with pytest.raises(ValueError, match="`of_whole_rows` must be True or False. Received: 1"):
+        model.probability(BIG_AND_LEFT, of_whole_rows=1)
+
+
 def test_a_network_of_questions_that_is_far_behind_is_not_asked(tmp_path):
     network, answers = fitted_grades().network_, {}
     for behind in (None, 0.9, 1.1):
