@@ -36,7 +36,7 @@ __all__ = ["probability"]
 @click.option(
     "--of-whole-rows",
     is_flag=True,
-    help="Draw whole rows, which know best what few rows meet, and take longer.",
+    help="Draw whole rows: better where few rows meet a condition of several columns.",
 )
 @SEED
 @JSON

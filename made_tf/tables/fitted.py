@@ -118,8 +118,7 @@ class Fitted:
     def whole_rows(self) -> Questions:
         """What draws whole rows to tell how probable ranges are."""
         if isinstance(self.joint, MADE) and self.joint.answers_all:
-            length = min(_BLOCK_LENGTH, self.joint.event_size)
-            return Queries(self.joint, block_length=length, of_whole_rows=True)
+            return Queries(self.joint, of_whole_rows=True)
         return self.rows.queries
 
     @cached_property

@@ -273,7 +273,7 @@ class TableModel(BaseEstimator):
             num_samples: how many draws an answer takes; of questions' network one column is exact.
             seed: of the draws.
             tolerance: which standard error is small enough, as `MADEDistribution.log_prob_in`.
-            of_whole_rows: whether whole rows are drawn, which know best what few rows meet.
+            of_whole_rows: whether to draw whole rows: better of several columns that few rows meet.
 
         Returns:
             A `Probability`; its `count` is that of rows in a table like the one of `fit`.
