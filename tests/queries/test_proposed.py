@@ -63,6 +63,15 @@ def test_what_the_own_order_gives_is_exact(whole, table):
     np.testing.assert_allclose(found.log_prob[0], whole.log_prob(ROW), rtol=1e-5)
 
 
+@pytest.mark.parametrize("known", SUBSETS)
+def test_regions_are_sums_over_whole_rows(known, whole, table):
+    row = only(ROW, known)
+    asked = {variable: [int(ROW[variable])] for variable in known}
+    found = whole.log_prob_in([asked], num_samples=20_000, seed=3)
+    z = (found.log_prob - np.log(table(row))) / found.standard_error
+    assert abs(z[0]) < 4.5 and 0 < found.standard_error[0] < 0.02
+
+
 def test_draws_are_of_the_conditional_of_whole_rows(whole, table):
     known = only(ROW, [0, 2])
     drawn = whole.impute(np.repeat([known], 1500, axis=0), seed=1)
