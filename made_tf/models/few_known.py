@@ -18,7 +18,7 @@ from made_tf.networks.assembly import Assembly
 
 __all__ = ["log_prob_of_few_known"]
 
-# Of the loss; benchmarks/questions.py has what it is worth.
+# Of the loss; benchmarks/RESULTS.md has what it is worth ("Any question of one network").
 GIVEN_ONE = 0.5  # p(x_k | x_j)
 FEW = 0.25  # what networks that read evidence learn of few variables
 _ROWS = 4  # and from one row of so many
