@@ -27,6 +27,7 @@ GRAPHS_AS_TRACED = (
     "quality",
     "queries",
     "reproduction",
+    "sampling",
     "tables",
     "test_table.py",
     "training",
