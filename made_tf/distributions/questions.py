@@ -152,7 +152,8 @@ class AnswersQuestions(OneVariableMoments, SeededRows):
             seed: a 32-bit integer.
             tolerance: the standard error (of the logarithm: a part of the probability) that is
                 enough, in [0, 1). Queries get 64 draws, and those with a larger error twice as many
-                as before, until they have `num_samples`. To stop where errors look small misses
+                as before, until they have `num_samples`; so do whole rows that all weigh the same,
+                which may have missed what counts. To stop where errors look small misses
                 rare draws of large weights now and then; 0 is for all draws.
 
         Returns:

@@ -176,6 +176,8 @@ def log_prob_within(
             estimate = Estimate.of_weights(weights)
             found[:, left] = estimate
             goes_on = ~(estimate.standard_error <= tolerance)
+            if few is None:  # whole rows that weigh the same may all have missed what counts
+                goes_on |= estimate.standard_error == 0
             left, weights = left[goes_on], weights[goes_on]
             if not len(left):
                 break

@@ -167,6 +167,9 @@ def test_draws_end_where_the_error_is_small(kind, num_masks):
     assert 0 < tolerance < few.standard_error.max()
     found = dist.log_prob_in(queries, 300, seed=1, tolerance=tolerance)
     enough = few.standard_error <= tolerance
+    if num_masks == 1:  # whole rows are drawn, of which some weigh the same
+        assert (few.standard_error == 0).any()
+        enough &= few.standard_error > 0
     for ours, first in zip(found, few, strict=True):
         np.testing.assert_allclose(ours[enough], first[enough], rtol=1e-5)
     goes_on = found.effective_sample_size[~enough] > few.effective_sample_size[~enough]
@@ -307,3 +310,17 @@ def test_arrays_are_for_classes_alone():
     )
     with pytest.raises(ValueError, match="write mappings. Received: variable 1 of mixed"):
         made_tf.MADEDistribution(model).log_prob_in(np.ones((1, 2, 3)))
+
+
+def test_draws_that_weigh_the_same_are_not_enough():
+    """What follows from a rare value shows in none of the first draws."""
+    model = made_tf.MADE(2, (), seed=0)
+    kernel = np.array([[0, 14], [0, 0]], np.float32)
+    model.set_weights([kernel, np.array([-6, -9], np.float32)])
+    dist, rare = made_tf.MADEDistribution(model), [{1: [1]}]
+    first = dist.log_prob_in(rare, num_samples=64, seed=3)
+    assert first.standard_error[0] == 0 and first.probability[0] < 0.001
+    found = dist.log_prob_in(rare, num_samples=4000, seed=3, tolerance=0.2)
+    error = 5 * found.standard_error[0] * found.probability[0]
+    exact = np.exp(model.log_prob([[0, 1], [1, 1]])).sum()
+    assert found.probability[0] == pytest.approx(exact, abs=error) and exact > 0.002
