@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -21,6 +22,7 @@ class ReadsEvidence:
     mask_sets: Any
     mask_step: Any
     _assembly: Assembly
+    row_log_prob: Callable[..., Any]
 
     @property
     def reads_evidence(self) -> bool:
@@ -90,5 +92,4 @@ class ReadsEvidence:
     def _log_prob_of_step(self, x, params):
         """Returns log p(unknown | known) of each row for the step that has just been: `[N]`."""
         known, _ = self.mask_sets.parts_at_step(self.mask_step - 1, ops.shape(x)[0])
-        terms = self.conditionals.log_prob(params, x)
-        return ops.sum(ops.where(known > 0, 0.0, terms), axis=-1)
+        return self.row_log_prob(x, params, known)

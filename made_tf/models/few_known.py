@@ -44,8 +44,7 @@ def log_prob_of_few_known(model: Any, assembly: Assembly, inputs: Any, weights: 
 
 def _of_few(model: Any, x: Any) -> Any:
     known, visible = model.mask_sets.few_at_step(model.mask_step - 1, ops.shape(x)[0])
-    terms = model.conditionals.log_prob(model.parameters_given(x, known, visible), x)
-    return ops.sum(ops.where(known > 0, 0.0, terms), axis=-1)
+    return model.row_log_prob(x, model.parameters_given(x, known, visible), known)
 
 
 def _alone_and_given_one(model: Any, assembly: Assembly, x: Any, vectors: Any) -> Any:
@@ -53,5 +52,5 @@ def _alone_and_given_one(model: Any, assembly: Assembly, x: Any, vectors: Any) -
     alone = model.row_log_prob(x, assembly.unconditional(count, vectors))
     known = model.mask_sets.one_known(model.mask_step + 0, count)
     features = model.conditionals.encode(ops.cast(x, "float32"))
-    given_one = model.conditionals.log_prob(assembly.given_one(features, known, vectors), x)
-    return alone + GIVEN_ONE * ops.sum(ops.where(known > 0, 0.0, given_one), axis=-1)
+    given_one = model.row_log_prob(x, assembly.given_one(features, known, vectors), known)
+    return alone + GIVEN_ONE * given_one

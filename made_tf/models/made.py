@@ -282,9 +282,13 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
 
         return OrderStatistics.of_one(log_prob()) if num_orders == 1 else combine(log_prob, sets)
 
-    def row_log_prob(self, x, params):
-        """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats."""
-        return ops.sum(self.conditionals.log_prob(params, x), axis=-1)
+    def row_log_prob(self, x, params, known=None):
+        """Sums the conditionals: `[N, D]`, `[N, P]` -> log-probabilities `[N]`, in nats.
+
+        Those of known variables, where `known` is 1 (`[N, D]`), are left out.
+        """
+        terms = self.conditionals.log_prob(params, x)
+        return ops.sum(terms if known is None else ops.where(known > 0, 0.0, terms), axis=-1)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if is_target(y):
