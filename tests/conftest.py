@@ -107,6 +107,33 @@ def no_stack_of_each_operation():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def iterators_that_end_at_once():
+    """Those of tf.data without a thread that tunes them, for which each waits when it ends."""
+    import tensorflow as tf
+    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+
+    options, init = tf.data.Options(), OwnedIterator.__init__
+    options.autotune.enabled = False
+
+    def of_a_dataset(self, dataset=None, **kwargs):
+        init(self, None if dataset is None else dataset.with_options(options), **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OwnedIterator, "__init__", of_a_dataset)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def briefly():
+    """Files are timed by three runs of each batch: no test is about how long they take."""
+    from made_tf.export.checks import measure
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "_SECONDS", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def share(tmp_path_factory):
     """Tells `example_tables` of a folder that all workers of xdist see."""
     with pytest.MonkeyPatch.context() as patch:

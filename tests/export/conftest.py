@@ -12,16 +12,6 @@ from pages import CHROMIUM, DRIVER, wait
 from made_tf.export.web import serve
 
 
-@pytest.fixture(scope="session", autouse=True)
-def briefly():
-    """Batches are timed by three runs each: no test is about how long they take."""
-    from made_tf.export.checks import measure
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_SECONDS", 0.0)
-        yield
-
-
 @pytest.fixture(scope="session")
 def small_file(tmp_path_factory):
     """Exports each small model once, for all tests that only read: (model, report).
