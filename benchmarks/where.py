@@ -138,7 +138,11 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=1000, help="draws of a query, at most")
     parser.add_argument("--tolerance", type=float, default=0.2, help="0 for all draws")
-    parser.add_argument("--of-whole-rows", action="store_true", help="draw all columns")
+    parser.add_argument(
+        "--of-whole-rows",
+        action=argparse.BooleanOptionalAction,
+        help="draw all columns, or not; by default as the package decides",
+    )
     parser.add_argument("--recipe", default="questions", help="or table: of whole rows alone")
     parser.add_argument("--model", type=pathlib.Path, help="A model to use, or to write.")
     parser.add_argument("--smoke", action="store_true")

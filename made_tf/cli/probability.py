@@ -34,9 +34,10 @@ __all__ = ["probability"]
     "Few draws may miss rare ones that count much; 0 is for all of them.",
 )
 @click.option(
-    "--of-whole-rows",
-    is_flag=True,
-    help="Draw whole rows: better where few rows meet a condition of several columns.",
+    "--of-whole-rows/--of-single-passes",
+    default=None,
+    help="Draw all columns, or those alone that a condition names.  [default: all for conditions "
+    "that name four or more]",
 )
 @SEED
 @JSON
@@ -46,7 +47,7 @@ def probability(
     given: str | None,
     num_samples: int,
     tolerance: float,
-    of_whole_rows: bool,
+    of_whole_rows: bool | None,
     seed: int,
     as_json: bool,
 ) -> None:

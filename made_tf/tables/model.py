@@ -263,7 +263,7 @@ class TableModel(BaseEstimator):
         return prediction.predict(self._asked(), X, column, seed, num_draws)
 
     def probability(
-        self, where, given=None, num_samples=1000, seed=0, tolerance=0.0, of_whole_rows=False
+        self, where, given=None, num_samples=1000, seed=0, tolerance=0.0, of_whole_rows=None
     ) -> Probability:
         """Returns how probable it is that a row meets a condition.
 
@@ -273,7 +273,7 @@ class TableModel(BaseEstimator):
             num_samples: how many draws an answer takes; of questions' network one column is exact.
             seed: of the draws.
             tolerance: which standard error is small enough, as `MADEDistribution.log_prob_in`.
-            of_whole_rows: whether to draw whole rows: better of several columns that few rows meet.
+            of_whole_rows: whether to draw all columns; by default if a question names 4 or more.
 
         Returns:
             A `Probability`; its `count` is that of rows in a table like the one of `fit`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from made_tf.conditionals.regions import Region
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.questions import Questions
 from made_tf.tables.boxes import Boxes
-from made_tf.tables.conditions import AllOf, Condition, Test, parse
+from made_tf.tables.conditions import AllOf, Condition, Test, named, parse
 from made_tf.tables.fitted import Fitted
 
 __all__ = ["Probability", "probability"]
 
 _MOST_TERMS = 4096  # of one condition
+_FEW = 3  # columns, of which single passes know most (benchmarks/RESULTS.md, "Conditions in SQL")
 _MISSING_CELLS = ("nan", "NaT", "<NA>")  # as texts
 
 
@@ -51,40 +52,70 @@ def probability(
     num_samples: int,
     seed: int,
     tolerance: float,
-    of_whole_rows: bool,
+    of_whole_rows: bool | None,
 ) -> Probability:
     """Returns what `TableModel.probability` does."""
-    if not isinstance(of_whole_rows, bool):
-        raise ValueError(f"`of_whole_rows` must be True or False. Received: {of_whole_rows!r}")
-    queries = fitted.whole_rows if of_whole_rows else fitted.conditions
+    if not isinstance(of_whole_rows, bool | None):
+        raise ValueError(
+            f"`of_whole_rows` must be True, False or None. Received: {of_whole_rows!r}"
+        )
     several = not isinstance(where, str)
     if several and not isinstance(where, Sequence):
         raise ValueError(f"`where` must be a condition or a list of such. Received: {where!r}")
     conditions = [parse("where", text) for text in (where if several else [where])]
-    boxes = Boxes(fitted.schema, queries.model, "where")
-    asked = [boxes.of(condition) for condition in conditions]
-    if given is not None:
-        evidence = Boxes(fitted.schema, queries.model, "given").of(_given(given))
-        asked = [[box for own in one for box in boxes.met(own, evidence)] for one in asked]
-        asked.append(evidence)
-    found, error = _of_unions(queries, boxes, asked, num_samples, seed, tolerance)
-    if given is not None:
-        *found, below = found
-        *error, below_error = error
-        if below <= 0:
-            raise ValueError(
-                f"`given` must be possible. Received: {given!r}, which the model gives the "
-                "probability 0"
-            )
-        ratio = np.array(found) / below
-        # To first order, of two independent estimates.
-        error = np.hypot(np.array(error), ratio * below_error) / below
-        found = ratio
-    found, error = np.clip(found, 0.0, 1.0), np.asarray(error)
+    evidence = None if given is None else _given(given)
+    found, error = np.zeros((2, len(conditions)))
+    for queries, own in _by_network(fitted, conditions, evidence, of_whole_rows):
+        boxes = Boxes(fitted.schema, queries.model, "where")
+        asked = [boxes.of(conditions[number]) for number in own]
+        if evidence is not None:
+            known = Boxes(fitted.schema, queries.model, "given").of(evidence)
+            asked = [[box for part in one for box in boxes.met(part, known)] for one in asked]
+            asked.append(known)
+        each, errors = _of_unions(queries, boxes, asked, num_samples, seed, tolerance)
+        if evidence is not None:
+            each, errors = _ratios(each, errors, given)
+        found[own], error[own] = np.clip(each, 0.0, 1.0), errors
     num_rows = fitted.schema.num_rows
     if several:
         return Probability(found, error, num_rows)
     return Probability(float(found[0]), float(error[0]), num_rows)
+
+
+def _by_network(
+    fitted: Fitted,
+    conditions: list[Condition],
+    evidence: Condition | None,
+    of_whole_rows: bool | None,
+) -> Iterator[tuple[Questions, list[int]]]:
+    """Yields what answers conditions, and the numbers of those that it answers.
+
+    The columns that a question names decide, which its negation names as well: what should add up
+    to 1 does.
+    """
+    known = set() if evidence is None else named(evidence)
+    whole = [
+        len(named(each) | known) > _FEW if of_whole_rows is None else of_whole_rows
+        for each in conditions
+    ]
+    for answers, queries in ((False, "conditions"), (True, "whole_rows")):
+        own = [number for number, each in enumerate(whole) if each is answers]
+        if own:
+            yield getattr(fitted, queries), own
+
+
+def _ratios(shares: Any, errors: Any, given: Any) -> tuple[Any, Any]:
+    """Returns the shares but the last one, as parts of that, and their standard errors."""
+    *found, below = shares
+    *error, below_error = errors
+    if below <= 0:
+        raise ValueError(
+            f"`given` must be possible. Received: {given!r}, which the model gives the "
+            "probability 0"
+        )
+    ratio = np.array(found) / below
+    # To first order, of two independent estimates.
+    return ratio, np.hypot(np.array(error), ratio * below_error) / below
 
 
 def _given(given: Any) -> Condition:

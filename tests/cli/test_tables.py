@@ -109,6 +109,8 @@ def test_conditions_have_probabilities(model):
     drawn = json.loads(run("probability", model, *where, "--json", "--of-whole-rows").stdout)
     error = 5 * sum(answer["standard_error"] for answer in drawn)
     assert sum(a["probability"] for a in drawn) == pytest.approx(1, abs=error) and error > 0
+    by_passes = run("probability", model, *where, "--json", "--of-single-passes").stdout
+    assert json.loads(by_passes) == json.loads(run("probability", model, *where, "--json").stdout)
     printed = run("probability", model, "borough = 'Queens'", "--given", "zone = 'Astoria'").stdout
     assert printed.startswith("1 +- ") and printed.endswith("borough = 'Queens'\n")
     fails("zone' has no such value", "probability", model, "zone = 'Nowhere'")

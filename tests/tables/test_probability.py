@@ -186,8 +186,34 @@ def test_whole_rows_are_asked_where_they_are_asked_for(one_for_both):
     share = probability[is_met].sum() / probability[(states["side"] == "left").to_numpy()].sum()
     assert given.probability == pytest.approx(share, abs=5 * given.standard_error + 1e-5)
     assert found.probability != model.probability(BIG_AND_LEFT, num_samples=4000).probability
-    with pytest.raises(ValueError, match="`of_whole_rows` must be True or False. Received: 1"):
+    with pytest.raises(
+        ValueError, match="`of_whole_rows` must be True, False or None. Received: 1"
+    ):
         model.probability(BIG_AND_LEFT, of_whole_rows=1)
+
+
+def test_questions_that_name_more_than_three_columns_are_asked_of_whole_rows():
+    model = fitted_grades()
+    three = f"{BIG_AND_LEFT} AND colour IS NOT NULL"
+    four = f"{three} AND NOT big"
+    for where, given, whole in (
+        (three, None, False),
+        (four, None, True),
+        (BIG_AND_LEFT, "colour = 'red'", False),
+        (BIG_AND_LEFT, "colour = 'red' AND NOT big", True),
+    ):
+        found = model.probability(where, given, num_samples=100)
+        assert found == model.probability(where, given, num_samples=100, of_whole_rows=whole)
+        assert found != model.probability(where, given, num_samples=100, of_whole_rows=not whole)
+    together = model.probability([four, three, f"NOT ({four})"], num_samples=4000)
+    error = 5 * np.hypot(*together.standard_error[[0, 2]])
+    assert 0 < error < 0.1
+    assert together.probability[[0, 2]].sum() == pytest.approx(1, abs=error)
+    alone = model.probability([three], num_samples=4000)
+    assert (together.probability[1], together.standard_error[1]) == (
+        alone.probability[0],
+        alone.standard_error[0],
+    )
 
 
 def test_a_network_of_questions_that_is_far_behind_is_not_asked(tmp_path):
