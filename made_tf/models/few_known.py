@@ -5,7 +5,8 @@ seldom one of them. They need no mask of their own: without anything known there
 and with one variable the few units of degree 1, so that each row can know a variable of its own.
 
 A network that reads evidence from the side learns them from a part of a step's rows, of which no
-units are dropped: what is left when nothing is known would have to be right without them.
+units are dropped: what is left when nothing is known would have to be right without them. It is a
+larger part where they count much (`few_weight`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from made_tf.networks.assembly import Assembly
 
 __all__ = ["log_prob_of_few_known"]
 
-# Of the loss; benchmarks/RESULTS.md has what it is worth ("Any question of one network").
-GIVEN_ONE = 0.5  # p(x_k | x_j)
-FEW = 0.25  # what networks that read evidence learn of few variables
-_ROWS = 4  # and from one row of so many
+GIVEN_ONE = 0.5  # of the loss: p(x_k | x_j)
+# Of networks that read evidence one row of so many, where few variables count up to, or more than:
+_ROWS, _MUCH = (4, 2), 0.5
 
 
 def log_prob_of_few_known(model: Any, assembly: Assembly, inputs: Any, weights: Any = None) -> Any:
@@ -35,8 +35,10 @@ def log_prob_of_few_known(model: Any, assembly: Assembly, inputs: Any, weights: 
     """
     x, context = model.split(inputs)
     if model.reads_evidence:
-        few = FEW * _of_few(model, x[::_ROWS])
-        weights = None if weights is None else weights[::_ROWS]
+        weight = model.few_weight
+        every = _ROWS[weight >= _MUCH]
+        few = weight * _of_few(model, x[::every])
+        weights = None if weights is None else weights[::every]
     else:
         few = _alone_and_given_one(model, assembly, x, model.encode_context(context))
     return ops.mean(few if weights is None else few * weights)

@@ -15,7 +15,7 @@ from made_tf.models.family_weights import FamilyWeights
 from made_tf.models.few_known import log_prob_of_few_known
 from made_tf.models.order_statistics import OrderStatistics, combine, nll_and_spread
 from made_tf.models.own_variables import load_own, save_own
-from made_tf.models.settings import Settings, expose_settings
+from made_tf.models.settings import FEW_WEIGHT, Settings, expose_settings
 from made_tf.models.spread import ReportsSpread
 from made_tf.networks.assembly import Assembly
 from made_tf.networks.masked_dense import matches
@@ -31,10 +31,9 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
     The model maps rows `[N, D]` to the parameters `[N, P]` of the conditionals
     p(x_k | x_<k), or with a context p(x_k | x_<k, context). Compile it with an
     optimizer alone: its loss is the negative log-likelihood in nats, summed over
-    variables and averaged over rows. (In training by `"evidence"`, or with
-    `evidence_units`, the loss adds that of few variables; `nll` is of the step's
-    questions, which may be no joint density. Validation is of the model's own
-    density always.)
+    variables and averaged over rows. (In training by `"evidence"`, or with `evidence_units`, the
+    loss adds that of few variables; `nll` is of the step's questions, which may be no joint
+    density. Validation is of the model's own density always.)
 
     Args:
         event_size: D, the number of variables.
@@ -43,18 +42,16 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
             `Conditionals` such as `made_tf.Categorical(num_classes=[2, 5, 3])`.
         input_order: `"natural"`, `"random"` or a permutation of 1..D, entry i
             being the place at which variable i is generated.
-        hidden_degrees: `"equal"`, `"early"` (more units of low degree, which more
-            outputs read; it wants twice as many units as there are variables),
-            `"random"` or one sequence for each layer.
+        hidden_degrees: `"equal"`, `"early"` (more units of low degree, which more outputs read; it
+            wants twice as many units as variables), `"random"` or one sequence for each layer.
         direct_connections: whether inputs also connect to outputs directly.
         activation: the activation of the hidden layers.
         dropout: the fraction of hidden units that training drops.
         input_dropout: the fraction of the variables that training hides from
             the layers (not from the loss), the others being scaled up.
-        order_groups: which variables stay side by side in every order, such as
-            the bits of one column or the cells of one row of a picture: the
-            number of variables in each group, or a group number for each
-            variable. Orders then differ in the order of the groups alone.
+        order_groups: which variables stay side by side in every order, such as the bits of one
+            column or the cells of one row of a picture: the number of variables in each group, or
+            a group number for each variable. Orders then differ in the order of the groups alone.
         residual: whether each hidden layer but the first adds the units of the
             layer before to its own (Durkan and Nash 2019). There must then be
             several, all with the same degrees.
@@ -84,6 +81,8 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
             variables that are: each question then has one exact answer, by one pass, under
             this one mask, and so has the density of whole rows. Training is of random
             questions (`made_tf.networks.evidence_encoder`).
+        few_weight: of `evidence_units`: what no, one or few variables tell of the others counts so
+            much in the loss of training, beside random questions.
         **kwargs: `name`, `dtype`.
 
     Raises:
@@ -130,6 +129,7 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
         residual=False,
         context=None,
         evidence_units=None,
+        few_weight=FEW_WEIGHT,
         **kwargs,
     ):
         arguments = {name: value for name, value in locals().items() if name in Settings.names()}

@@ -16,12 +16,14 @@ from made_tf.models.context import Context
 from made_tf.networks.activations import elementwise
 from made_tf.networks.assembly import are_twins
 from made_tf.networks.mask_sets import MaskSets
-from made_tf.portable.arguments import boolean, fraction, integer
+from made_tf.portable.arguments import boolean, fraction, integer, positive
 from made_tf.portable.digests import fingerprint
 
-__all__ = ["Settings", "expose_settings"]
+__all__ = ["FEW_WEIGHT", "Settings", "expose_settings"]
 
-_OPTIONAL = ("context", "evidence_units")  # older versions of the package know neither
+#: Of few variables in the loss: benchmarks/RESULTS.md, "Any question of one network".
+FEW_WEIGHT = 0.25
+_OPTIONAL = ("context", "evidence_units", "few_weight")  # older versions of the package know none
 
 
 @dataclasses.dataclass(eq=False)
@@ -62,6 +64,7 @@ class Settings:
     residual: bool = False
     context: Any = None
     evidence_units: Any = None
+    few_weight: float = FEW_WEIGHT
 
     degrees: masks.Degrees = dataclasses.field(init=False, repr=False)
     mask_sets: MaskSets = dataclasses.field(init=False, repr=False)
@@ -87,6 +90,7 @@ class Settings:
         self.input_dropout = fraction("input_dropout", self.input_dropout)
         self.seed = None if self.seed is None else int(self.seed)
         self.evidence_units = _evidence_units(self)
+        self.few_weight = _few_weight(self)
         if (self.num_masks != 1 or self.evidence_units) and self.seed is None:
             self.seed = int(np.random.default_rng().integers(2**31))  # for the file to keep
         if self.order_groups is not None and (
@@ -180,6 +184,7 @@ class Settings:
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             **({} if self.conditioning is None else {"context": self.conditioning.config()}),
             **({"evidence_units": self.evidence_units} if self.evidence_units else {}),
+            **({} if self.few_weight == FEW_WEIGHT else {"few_weight": self.few_weight}),
         }
 
     def fingerprint(self) -> np.ndarray:
@@ -250,6 +255,17 @@ def _evidence_units(settings: Settings) -> list[int] | None:
             f"{settings.context!r}"
         )
     return [integer("evidence_units", width) for width in given]
+
+
+def _few_weight(settings: Settings) -> float:
+    """Returns what few variables count in training."""
+    weight = positive("few_weight", settings.few_weight)
+    if weight != FEW_WEIGHT and not settings.evidence_units:
+        raise ValueError(
+            f"`few_weight` must be left out for a model without `evidence_units`. Received: "
+            f"few_weight={weight}"
+        )
+    return weight
 
 
 def expose_settings(cls):

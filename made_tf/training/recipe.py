@@ -201,9 +201,13 @@ class Recipe:
         if entries.get("num_masks", 1) != 1:
             entries.setdefault("evidence_units", [])
         content = self.to_dict()
+        replaced = set(entries)
+        if entries.get("evidence_units") == []:
+            replaced.add("few_weight")  # of which a model without them knows nothing
+            content.get("model", {}).pop("few_weight", None)
         for candidate in content.get("candidates", {}).values():
             for table in (candidate, candidate.get("model", {}), candidate.get("training", {})):
-                for name in entries.keys() & table.keys():
+                for name in replaced & table.keys():
                     del table[name]
         for name, value in entries.items():
             table = content

@@ -231,17 +231,18 @@ def test_there_is_one_order_alone(model):
         Queries(model, num_orders=3)
 
 
-def test_a_step_learns_what_is_unknown_of_what_its_rows_show():
-    model = loud()
+@pytest.mark.parametrize(("weight", "every"), [(0.25, 4), (0.5, 2), (1.0, 2)])
+def test_a_step_learns_what_is_unknown_of_what_its_rows_show(weight, every):
+    model = loud(few_weight=weight)
     x = states(model)
     known, visible = (np.asarray(p) for p in model.mask_sets.parts_at_step(5, len(x)))
     assert 0 < known.mean() < visible.mean() < 1
     terms = [slow_terms(model, x[k : k + 1], known[k], visible[k])[0] for k in range(len(x))]
     expected = -np.where(known > 0, 0.0, terms).sum(axis=1)
-    few = x[::4]
+    few = x[::every]
     known, visible = (np.asarray(p) for p in model.mask_sets.few_at_step(5, len(few)))
     terms = [slow_terms(model, few[k : k + 1], known[k], visible[k])[0] for k in range(len(few))]
-    of_few = -0.25 * np.where(known > 0, 0.0, terms).sum(axis=1)
+    of_few = -weight * np.where(known > 0, 0.0, terms).sum(axis=1)
     model.mask_step.assign(5)
     params = model(x, training=True)
     assert int(model.mask_step) == 6
@@ -249,7 +250,7 @@ def test_a_step_learns_what_is_unknown_of_what_its_rows_show():
     np.testing.assert_allclose(loss, expected.mean() + of_few.mean(), rtol=1e-5)
     weights = np.linspace(0.5, 2, len(x)).astype(np.float32)
     loss = model.compute_loss(x, None, params, weights, training=True)
-    weighted = np.mean(expected * weights) + np.mean(of_few * weights[::4])
+    weighted = np.mean(expected * weights) + np.mean(of_few * weights[::every])
     np.testing.assert_allclose(loss, weighted, rtol=1e-5)
 
 
@@ -382,6 +383,8 @@ def test_any_family_answers(name):
         ({"evidence_units": 8}, "`evidence_units` must be the widths of the layers"),
         ({"evidence_units": np.array([8, 8])}, "`evidence_units` must be the widths"),
         ({"evidence_units": (8, 0)}, "`evidence_units` must be a positive integer"),
+        ({"evidence_units": None, "few_weight": 0.5}, "`few_weight` must be left out"),
+        ({"few_weight": 0}, "`few_weight` must be a positive number"),
     ],
 )
 def test_settings_that_do_not_go_together_get_an_error(kwargs, message):

@@ -33,7 +33,11 @@ FULL = {
     "residual": False,
     "context": 3,
 }
-ONE_MASK = {"event_size": 6, "evidence_units": (7, 5)}  # which neither masks nor a context go with
+ONE_MASK = {
+    "event_size": 6,
+    "evidence_units": (7, 5),
+    "few_weight": 0.5,
+}  # which neither masks nor a context go with
 
 
 def constructor():
@@ -59,7 +63,7 @@ def test_the_docstring_tells_of_every_setting():
 
 @pytest.mark.parametrize("name", Settings.names())
 def test_every_setting_reaches_the_record_and_the_config(name):
-    plain, full = Settings(6), Settings(**(ONE_MASK if name == "evidence_units" else FULL))
+    plain, full = Settings(6), Settings(**(ONE_MASK if name in ONE_MASK else FULL))
     if name in ("event_size", "residual"):
         return  # the same in both
     before, after = (settings.config().get(name) for settings in (plain, full))

@@ -35,7 +35,9 @@ def test_each_set_has_a_recipe_and_there_is_a_default():
 def test_few_bits_are_asked_in_two_ways():
     recipe = Recipe.load("questions")
     assert list(recipe.candidates_for(3000, 180)) == ["small", "fresh"]
-    assert list(recipe.candidates_for(3001, 180)) == ["bits"]
+    assert list(recipe.candidates_for(3001, 180)) == ["bits", "marginals"]
+    one_order = recipe.overridden(evidence_units=[]).candidates_for(3001, 180)
+    assert list(one_order) == ["bits"]  # nothing is left of what the other one differs by
     for rows, expected in ((3000, "few"), (3001, "large")):
         assert list(recipe.candidates_for(rows, 40, is_binary=False)) == [expected]
     fresh = recipe.candidate("fresh").model_arguments()
