@@ -206,13 +206,15 @@ def main() -> None:
     parser.add_argument("--tables", default="diamonds,census,magic")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--parts", default="rows,class,fill")
+    parser.add_argument("--quarter", type=int, choices=range(4), default=3, help="is held out")
     parser.add_argument("--rides", type=int, default=100_000, help="drawn rows of made-up rides")
     parser.add_argument("--smoke", action="store_true", help="tiny, on made rows")
     options = parser.parse_args()
     parts = options.parts.split(",")
     for name in ["made"] if options.smoke else options.tables.split(","):
         frame = load(name, options.data_dir)
-        train, test = frame[: len(frame) * 3 // 4], frame[len(frame) * 3 // 4 :]
+        first, end = (len(frame) * place // 4 for place in (options.quarter, options.quarter + 1))
+        train, test = frame.drop(frame.index[first:end]), frame[first:end]
         for seed in range(options.seeds):
             started, used = time.perf_counter(), time.process_time()
             model = TableModel(seed=seed, time_budget=4 if options.smoke else None).fit(train)
