@@ -36,8 +36,8 @@ __all__ = ["probability"]
 @click.option(
     "--of-whole-rows/--of-single-passes",
     default=None,
-    help="Draw all columns, or those alone that a condition names.  [default: all for conditions "
-    "that name four or more]",
+    help="Draw all columns, or those alone that a condition is about.  [default: all for "
+    "conditions that, with --given, are about four or more]",
 )
 @SEED
 @JSON

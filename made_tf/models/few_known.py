@@ -20,7 +20,7 @@ from made_tf.networks.assembly import Assembly
 __all__ = ["log_prob_of_few_known"]
 
 GIVEN_ONE = 0.5  # of the loss: p(x_k | x_j)
-# Of networks that read evidence one row of so many, where few variables count up to, or more than:
+# Of networks that read evidence one row of so many, where few variables count less, or at least:
 _ROWS, _MUCH = (4, 2), 0.5
 
 

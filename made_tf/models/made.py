@@ -81,8 +81,8 @@ class MADE(ReportsSpread, ReadsEvidence, DensityModel):
             variables that are: each question then has one exact answer, by one pass, under
             this one mask, and so has the density of whole rows. Training is of random
             questions (`made_tf.networks.evidence_encoder`).
-        few_weight: of `evidence_units`: what no, one or few variables tell of the others counts so
-            much in the loss of training, beside random questions.
+        few_weight: of `evidence_units`: how much what few variables tell of the others counts in
+            training, beside random questions (from 0.5 on of every second row, else every fourth).
         **kwargs: `name`, `dtype`.
 
     Raises:

@@ -235,6 +235,8 @@ class Settings:
         if self.evidence_units:
             widths = ", ".join(map(str, self.evidence_units))
             lines.append(f"evidence: read by layers of {widths} units; any question has one answer")
+            if self.few_weight != FEW_WEIGHT:
+                lines.append(f"few_weight: {self.few_weight}")
         return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from made_tf.conditionals.regions import Region
 from made_tf.models.made import MADE
+from made_tf.portable.arrays import BoolArray
 from made_tf.portable.schema import Column, Schema
 from made_tf.portable.schema.classes import Classes
 from made_tf.portable.schema.columns import MISSING, Constant
@@ -70,6 +71,14 @@ class Boxes:
             common = met(box, other)
             if not self._is_empty(common):
                 yield common
+
+    def restricted(self, boxes: Iterable[Region]) -> BoolArray:
+        """Returns which variables some of the boxes restrict, `[D]`."""
+        found = np.zeros(len(self._is_line), bool)
+        for box in boxes:
+            other = [part != whole for part, whole in zip(box, self._everything, strict=True)]
+            found |= other[0].any(axis=(0, 2)) | other[1].any(axis=0) | other[2].any(axis=0)
+        return found
 
     def _checked(self, boxes: list[Region]) -> list[Region]:
         if len(boxes) > _MOST:

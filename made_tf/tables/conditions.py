@@ -14,7 +14,7 @@ from typing import Any
 
 from made_tf.portable.arguments import shown
 
-__all__ = ["COMPARED", "AllOf", "AnyOf", "Condition", "Test", "named", "parse"]
+__all__ = ["COMPARED", "AllOf", "AnyOf", "Condition", "Test", "parse"]
 
 #: What two values that can be compared must be to pass a test of this operator.
 COMPARED: dict[str, Callable[[Any, Any], bool]] = {
@@ -93,13 +93,6 @@ class AnyOf:
 
 
 Condition = Test | AllOf | AnyOf
-
-
-def named(condition: Condition) -> set[str]:
-    """Returns the names of the columns that a condition tests: those of its negation, too."""
-    if isinstance(condition, Test):
-        return {condition.column}
-    return {name for part in condition.parts for name in named(part)}
 
 
 def parse(name: str, text: Any) -> Condition:

@@ -273,7 +273,7 @@ class TableModel(BaseEstimator):
             num_samples: how many draws an answer takes; of questions' network one column is exact.
             seed: of the draws.
             tolerance: which standard error is small enough, as `MADEDistribution.log_prob_in`.
-            of_whole_rows: whether to draw all columns; by default if a question names 4 or more.
+            of_whole_rows: whether to draw all columns; by default if a question is about 4 or more.
 
         Returns:
             A `Probability`; its `count` is that of rows in a table like the one of `fit`.

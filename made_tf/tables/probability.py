@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from made_tf.conditionals.regions import Region
 from made_tf.queries.estimate import Estimate
 from made_tf.queries.questions import Questions
 from made_tf.tables.boxes import Boxes
-from made_tf.tables.conditions import AllOf, Condition, Test, named, parse
+from made_tf.tables.conditions import AllOf, Condition, Test, parse
 from made_tf.tables.fitted import Fitted
 
 __all__ = ["Probability", "probability"]
 
 _MOST_TERMS = 4096  # of one condition
-_FEW = 3  # columns, of which single passes know most (benchmarks/RESULTS.md, "Conditions in SQL")
+_FEW = 3  # variables, of which single passes know most (RESULTS.md, "Conditions in SQL")
 _MISSING_CELLS = ("nan", "NaT", "<NA>")  # as texts
 
 
@@ -66,14 +66,12 @@ def probability(
     evidence = None if given is None else _given(given)
     found, error = np.zeros((2, len(conditions)))
     for queries, own in _by_network(fitted, conditions, evidence, of_whole_rows):
-        boxes = Boxes(fitted.schema, queries.model, "where")
-        asked = [boxes.of(conditions[number]) for number in own]
-        if evidence is not None:
-            known = Boxes(fitted.schema, queries.model, "given").of(evidence)
+        boxes, asked, known = _boxes(fitted, queries, [conditions[n] for n in own], evidence)
+        if known is not None:
             asked = [[box for part in one for box in boxes.met(part, known)] for one in asked]
             asked.append(known)
         each, errors = _of_unions(queries, boxes, asked, num_samples, seed, tolerance)
-        if evidence is not None:
+        if known is not None:
             each, errors = _ratios(each, errors, given)
         found[own], error[own] = np.clip(each, 0.0, 1.0), errors
     num_rows = fitted.schema.num_rows
@@ -82,26 +80,38 @@ def probability(
     return Probability(float(found[0]), float(error[0]), num_rows)
 
 
+def _boxes(
+    fitted: Fitted, queries: Questions, conditions: list[Condition], evidence: Condition | None
+) -> tuple[Boxes, list[list[Region]], list[Region] | None]:
+    """Returns the boxes of conditions, and of what is given."""
+    boxes = Boxes(fitted.schema, queries.model, "where")
+    asked = [boxes.of(condition) for condition in conditions]
+    if evidence is None:
+        return boxes, asked, None
+    return boxes, asked, Boxes(fitted.schema, queries.model, "given").of(evidence)
+
+
 def _by_network(
     fitted: Fitted,
     conditions: list[Condition],
     evidence: Condition | None,
     of_whole_rows: bool | None,
-) -> Iterator[tuple[Questions, list[int]]]:
-    """Yields what answers conditions, and the numbers of those that it answers.
+) -> list[tuple[Questions, list[int]]]:
+    """Returns what answers conditions, and the numbers of those that it answers.
 
-    The columns that a question names decide, which its negation names as well: what should add up
-    to 1 does.
+    How many variables a question restricts decides, and a negation restricts the same: what should
+    add up to 1 does. What holds anyway, or follows from another column, is none more.
     """
-    known = set() if evidence is None else named(evidence)
-    whole = [
-        len(named(each) | known) > _FEW if of_whole_rows is None else of_whole_rows
-        for each in conditions
-    ]
-    for answers, queries in ((False, "conditions"), (True, "whole_rows")):
-        own = [number for number, each in enumerate(whole) if each is answers]
-        if own:
-            yield getattr(fitted, queries), own
+    numbers = list(range(len(conditions)))
+    if of_whole_rows is not None:
+        return [(fitted.whole_rows if of_whole_rows else fitted.conditions, numbers)]
+    boxes, asked, known = _boxes(fitted, fitted.conditions, conditions, evidence)
+    given = boxes.restricted(known or [])
+    whole = [int((boxes.restricted(one) | given).sum()) > _FEW for one in asked]
+    few = [number for number in numbers if not whole[number]]
+    many = [number for number in numbers if whole[number]]
+    parts = [(fitted.conditions, few)] if few or not many else []
+    return [*parts, (fitted.whole_rows, many)] if many else parts
 
 
 def _ratios(shares: Any, errors: Any, given: Any) -> tuple[Any, Any]:

@@ -156,9 +156,12 @@ class Recipe:
             integer(limit, changes.get(limit, 1))
         for fact in (_BINARY, _UNKNOWN):
             boolean(fact, changes.get(fact, True))
+        model = {**self.model, **changes.get("model", {})}
+        if name and not model.get("evidence_units"):
+            model.pop("few_weight", None)  # of which networks without them know nothing
         return dataclasses.replace(
             self,
-            model={**self.model, **changes.get("model", {})},
+            model=model,
             training=dataclasses.replace(self.training, **changes.get("training", {})),
             num_orders=integer("num_orders", changes.get("num_orders", self.num_orders)),
             members=integer("members", changes.get("members", self.members)),
@@ -201,13 +204,9 @@ class Recipe:
         if entries.get("num_masks", 1) != 1:
             entries.setdefault("evidence_units", [])
         content = self.to_dict()
-        replaced = set(entries)
-        if entries.get("evidence_units") == []:
-            replaced.add("few_weight")  # of which a model without them knows nothing
-            content.get("model", {}).pop("few_weight", None)
         for candidate in content.get("candidates", {}).values():
             for table in (candidate, candidate.get("model", {}), candidate.get("training", {})):
-                for name in replaced & table.keys():
+                for name in entries.keys() & table.keys():
                     del table[name]
         for name, value in entries.items():
             table = content
@@ -226,7 +225,14 @@ class Recipe:
             for part in (content, *content.get("candidates", {}).values()):
                 for table in (part, part.get("training", {})):
                     table |= {name: min(table[name], most) for name in averaged & table.keys()}
-        return self.from_dict(self.name, content)
+        changed = self.from_dict(self.name, content)
+        each = map(changed.candidate, ("", *changed.candidates))
+        if "few_weight" in entries and not any(part.model.get("evidence_units") for part in each):
+            raise ValueError(
+                "`few_weight` is for networks that read evidence (`evidence_units`), of which "
+                f"recipe {self.name!r} has none. Received: few_weight={entries['few_weight']}"
+            )
+        return changed
 
     def model_arguments(self) -> dict[str, Any]:
         """Returns the arguments of `MADE`."""

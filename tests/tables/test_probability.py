@@ -192,19 +192,23 @@ def test_whole_rows_are_asked_where_they_are_asked_for(one_for_both):
         model.probability(BIG_AND_LEFT, of_whole_rows=1)
 
 
-def test_questions_that_name_more_than_three_columns_are_asked_of_whole_rows():
-    model = fitted_grades()
-    three = f"{BIG_AND_LEFT} AND colour IS NOT NULL"
-    four = f"{three} AND NOT big"
+def test_questions_about_more_than_three_variables_are_asked_of_whole_rows():
+    model = fitted_rides()
+    three = "zone = 'Astoria' AND fare < 15 AND tip = 0"
+    four = f"{three} AND shared"
     for where, given, whole in (
         (three, None, False),
         (four, None, True),
-        (BIG_AND_LEFT, "colour = 'red'", False),
-        (BIG_AND_LEFT, "colour = 'red' AND NOT big", True),
+        ("fare < 15 AND tip = 0", "zone = 'Astoria'", False),
+        ("fare < 15 AND tip = 0", "zone = 'Astoria' AND NOT shared", True),
+        (f"{three} AND borough = 'Queens'", None, False),  # follows from the zone
+        (f"{three} AND fare IS NOT NULL", None, False),  # as everywhere
     ):
         found = model.probability(where, given, num_samples=100)
         assert found == model.probability(where, given, num_samples=100, of_whole_rows=whole)
         assert found != model.probability(where, given, num_samples=100, of_whole_rows=not whole)
+    implied = model.probability(f"{three} AND borough = 'Queens'", num_samples=100)
+    assert implied == model.probability(three, num_samples=100)
     together = model.probability([four, three, f"NOT ({four})"], num_samples=4000)
     error = 5 * np.hypot(*together.standard_error[[0, 2]])
     assert 0 < error < 0.1
@@ -214,6 +218,15 @@ def test_questions_that_name_more_than_three_columns_are_asked_of_whole_rows():
         alone.probability[0],
         alone.standard_error[0],
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [("nope = 1", "not there: 'nope'"), ("side = 'left' AND side = 'right'", "must be possible")],
+)
+def test_what_is_given_is_checked_where_nothing_is_asked(given, message):
+    with pytest.raises(ValueError, match=message):
+        fitted_grades().probability([], given=given)
 
 
 def test_a_network_of_questions_that_is_far_behind_is_not_asked(tmp_path):

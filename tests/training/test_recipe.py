@@ -36,8 +36,13 @@ def test_few_bits_are_asked_in_two_ways():
     recipe = Recipe.load("questions")
     assert list(recipe.candidates_for(3000, 180)) == ["small", "fresh"]
     assert list(recipe.candidates_for(3001, 180)) == ["bits", "marginals"]
-    one_order = recipe.overridden(evidence_units=[]).candidates_for(3001, 180)
-    assert list(one_order) == ["bits"]  # nothing is left of what the other one differs by
+    for nothing in ([], None):  # nothing is left of what the other one differs by
+        changed = recipe.overridden(evidence_units=nothing)
+        assert list(changed.candidates_for(3001, 180)) == ["bits"]
+    for rows in (3000, 3001):
+        for candidate in recipe.overridden(few_weight=0.5).candidates_for(rows, 18).values():
+            reads = MADE(18, **candidate.model_arguments()).reads_evidence
+            assert reads == ("few_weight" in candidate.model)
     for rows, expected in ((3000, "few"), (3001, "large")):
         assert list(recipe.candidates_for(rows, 40, is_binary=False)) == [expected]
     fresh = recipe.candidate("fresh").model_arguments()
@@ -164,6 +169,7 @@ def test_candidates_that_have_become_equal_are_one():
         ({"seed": 3}, "`entries` must have keys among .* Received: seed"),
         ({"num_orders": 0}, "`num_orders` must be a positive integer"),
         ({"batch_size": -1}, "`batch_size` must be a positive integer"),
+        ({"few_weight": 0.5}, "`few_weight` is for networks that read evidence"),
     ],
 )
 def test_bad_entries_are_refused(entries, message):
@@ -173,7 +179,10 @@ def test_bad_entries_are_refused(entries, message):
 
 def test_every_setting_of_the_model_may_be_overridden():
     names = {field.name for field in dataclasses.fields(Settings) if field.init}
-    for name in names - {"event_size", "conditionals", "seed", "num_orders"}:
+    assert (
+        Recipe.load("questions").overridden(few_weight=1).candidate("bits").model["few_weight"] == 1
+    )
+    for name in names - {"event_size", "conditionals", "seed", "num_orders", "few_weight"}:
         changed = Recipe.load("default").overridden(**{name: 1})
         assert all(each.model[name] == 1 for each in changed.candidates_for(1000, 784).values())
 
