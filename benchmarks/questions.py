@@ -50,7 +50,7 @@ VARIANTS = {
     "evidence first, no mask weights": (_FIRST | {"mask_weights": False}, True),
     "evidence first, zero is unknown": (_FIRST, False),
     "evidence": ({}, True),
-    "evidence, few count more": ({"few_weight": 1.0}, True),
+    "evidence, few count less": ({"few_weight": 0.25}, True),
     "evidence, zero is unknown": ({}, False),
 }
 _PATTERNS = 64
