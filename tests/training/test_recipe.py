@@ -35,11 +35,15 @@ def test_each_set_has_a_recipe_and_there_is_a_default():
 def test_few_bits_are_asked_in_two_ways():
     recipe = Recipe.load("questions")
     assert list(recipe.candidates_for(3000, 180)) == ["small", "fresh"]
-    assert list(recipe.candidates_for(3001, 180)) == ["bits"]
+    assert [list(recipe.candidates_for(n, 180)) for n in (3001, 5000, 5001)] == [
+        ["bits"],
+        ["bits"],
+        ["many"],
+    ]
     for nothing in ([], None):
-        bits = recipe.overridden(evidence_units=nothing).candidate("bits")
-        assert not MADE(18, **bits.model_arguments()).reads_evidence
-    for rows in (3000, 3001):
+        many = recipe.overridden(evidence_units=nothing).candidate("many")
+        assert not MADE(18, **many.model_arguments()).reads_evidence
+    for rows in (3000, 3001, 5001):
         for candidate in recipe.overridden(few_weight=0.5).candidates_for(rows, 18).values():
             reads = MADE(18, **candidate.model_arguments()).reads_evidence
             assert reads == ("few_weight" in candidate.model)
