@@ -20,8 +20,7 @@ from made_tf.networks.assembly import Assembly
 __all__ = ["log_prob_of_few_known"]
 
 GIVEN_ONE = 0.5  # of the loss: p(x_k | x_j)
-# Of networks that read evidence one row of so many, where few variables count less, or at least:
-_ROWS, _MUCH = (4, 2), 0.5
+_MUCH = 0.5  # from this weight on networks that read evidence learn few variables from more rows
 
 
 def log_prob_of_few_known(model: Any, assembly: Assembly, inputs: Any, weights: Any = None) -> Any:
@@ -35,9 +34,8 @@ def log_prob_of_few_known(model: Any, assembly: Assembly, inputs: Any, weights: 
     """
     x, context = model.split(inputs)
     if model.reads_evidence:
-        weight = model.few_weight
-        every = _ROWS[weight >= _MUCH]
-        few = weight * _of_few(model, x[::every])
+        every = 2 if model.few_weight >= _MUCH else 4
+        few = model.few_weight * _of_few(model, x[::every])
         weights = None if weights is None else weights[::every]
     else:
         few = _alone_and_given_one(model, assembly, x, model.encode_context(context))

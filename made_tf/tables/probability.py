@@ -63,14 +63,18 @@ def probability(
     if several and not isinstance(where, Sequence):
         raise ValueError(f"`where` must be a condition or a list of such. Received: {where!r}")
     conditions = [parse("where", text) for text in (where if several else [where])]
-    evidence = None if given is None else _given(given)
+    boxes = Boxes(fitted.schema, fitted.joint, "where")  # all networks have the same variables
+    asked = [boxes.of(condition) for condition in conditions]
+    known = None
+    if given is not None:
+        known = Boxes(fitted.schema, fitted.joint, "given").of(_given(given))
     found, error = np.zeros((2, len(conditions)))
-    for queries, own in _by_network(fitted, conditions, evidence, of_whole_rows):
-        boxes, asked, known = _boxes(fitted, queries, [conditions[n] for n in own], evidence)
+    for queries, own in _by_network(fitted, boxes, asked, known or [], of_whole_rows):
+        unions = [asked[number] for number in own]
         if known is not None:
-            asked = [[box for part in one for box in boxes.met(part, known)] for one in asked]
-            asked.append(known)
-        each, errors = _of_unions(queries, boxes, asked, num_samples, seed, tolerance)
+            unions = [[box for part in one for box in boxes.met(part, known)] for one in unions]
+            unions.append(known)
+        each, errors = _of_unions(queries, boxes, unions, num_samples, seed, tolerance)
         if known is not None:
             each, errors = _ratios(each, errors, given)
         found[own], error[own] = np.clip(each, 0.0, 1.0), errors
@@ -80,21 +84,11 @@ def probability(
     return Probability(float(found[0]), float(error[0]), num_rows)
 
 
-def _boxes(
-    fitted: Fitted, queries: Questions, conditions: list[Condition], evidence: Condition | None
-) -> tuple[Boxes, list[list[Region]], list[Region] | None]:
-    """Returns the boxes of conditions, and of what is given."""
-    boxes = Boxes(fitted.schema, queries.model, "where")
-    asked = [boxes.of(condition) for condition in conditions]
-    if evidence is None:
-        return boxes, asked, None
-    return boxes, asked, Boxes(fitted.schema, queries.model, "given").of(evidence)
-
-
 def _by_network(
     fitted: Fitted,
-    conditions: list[Condition],
-    evidence: Condition | None,
+    boxes: Boxes,
+    asked: list[list[Region]],
+    known: list[Region],
     of_whole_rows: bool | None,
 ) -> list[tuple[Questions, list[int]]]:
     """Returns what answers conditions, and the numbers of those that it answers.
@@ -102,12 +96,10 @@ def _by_network(
     How many variables a question restricts decides, and a negation restricts the same: what should
     add up to 1 does. What holds anyway, or follows from another column, is none more.
     """
-    numbers = list(range(len(conditions)))
+    numbers = list(range(len(asked)))
     if of_whole_rows is not None:
         return [(fitted.whole_rows if of_whole_rows else fitted.conditions, numbers)]
-    boxes, asked, known = _boxes(fitted, fitted.conditions, conditions, evidence)
-    given = boxes.restricted(known or [])
-    whole = [int((boxes.restricted(one) | given).sum()) > _FEW for one in asked]
+    whole = [int(boxes.restricted([*one, *known]).sum()) > _FEW for one in asked]
     few = [number for number in numbers if not whole[number]]
     many = [number for number in numbers if whole[number]]
     parts = [(fitted.conditions, few)] if few or not many else []

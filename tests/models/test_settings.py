@@ -33,11 +33,8 @@ FULL = {
     "residual": False,
     "context": 3,
 }
-ONE_MASK = {
-    "event_size": 6,
-    "evidence_units": (7, 5),
-    "few_weight": 0.5,
-}  # which neither masks nor a context go with
+# What neither several masks nor a context go with.
+ONE_MASK = {"event_size": 6, "evidence_units": (7, 5), "few_weight": 0.5}
 
 
 def constructor():
